@@ -1,0 +1,106 @@
+"""Alphabets: the characters cut into classes that a given automaton cannot tell apart.
+
+An automaton over text would have a million columns; in practice a handful of classes is enough. Every DFA carries its
+own alphabet, and two of them are made comparable by their common refinement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+from dgemma_constrain.automata.charset import ANY, Charset
+
+
+@dataclass(frozen=True, eq=False)
+class Alphabet:
+    """A partition of the characters (and of any markers) into classes 0 … size-1, numbered by first character.
+
+    cuts    int32[n]  strictly increasing, cuts[0] = 0: where runs of one class begin
+    classes int32[n]  the class of the run [cuts[i], cuts[i+1]), or -1 where there is no character
+    size    number of classes
+    """
+
+    cuts: np.ndarray
+    classes: np.ndarray
+    size: int
+
+    def of(self, points: np.ndarray) -> np.ndarray:
+        """The class of each code point, int32, -1 for what is no character."""
+        return self.classes[np.searchsorted(self.cuts, points, "right") - 1]
+
+    def charset(self, classes: Sequence[int]) -> Charset:
+        """The characters of some classes."""
+        member = np.isin(self.classes, classes).astype(np.int8)
+        change = np.diff(member, prepend=0, append=0) != 0
+        return Charset(np.append(self.cuts, self.cuts[-1] + 1)[change].astype(np.int32))
+
+    def first(self) -> np.ndarray:
+        """One character of each class (the first), int32[size]."""
+        points = np.empty(self.size, np.int32)
+        points[self.classes[::-1][self.classes[::-1] >= 0]] = self.cuts[::-1][self.classes[::-1] >= 0]
+        return points
+
+
+def _numbered(cuts: np.ndarray, labels: np.ndarray) -> Alphabet:
+    """An alphabet from runs with arbitrary labels (0 = no character)."""
+    keep = np.concatenate([[True], labels[1:] != labels[:-1]])
+    cuts, labels = cuts[keep], labels[keep]
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    present = labels[first] != 0
+    order = np.argsort(np.where(present, first, len(labels)))
+    rank = np.empty(len(first), np.int32)
+    rank[order] = np.arange(len(first))
+    classes = np.where(labels == 0, -1, rank[inverse]).astype(np.int32)
+    return Alphabet(cuts.astype(np.int32), classes, int(present.sum()))
+
+
+def alphabet_of(charsets: Sequence[Charset]) -> Alphabet:
+    """The coarsest alphabet in which each of `charsets` is a union of classes.
+
+    Each set toggles a random 64-bit word at its bounds; the running XOR is a signature of the sets a run lies in.
+    """
+    random = np.random.default_rng(0x5EED).integers(1, 2**63, len(charsets) + 1, dtype=np.int64)
+    sets = [ANY, *charsets]
+    points = np.concatenate([s.bounds for s in sets])
+    words = np.repeat(random, [len(s.bounds) for s in sets])
+    order = np.argsort(points, kind="stable")
+    points, running = points[order], np.bitwise_xor.accumulate(words[order])
+    last = np.append(points[1:] != points[:-1], True)
+    cuts, labels = points[last], running[last]
+    if cuts[0] != 0:
+        cuts, labels = np.concatenate([[0], cuts]), np.concatenate([[0], labels])
+    return _numbered(cuts, labels)
+
+
+def members(alphabet: Alphabet, charsets: Sequence[Charset]) -> tuple[np.ndarray, np.ndarray]:
+    """The classes of each set, as rows: (offsets int64[n+1], classes int32[…])."""
+    rows = []
+    for charset in charsets:
+        lo = np.searchsorted(alphabet.cuts, charset.bounds[::2])
+        hi = np.searchsorted(alphabet.cuts, charset.bounds[1::2])
+        if len(lo) == 1:
+            runs = alphabet.classes[lo[0] : hi[0]]
+        else:
+            runs = alphabet.classes[np.searchsorted(charset.bounds, alphabet.cuts, "right") & 1 == 1]
+        rows.append(np.unique(runs) if len(runs) > 1 else runs)
+    offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+    return offsets, np.concatenate([np.zeros(0, np.int32), *rows]).astype(np.int32)
+
+
+def refine(a: Alphabet, b: Alphabet) -> tuple[Alphabet, np.ndarray, np.ndarray]:
+    """The common refinement, and for each of its classes the class of `a` and of `b` (-1 where there is none)."""
+    cuts = np.union1d(a.cuts, b.cuts)
+    in_a, in_b = a.of(cuts), b.of(cuts)
+    joint = _numbered(cuts, (in_a.astype(np.int64) + 1) * (b.size + 1) + in_b + 1)
+    points = joint.first()
+    return joint, a.of(points), b.of(points)
+
+
+def merge_classes(alphabet: Alphabet, new_class: np.ndarray) -> Alphabet:
+    """The coarser alphabet after renaming class c to new_class[c]; `new_class` must number by first appearance."""
+    classes = np.where(alphabet.classes < 0, -1, new_class[alphabet.classes])
+    keep = np.concatenate([[True], classes[1:] != classes[:-1]])
+    return Alphabet(alphabet.cuts[keep], classes[keep].astype(np.int32), int(new_class.max(initial=-1)) + 1)

@@ -1,0 +1,245 @@
+"""NFA → DFA: the subset construction, in a kernel.
+
+Rabin & Scott 1959. A subset is kept as the sorted list of its *important* states (those with edges, and the accepting
+one); ε-closures are computed once per edge target. Classes of characters that lead to the same raw targets share one
+look-up, which is what makes wide character sets cheap.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix
+
+
+@kernel
+def closures(states, jump_offsets, jump_targets, important, wanted, max_work):
+    """ε-closures of the wanted states, important members only, sorted: (offsets, members, status)."""
+    offsets = np.zeros(states + 1, np.int64)
+    members = np.empty(4 * states + 16, np.int32)
+    stamp = np.full(states, -1, np.int32)
+    stack = np.empty(states, np.int32)
+    used = 0
+    work = 0
+    for s in range(states):
+        if wanted[s]:
+            start = used
+            stack[0] = s
+            stamp[s] = s
+            top = 1
+            while top:
+                top -= 1
+                q = stack[top]
+                if important[q]:
+                    members = grown(members, used + 1)
+                    members[used] = q
+                    used += 1
+                for e in range(jump_offsets[q], jump_offsets[q + 1]):
+                    t = jump_targets[e]
+                    work += 1
+                    if stamp[t] != s:
+                        stamp[t] = s
+                        stack[top] = t
+                        top += 1
+            members[start:used] = np.sort(members[start:used])
+            if work > max_work:
+                return offsets, members, 2
+        offsets[s + 1] = used
+    return offsets, members, 0
+
+
+@kernel
+def _sort(values, n):
+    """Sort values[:n]; insertion sort, since most subsets are tiny."""
+    if n > 24:
+        values[:n] = np.sort(values[:n])
+        return
+    for i in range(1, n):
+        v = values[i]
+        j = i - 1
+        while j >= 0 and values[j] > v:
+            values[j + 1] = values[j]
+            j -= 1
+        values[j + 1] = v
+
+
+@kernel
+def _intern(subset, n, pool, pool_offsets, count, table):
+    """The DFA state of a sorted subset, or -1 and the free slot of the hash table."""
+    h = np.uint64(n)
+    for i in range(n):
+        h = mix(h ^ np.uint64(subset[i]))
+    mask = len(table) - 1
+    slot = np.int64(h & np.uint64(mask))
+    while table[slot] >= 0:
+        d = table[slot]
+        a = pool_offsets[d]
+        if pool_offsets[d + 1] - a == n:
+            same = True
+            for i in range(n):
+                if pool[a + i] != subset[i]:
+                    same = False
+                    break
+            if same:
+                return d, slot
+        slot = (slot + 1) & mask
+    return -1, slot
+
+
+@kernel
+def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, classes,
+                        closure_offsets, closure, final, max_states, max_work):  # fmt: skip
+    """Returns (offsets, symbols, targets, accept, status): rows of a DFA, state 0 the start; status as in Limits."""
+    states = len(edge_offsets) - 1
+    pool = np.empty(1024, np.int32)
+    pool_offsets = np.zeros(1025, np.int64)
+    table = np.full(4096, -1, np.int64)
+    symbols = np.empty(1024, np.int32)
+    targets = np.empty(1024, np.int32)
+    offsets = np.zeros(1025, np.int64)
+    accept = np.zeros(1024, np.bool_)
+    # Scratch for one DFA state: raw targets by class, then groups of classes with equal raw targets.
+    count = np.zeros(classes, np.int64)
+    sums = np.zeros(classes, np.uint64)
+    touched = np.empty(classes, np.int32)
+    place = np.empty(classes, np.int64)
+    bucket = np.empty(1024, np.int32)
+    group_class = np.empty(classes, np.int32)
+    group_state = np.empty(classes, np.int64)
+    stamp = np.full(states, -1, np.int64)
+    stamps = np.int64(0)
+    subset = np.empty(states + 1, np.int32)
+
+    n = closure_offsets[1]
+    pool = grown(pool, n)
+    pool[:n] = closure[:n]
+    pool_offsets[1] = n
+    accept[0] = n > 0 and pool[n - 1] == final
+    _, slot = _intern(pool, n, pool, pool_offsets, 0, table)
+    table[slot] = 0
+    made = 1
+    used = 0
+    work = np.int64(0)
+    d = 0
+    while d < made:
+        raw = 0
+        hit = 0
+        for i in range(pool_offsets[d], pool_offsets[d + 1]):
+            q = pool[i]
+            for e in range(edge_offsets[q], edge_offsets[q + 1]):
+                h = mix(edge_targets[e])
+                for k in range(set_offsets[edge_sets[e]], set_offsets[edge_sets[e] + 1]):
+                    c = set_classes[k]
+                    if count[c] == 0:
+                        touched[hit] = c
+                        hit += 1
+                    count[c] += 1
+                    sums[c] += h
+                    raw += 1
+        work += raw + 1
+        _sort(touched, hit)
+        bucket = grown(bucket, raw)
+        at = 0
+        for j in range(hit):
+            place[touched[j]] = at
+            at += count[touched[j]]
+        for i in range(pool_offsets[d], pool_offsets[d + 1]):
+            q = pool[i]
+            for e in range(edge_offsets[q], edge_offsets[q + 1]):
+                for k in range(set_offsets[edge_sets[e]], set_offsets[edge_sets[e] + 1]):
+                    c = set_classes[k]
+                    bucket[place[c]] = edge_targets[e]
+                    place[c] += 1
+        symbols = grown(symbols, used + hit)
+        targets = grown(targets, used + hit)
+        groups = 0
+        for j in range(hit):
+            c = touched[j]
+            first = place[c] - count[c]
+            target = np.int64(-1)
+            for g in range(groups):
+                b = group_class[g]
+                if sums[b] == sums[c] and count[b] == count[c]:
+                    same = True
+                    for i in range(count[c]):
+                        if bucket[first + i] != bucket[place[b] - count[b] + i]:
+                            same = False
+                            break
+                    if same:
+                        target = group_state[g]
+                        break
+            if target < 0:
+                stamps += 1
+                n = 0
+                for i in range(first, place[c]):
+                    t = bucket[i]
+                    for k in range(closure_offsets[t], closure_offsets[t + 1]):
+                        q = closure[k]
+                        if stamp[q] != stamps:
+                            stamp[q] = stamps
+                            subset[n] = q
+                            n += 1
+                    work += closure_offsets[t + 1] - closure_offsets[t]
+                _sort(subset, n)
+                target, slot = _intern(subset, n, pool, pool_offsets, made, table)
+                if target < 0:
+                    if made == max_states:
+                        return offsets, symbols, targets, accept, 1
+                    target = made
+                    start = pool_offsets[made]
+                    pool = grown(pool, start + n)
+                    pool[start : start + n] = subset[:n]
+                    pool_offsets = grown(pool_offsets, made + 2)
+                    pool_offsets[made + 1] = start + n
+                    offsets = grown(offsets, made + 2)
+                    accept = grown(accept, made + 1)
+                    accept[made] = n > 0 and subset[n - 1] == final
+                    table[slot] = made
+                    made += 1
+                    if 2 * made > len(table):
+                        table = np.full(4 * len(table), -1, np.int64)
+                        for i in range(made):
+                            a, b = pool_offsets[i], pool_offsets[i + 1]
+                            _, slot = _intern(pool[a:b], b - a, pool, pool_offsets, i, table)
+                            table[slot] = i
+                group_class[groups] = c
+                group_state[groups] = target
+                groups += 1
+            symbols[used] = c
+            targets[used] = target
+            used += 1
+        for j in range(hit):
+            count[touched[j]] = 0
+            sums[touched[j]] = 0
+        d += 1
+        offsets[d] = used
+        if work > max_work:
+            return offsets, symbols, targets, accept, 2
+    return offsets[: made + 1], symbols[:used], targets[:used], accept[:made], 0
+
+
+def determinize(nfa, alphabet_rows, classes: int, limits):
+    """The DFA of an NFA over an alphabet of `classes`, as rows (offsets, symbols, targets, accept).
+
+    alphabet_rows: (offsets, classes) of each of `nfa.charsets`, from `alphabet.members`.
+    """
+    set_offsets, set_classes = alphabet_rows
+    source, labels, target = np.ascontiguousarray(nfa.edges.T)
+    edge_offsets, order = grouped(source, nfa.states)
+    jump_offsets, jump_order = grouped(np.ascontiguousarray(nfa.jumps[:, 0]), nfa.states)
+    important = np.diff(edge_offsets) > 0
+    important[-1] = True
+    wanted = np.zeros(nfa.states, bool)
+    wanted[0] = True
+    wanted[target] = True
+    jump_targets = np.ascontiguousarray(nfa.jumps[:, 1])[jump_order]
+    closure_offsets, closure, status = closures(
+        nfa.states, jump_offsets, jump_targets, important, wanted, limits.work
+    )
+    limits.check(status, "following the empty steps of this constraint")
+    *rows, status = subset_construction(
+        edge_offsets, labels[order], target[order], set_offsets, set_classes, classes,
+        closure_offsets, closure, nfa.states - 1, limits.states, limits.work,
+    )  # fmt: skip
+    limits.check(status, "making this constraint deterministic")
+    return rows

@@ -1,0 +1,171 @@
+"""NFA fragments: how constraints are put together before they are made deterministic.
+
+Thompson's construction in flat arrays: one start state (0), one accepting state (the last), edges labelled with
+character sets, and ε-edges. Every combinator is a few array operations, so a repeat of 2,000 copies is one tiling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+from dgemma_constrain.automata.charset import Charset, char
+from dgemma_constrain.automata.kernels import kernel
+from dgemma_constrain.errors import LimitExceeded
+
+MAX_EDGES = 20_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class NFA:
+    """States 0 … states-1; 0 is the start, states-1 the only accepting one.
+
+    edges  int32[E, 3]  rows (source, index into `charsets`, target)
+    jumps  int32[J, 2]  ε-edges (source, target)
+    """
+
+    states: int
+    edges: np.ndarray
+    jumps: np.ndarray
+    charsets: tuple[Charset, ...]
+
+
+def _rows(*rows: Sequence[int], width: int) -> np.ndarray:
+    return np.array(rows, np.int32).reshape(-1, width)
+
+
+EPSILON = NFA(1, _rows(width=3), _rows(width=2), ())
+NOTHING = NFA(2, _rows(width=3), _rows(width=2), ())
+
+
+def symbol(charset: Charset) -> NFA:
+    """One character out of a set."""
+    return NFA(2, _rows((0, 0, 1), width=3), _rows(width=2), (charset,)) if charset else NOTHING
+
+
+def literal(text: str) -> NFA:
+    """Exactly this text."""
+    distinct = {c: i for i, c in enumerate(dict.fromkeys(text))}
+    steps = np.arange(len(text), dtype=np.int32)
+    labels = np.fromiter((distinct[c] for c in text), np.int32, len(text))
+    edges = np.stack([steps, labels, steps + 1], 1).astype(np.int32)
+    return NFA(len(text) + 1, edges, _rows(width=2), tuple(map(char, distinct)))
+
+
+def _together(parts: Sequence[NFA], first: int) -> tuple[int, list, list, tuple[Charset, ...], np.ndarray, np.ndarray]:
+    """Lay fragments side by side from state `first` on: next free state, edges, jumps, charsets, starts, accepts."""
+    table: dict[Charset, int] = {}
+    edges, jumps, starts, free = [], [], [], first
+    for part in parts:
+        renamed = np.array([table.setdefault(c, len(table)) for c in part.charsets], np.int32)
+        moved = part.edges + np.array([free, 0, free], np.int32)
+        moved[:, 1] = renamed[part.edges[:, 1]] if len(renamed) else 0
+        edges.append(moved)
+        jumps.append(part.jumps + free)
+        starts.append(free)
+        free += part.states
+    starts = np.array(starts, np.int32)
+    accepts = starts + np.array([p.states - 1 for p in parts], np.int32)
+    return free, edges, jumps, tuple(table), starts, accepts
+
+
+def _assemble(states: int, edges: list, jumps: list, charsets: tuple[Charset, ...]) -> NFA:
+    return NFA(states, np.concatenate(edges).astype(np.int32), np.concatenate(jumps).astype(np.int32), charsets)
+
+
+def concat(parts: Sequence[NFA]) -> NFA:
+    """One after the other."""
+    if not parts:
+        return EPSILON
+    if len(parts) == 1:
+        return parts[0]
+    free, edges, jumps, charsets, starts, accepts = _together(parts, 0)
+    jumps.append(np.stack([accepts[:-1], starts[1:]], 1))
+    return _assemble(free, edges, jumps, charsets)
+
+
+def union(parts: Sequence[NFA]) -> NFA:
+    """Any one of them."""
+    if not parts:
+        return NOTHING
+    if len(parts) == 1:
+        return parts[0]
+    free, edges, jumps, charsets, starts, accepts = _together(parts, 1)
+    jumps.append(np.stack([np.zeros_like(starts), starts], 1))
+    jumps.append(np.stack([accepts, np.full_like(accepts, free)], 1))
+    return _assemble(free + 1, edges, jumps, charsets)
+
+
+def star(part: NFA) -> NFA:
+    """Any number of times, none included."""
+    end = part.states + 1
+    edges = part.edges + np.array([1, 0, 1], np.int32)
+    extra = _rows((0, 1), (0, end), (end - 1, 1), (end - 1, end), width=2)
+    return NFA(end + 1, edges, np.concatenate([part.jumps + 1, extra]), part.charsets)
+
+
+def repeat(part: NFA, least: int, most: int | None) -> NFA:
+    """From `least` to `most` times in a row (None: no upper bound)."""
+    if most is None:
+        return concat([_copies(part, least, least), star(part)]) if least else star(part)
+    return _copies(part, least, most)
+
+
+def _copies(part: NFA, least: int, most: int) -> NFA:
+    if most == 0:
+        return EPSILON
+    if most * (len(part.edges) + len(part.jumps) + part.states) > MAX_EDGES:
+        raise LimitExceeded(
+            f"a repeat of up to {most} copies of something with {part.states} states needs more than "
+            f"{MAX_EDGES:,} edges; lower the upper bound or leave it open"
+        )
+    # A fresh joint before each copy: jumping to the end from a copy's own start would also skip out of its loops.
+    size = part.states + 1
+    shift = (np.arange(most, dtype=np.int32) * size)[:, None, None]
+    end = most * size
+    edges = (part.edges[None] + np.array([1, 0, 1], np.int32) + shift * np.array([1, 0, 1], np.int32)).reshape(-1, 3)
+    jumps = (part.jumps[None] + 1 + shift).reshape(-1, 2)
+    joints = np.arange(most, dtype=np.int32) * size
+    enter = np.stack([joints, joints + 1], 1)
+    leave = np.stack([joints + size - 1, joints + size], 1)
+    skip = np.stack([joints[least:], np.full(most - least, end, np.int32)], 1)
+    return _assemble(end + 1, [edges], [jumps, enter, leave, skip], part.charsets)
+
+
+def strings(texts: Sequence[str]) -> NFA:
+    """Any one of many texts, as a trie: thousands of them cost what their characters cost."""
+    ordered = sorted(set(texts))
+    points = np.frombuffer("".join(ordered).encode("utf-32-le"), np.int32)
+    distinct, labels = np.unique(points, return_inverse=True)
+    ends = np.cumsum([len(t) for t in ordered], dtype=np.int64)
+    edges, leaves = _trie(labels.astype(np.int32), ends)
+    accept = len(edges) + 1
+    jumps = np.stack([leaves, np.full_like(leaves, accept)], 1)
+    return NFA(accept + 1, edges, jumps, tuple(char(chr(p)) for p in distinct))
+
+
+@kernel
+def _trie(labels, ends):
+    """Edges of the trie of sorted strings (labels[ends[i-1]:ends[i]]), and the state where each string ends."""
+    edges = np.empty((len(labels), 3), np.int32)
+    leaves = np.empty(len(ends), np.int32)
+    path = np.zeros(len(labels) + 1, np.int32)  # states along the current string
+    used = 0
+    start = previous = np.int64(0)
+    for i in range(len(ends)):
+        length = ends[i] - start
+        shared = 0
+        if i:
+            while shared < min(length, start - previous) and labels[start + shared] == labels[previous + shared]:
+                shared += 1
+        for k in range(shared, length):
+            edges[used, 0] = path[k]
+            edges[used, 1] = labels[start + k]
+            used += 1
+            edges[used - 1, 2] = used
+            path[k + 1] = used
+        leaves[i] = path[length]
+        previous, start = start, ends[i]
+    return edges[:used], leaves
