@@ -1,0 +1,284 @@
+"""Constraints: immutable descriptions of a set of texts, with `& | ~ +` and `repeat`.
+
+A constraint knows how to build itself as an NFA fragment over characters. Everything asked of it on text (`matches`,
+`explain`, `fields`) and everything the canvas needs is read off its minimal DFA, made on first use and kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dgemma_constrain.automata import nfa as fragments
+from dgemma_constrain.automata.charset import describe
+from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersect
+from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.automata.nfa import NFA
+from dgemma_constrain.constraints.split import split
+from dgemma_constrain.errors import ConstraintError, EmptyConstraint
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """The first place where a text goes wrong.
+
+    position: a character offset; found: what stands there ("end of text" past the last character);
+    expected: what could stand there instead.
+    """
+
+    position: int
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"at position {self.position}: found {self.found}, expected {self.expected}"
+
+
+class Constraint:
+    """A set of texts. Subclasses are frozen dataclasses that implement `nfa`."""
+
+    def nfa(self, limits: Limits) -> NFA:
+        """This set as an NFA fragment over characters. Raises LimitExceeded."""
+        raise NotImplementedError
+
+    def dfa(self, limits: Limits = Limits()) -> DFA:
+        """The minimal automaton, made once. Raises LimitExceeded."""
+        if "_dfa" not in self.__dict__:
+            self.__dict__["_dfa"] = self._make_dfa(limits)
+        return self.__dict__["_dfa"]
+
+    def _make_dfa(self, limits: Limits) -> DFA:
+        return compile_nfa(self.nfa(limits), limits)
+
+    def __getstate__(self) -> dict:
+        return {k: v for k, v in self.__dict__.items() if k != "_dfa"}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole text satisfies the constraint."""
+        return self.dfa().accepts(text)
+
+    def explain(self, text: str) -> Mismatch | None:
+        """None if the text matches; otherwise the first wrong place and what could stand there."""
+        dfa = self.dfa()
+        if dfa.is_empty:
+            return Mismatch(0, _found(text, 0), "nothing: no text satisfies this constraint")
+        read, state = dfa.run(text)
+        if read == len(text) and dfa.accept[state]:
+            return None
+        return Mismatch(read, _found(text, read), _expected(dfa, state))
+
+    def fields(self, text: str) -> dict[str, str]:
+        """What a matching text holds in each named part; {} where nothing is named."""
+        return {}
+
+    def value(self, text: str) -> Any:
+        """What a matching text means: the parsed value under a JSON schema, otherwise None."""
+        return None
+
+    def check_not_empty(self) -> None:
+        """Raise EmptyConstraint, naming the smallest part that contradicts itself, if no text matches."""
+        if self.dfa().is_empty:
+            for part in self.parts():
+                part.check_not_empty()
+            raise EmptyConstraint(self._why_empty())
+
+    def parts(self) -> tuple[Constraint, ...]:
+        """The constraints this one is put together from, where an empty part makes the whole empty."""
+        return ()
+
+    def _why_empty(self) -> str:
+        return f"no text satisfies {_short(self)}"
+
+    def __and__(self, other: Constraint | str) -> Constraint:
+        return And(self, as_constraint(other))
+
+    def __rand__(self, other: Constraint | str) -> Constraint:
+        return And(as_constraint(other), self)
+
+    def __or__(self, other: Constraint | str) -> Constraint:
+        return Or((*_flat(self, Or), *_flat(as_constraint(other), Or)))
+
+    def __ror__(self, other: Constraint | str) -> Constraint:
+        return as_constraint(other) | self
+
+    def __add__(self, other: Constraint | str) -> Constraint:
+        return Concat((*_flat(self, Concat), *_flat(as_constraint(other), Concat)))
+
+    def __radd__(self, other: Constraint | str) -> Constraint:
+        return as_constraint(other) + self
+
+    def __invert__(self) -> Constraint:
+        return Not(self)
+
+    def repeat(self, least: int = 0, most: int | None = None) -> Constraint:
+        """This, from `least` to `most` times in a row (None: as often as you like)."""
+        for bound in (least, 0 if most is None else most):
+            if not isinstance(bound, int) or isinstance(bound, bool) or bound < 0:
+                raise ConstraintError(f"repeat({least!r}, {most!r}): bounds are whole numbers from 0 up, or None at the top")
+        if most is not None and most < least:
+            raise ConstraintError(f"repeat({least}, {most}): the upper bound is below the lower one")
+        return Repeat(self, least, most)
+
+
+@dataclass(frozen=True)
+class Literal(Constraint):
+    """Exactly one text."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        check_text(self.text, "a literal")
+
+    def nfa(self, limits: Limits) -> NFA:
+        limits.check(len(self.text) > limits.states, f"a literal of {len(self.text):,} characters")
+        return fragments.literal(self.text)
+
+
+@dataclass(frozen=True)
+class And(Constraint):
+    """Texts in both."""
+
+    left: Constraint
+    right: Constraint
+
+    def _make_dfa(self, limits: Limits) -> DFA:
+        return intersect(self.left.dfa(limits), self.right.dfa(limits), limits)
+
+    def nfa(self, limits: Limits) -> NFA:
+        return self.dfa(limits).nfa()
+
+    def fields(self, text: str) -> dict[str, str]:
+        return {**self.right.fields(text), **self.left.fields(text)}
+
+    def value(self, text: str) -> Any:
+        left = self.left.value(text)
+        return self.right.value(text) if left is None else left
+
+    def parts(self) -> tuple[Constraint, ...]:
+        return self.left, self.right
+
+    def _why_empty(self) -> str:
+        return f"no text satisfies both {_short(self.left)} and {_short(self.right)}; loosen one side of the &"
+
+
+@dataclass(frozen=True)
+class Or(Constraint):
+    """Texts in any of the alternatives."""
+
+    alternatives: tuple[Constraint, ...]
+
+    def nfa(self, limits: Limits) -> NFA:
+        return fragments.union([a.nfa(limits) for a in self.alternatives])
+
+    def fields(self, text: str) -> dict[str, str]:
+        return next((a.fields(text) for a in self.alternatives if a.matches(text)), {})
+
+    def value(self, text: str) -> Any:
+        return next((a.value(text) for a in self.alternatives if a.matches(text)), None)
+
+
+@dataclass(frozen=True)
+class Not(Constraint):
+    """Every text that does not match."""
+
+    inner: Constraint
+
+    def _make_dfa(self, limits: Limits) -> DFA:
+        return complement(self.inner.dfa(limits), limits)
+
+    def nfa(self, limits: Limits) -> NFA:
+        return self.dfa(limits).nfa()
+
+
+@dataclass(frozen=True)
+class Concat(Constraint):
+    """One after the other. Where a text can be cut in several ways, each part takes as much as it can, left first."""
+
+    items: tuple[Constraint, ...]
+
+    def nfa(self, limits: Limits) -> NFA:
+        return fragments.concat([i.nfa(limits) for i in self.items])
+
+    def fields(self, text: str) -> dict[str, str]:
+        pieces = split(text, [i.dfa() for i in self.items])
+        found: dict[str, str] = {}
+        for item, piece in zip(self.items, pieces or ()):
+            found.update(item.fields(piece))
+        return found
+
+    def parts(self) -> tuple[Constraint, ...]:
+        return self.items
+
+
+@dataclass(frozen=True)
+class Repeat(Constraint):
+    """The same several times in a row."""
+
+    inner: Constraint
+    least: int
+    most: int | None
+
+    def nfa(self, limits: Limits) -> NFA:
+        part = self.inner.nfa(limits)
+        copies = self.most or self.least
+        if copies > 4:  # many copies of the smallest form there is
+            part = self.inner.dfa(limits).nfa()
+        limits.check(copies * part.states > 4 * limits.states, f"{copies:,} copies of {_short(self.inner)}")
+        return fragments.repeat(part, self.least, self.most)
+
+    def parts(self) -> tuple[Constraint, ...]:
+        return (self.inner,) if self.least else ()
+
+
+def as_constraint(what: Constraint | str) -> Constraint:
+    """A text stands for itself."""
+    if isinstance(what, Constraint):
+        return what
+    if isinstance(what, str):
+        return Literal(what)
+    raise ConstraintError(f"a constraint or a text is needed here, not {type(what).__name__}: {what!r:.60}")
+
+
+def check_text(text: object, what: str) -> None:
+    """Raise ConstraintError unless `text` is a str that can be written in UTF-8."""
+    if not isinstance(text, str):
+        raise ConstraintError(f"{what} must be a str, not {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConstraintError(f"{what} holds half a surrogate pair at position {error.start}; it is no Unicode text") from None
+
+
+def _flat(constraint: Constraint, kind: type) -> tuple[Constraint, ...]:
+    if type(constraint) is not kind:
+        return (constraint,)
+    return constraint.alternatives if kind is Or else constraint.items
+
+
+def _short(constraint: Constraint) -> str:
+    text = repr(constraint)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _found(text: str, position: int) -> str:
+    return repr(text[position]) if position < len(text) else "end of text"
+
+
+def _expected(dfa: DFA, state: int) -> str:
+    """What can follow: a whole piece of text where only one can, otherwise the characters (and the end)."""
+    forced = ""
+    s = state
+    while not dfa.accept[s] and len(forced) < 40:
+        following = dfa.next_characters(s)
+        if len(following) != 1:
+            break
+        forced += chr(following.bounds[0])
+        s = int(dfa.targets[dfa.offsets[s]])
+    if forced:
+        return repr(forced)
+    following = dfa.next_characters(state)
+    options = ([describe(following)] if following else []) + (["end of text"] if dfa.accept[state] else [])
+    return " or ".join(options)

@@ -1,0 +1,66 @@
+"""Cutting a text into the parts of a concatenation."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import numpy as np
+
+from dgemma_constrain.automata.dfa import DFA
+from dgemma_constrain.automata.kernels import kernel
+
+
+def split(text: str, parts: Sequence[DFA]) -> list[str] | None:
+    """The pieces of `text`, one for each of `parts`; None if it cannot be cut so.
+
+    Of all ways the one in which the first part is longest, then the second, and so on. Backtracking with remembered
+    failures, so at most len(parts) · len(text) attempts.
+    """
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.int32)
+    classes: dict[int, np.ndarray] = {}
+    failed: set[tuple[int, int]] = set()
+
+    def ends(k: int, start: int) -> list[int]:
+        dfa = parts[k]
+        if k not in classes:
+            classes[k] = dfa.alphabet.of(points)
+        found = _ends(dfa.offsets, dfa.symbols, dfa.targets, dfa.accept, classes[k], start)
+        return found.tolist()
+
+    cuts = [0]
+    options: list[list[int]] = []  # ends still to try for each part placed so far, longest last
+    while len(cuts) <= len(parts) or cuts[-1] != len(text):
+        k = len(cuts) - 1
+        if k < len(parts) and len(options) == k:
+            options.append(ends(k, cuts[-1]) if (k, cuts[-1]) not in failed else [])
+        if k == len(parts) or not options[-1]:  # the end was not reached, or nothing is left to try here
+            if k < len(parts):
+                failed.add((k, cuts[-1]))
+                options.pop()
+            if not options:
+                return None
+            cuts.pop()
+            continue
+        cuts.append(options[-1].pop())
+    return [text[a:b] for a, b in zip(cuts, cuts[1:])]
+
+
+@kernel
+def _ends(offsets, symbols, targets, accept, classes, start):
+    """Every position where a match that begins at `start` can end, ascending."""
+    found = np.empty(len(classes) - start + 1, np.int64)
+    count = 0
+    state = np.int64(0)
+    i = start
+    while True:
+        if accept[state]:
+            found[count] = i
+            count += 1
+        if i == len(classes):
+            break
+        at = offsets[state] + np.searchsorted(symbols[offsets[state] : offsets[state + 1]], classes[i])
+        if at == offsets[state + 1] or symbols[at] != classes[i]:
+            break
+        state = np.int64(targets[at])
+        i += 1
+    return found[:count]

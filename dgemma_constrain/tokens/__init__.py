@@ -1,0 +1,5 @@
+"""Tokens as bytes: what each id of a tokenizer adds to a text, and the trie over them."""
+
+from .vocabulary import Vocabulary
+
+__all__ = ["Vocabulary"]
