@@ -1,0 +1,240 @@
+"""A canvas: exactly L positions, some pinned, and everything that can be asked of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Mapping, NamedTuple
+
+import numpy as np
+
+from dgemma_constrain.canvas import dynamic, emissions, logits as reductions
+from dgemma_constrain.canvas.dynamic import FREE
+from dgemma_constrain.canvas.graph import Graph
+from dgemma_constrain.errors import ConstraintError, Infeasible
+
+if TYPE_CHECKING:
+    import torch
+
+    from dgemma_constrain.canvas.compiled import Compiled
+
+
+class Completion(NamedTuple):
+    """A whole valid canvas: its ids, and the sum of log-softmax over the positions that count (all but an unread tail)."""
+
+    ids: list[int]
+    score: float
+
+
+class Canvas:
+    """Immutable; made by `Compiled.canvas`. Logits are [L, V], of any float dtype, on any device.
+
+    Valid strings are those whose bytes before the first end token (or all, without one) are in the language, followed by
+    the tail, and that agree with every pin. With `more_tokens` the text may also stop inside the language where it can
+    still be finished in so many tokens.
+    """
+
+    def __init__(self, compiled: Compiled, graph: Graph, pinned: Mapping[int, int], length: int, more_tokens: int, start: int):
+        self.compiled, self._graph, self.length = compiled, graph, length
+        self.more_tokens, self._start = more_tokens, start
+        self._pinned = np.full(length, -1, np.int64)
+        for i, token in pinned.items():
+            self._pinned[i] = token
+        self._pins = np.where(self._pinned < 0, FREE, graph.classes.of[self._pinned]).astype(np.int32)
+
+    @property
+    def pinned(self) -> dict[int, int]:
+        """The pinned positions and their ids."""
+        return {int(i): int(self._pinned[i]) for i in np.flatnonzero(self._pinned >= 0)}
+
+    def pin(self, position: int, token_id: int) -> Canvas:
+        """The same canvas with one position more pinned (or pinned anew)."""
+        return self.with_pins({**self.pinned, position: token_id})
+
+    def with_pins(self, pinned: Mapping[int, int]) -> Canvas:
+        """The same canvas with these pins instead. Raises ConstraintError for a position or id out of range."""
+        check_pins(pinned, self.length, len(self.compiled.vocabulary))
+        return Canvas(self.compiled, self._graph, pinned, self.length, self.more_tokens, self._start)
+
+    @cached_property
+    def _final(self) -> np.ndarray:
+        return self._graph.final(self.more_tokens)
+
+    def _live_under(self, pins: np.ndarray):
+        g = self._graph
+        return dynamic.live_states(g.offsets, g.symbols, g.targets, self._start, self._final, pins, g.wild)
+
+    @cached_property
+    def _live(self):
+        return self._live_under(self._pins)
+
+    @property
+    def feasible(self) -> bool:
+        """Whether there is any valid string."""
+        bounds, live, _ = self._live
+        return bool(bounds[1] > 0)
+
+    def check(self) -> None:
+        """Raise Infeasible, with the reason, unless the canvas is feasible."""
+        if not self.feasible:
+            raise Infeasible(self._reason())
+
+    def _reason(self) -> str:
+        free = np.full(self.length, FREE, np.int32)
+        needed = int(self._graph.distance[self._start])
+        if self._feasible_under(free):
+            where = np.flatnonzero(self._pins != FREE)
+            low, high = 0, len(where) - 1  # the fewest pins, from the left, that already conflict
+            while low < high:
+                middle = (low + high) // 2
+                some = free.copy()
+                some[where[: middle + 1]] = self._pins[where[: middle + 1]]
+                low, high = (middle + 1, high) if self._feasible_under(some) else (low, middle)
+            i = int(where[low])
+            token = self.compiled.vocabulary.token_bytes(int(self._pinned[i]))
+            what = "a special id" if token is None else repr(token.decode("utf-8", "backslashreplace"))
+            return (
+                f"position {i}, pinned to id {self._pinned[i]} ({what}), conflicts with the constraint"
+                + (" and the pins before it" if low else "")
+                + f"; unpin it or change the canvas of {self.length} tokens"
+            )
+        if needed > self.length + self.more_tokens:
+            return f"at least {needed} tokens are needed, but the canvas has {self.length}" + (
+                f" and {self.more_tokens} more may follow" if self.more_tokens else ""
+            ) + "; make it longer"
+        return (
+            f"no valid string has exactly {self.length} tokens"
+            + ("" if self.compiled.vocabulary.eos_ids else ", and this vocabulary has no end token")
+            + "; try another length"
+        )
+
+    def _feasible_under(self, pins: np.ndarray) -> bool:
+        return self._live_under(pins)[0][1] > 0
+
+    @cached_property
+    def choices(self) -> np.ndarray:
+        """How many tokens each position allows, int64[L]."""
+        _, _, used = self._live
+        sizes = np.append(np.diff(self._graph.classes.offsets), len(self._graph.classes.of))
+        counts = np.where(used[:, -1], sizes[-1], used[:, :-1] @ sizes[:-1])
+        return np.where(self._pinned >= 0, np.minimum(counts, 1), counts)
+
+    def allowed(self, position: int | None = None) -> torch.Tensor:
+        """The exact masks, bool[L, V] (or bool[V] of one position): token t is allowed at i if some valid string has it there."""
+        import torch
+
+        _, _, used = self._live
+        rows = range(self.length) if position is None else [range(self.length)[position]]
+        used = used[rows.start : rows.stop] if position is None else used[rows[0] : rows[0] + 1]
+        pinned = self._pinned if position is None else self._pinned[rows[0] : rows[0] + 1]
+        out = np.zeros((len(used), len(self._graph.classes.of)), bool)
+        emissions.in_threads(lambda part: emissions.expand_mask(used[part], self._graph.classes.of, out[part]), len(used))
+        for k in np.flatnonzero(pinned >= 0):
+            out[k] = False
+            out[k, pinned[k]] = used[k].any()
+        mask = torch.from_numpy(out)
+        return mask if position is None else mask[0]
+
+    def best(self, logits: torch.Tensor) -> Completion:
+        """The most probable valid string: argmax of the summed log-softmax, pinned positions included.
+
+        Raises Infeasible with the reason, LogitsError.
+        """
+        self.check()
+        reduced = self._reduce(logits, emissions.MAX, 1.0)
+        value = self._sweep(dynamic.max_sweep, reduced.emission)
+        self._check_weight(value[0] if self.length else 0.0)
+        path = self._sweep(dynamic.best_path, reduced.emission, value, self._start)
+        weights = reduced.emission[np.arange(self.length), path]
+        return Completion(reduced.best_members(path, self._pinned).tolist(), float(weights.sum()))
+
+    def sample(self, logits: torch.Tensor, temperature: float = 1.0, generator: torch.Generator | None = None) -> Completion:
+        """An exact joint sample of prod softmax(logits / temperature) restricted to the valid strings; score as in `best`.
+
+        Temperature 0 is `best`. The same generator state gives the same sample. Raises as `best` does.
+        """
+        import torch
+
+        scale = _scale(temperature)
+        if scale is None:
+            return self.best(logits)
+        self.check()
+        reduced = self._reduce(logits, emissions.SUM, scale)
+        value = self._log_values(reduced.emission)
+        self._check_weight(value[0] if self.length else 0.0)
+        uniform = torch.rand(2, self.length, dtype=torch.float64, generator=generator).numpy()
+        path = self._sweep(dynamic.sampled_path, reduced.emission, value, uniform[0], self._start)
+        ids = reduced.drawn_members(path, self._pinned, uniform[1])
+        read = path != self._graph.wild
+        plain = reduced if scale == 1.0 else self._reduce(logits, emissions.MAX, 1.0)
+        return Completion(ids.tolist(), float(plain.log_softmax(ids)[read].sum()))
+
+    def marginals(self, logits: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+        """Exact per-position log-probabilities, float32[L, V] on the logits' device; -inf for what is not allowed.
+
+        The marginals of prod softmax(logits / temperature) restricted to the valid strings. Raises as `best` does.
+        """
+        self.check()
+        reduced = self._reduce(logits, emissions.SUM, _scale(temperature, zero=False))
+        return reduced.marginals(self._posterior(reduced.emission), self._pinned)
+
+    def token_marginals(self, logits: torch.Tensor, ids: list[int], temperature: float = 1.0) -> np.ndarray:
+        """`marginals` of one id at each position, float64[L], without the full table."""
+        self.check()
+        reduced = self._reduce(logits, emissions.SUM, _scale(temperature, zero=False))
+        posterior = self._posterior(reduced.emission)
+        ids = np.asarray(ids, np.int64)
+        at, of = np.arange(self.length), self._graph.classes.of[ids]
+        token = reduced.log_softmax(ids)
+        with np.errstate(invalid="ignore"):
+            read = np.where((of >= 0) & (posterior[at, of] > -np.inf), posterior[at, of] + token - reduced.emission[at, of], -np.inf)
+        unread = posterior[at, -1] + np.where(posterior[at, -1] > -np.inf, token, 0.0)
+        return np.where(self._pinned >= 0, 0.0, np.logaddexp(read, unread))
+
+    def _reduce(self, logits: torch.Tensor, mode: int, scale: float):
+        _, _, used = self._live
+        return reductions.reduce(logits, self._graph.classes, self._pinned, self._pins, used, mode, scale)
+
+    def _sweep(self, sweep, emission: np.ndarray, *more):
+        g = self._graph
+        bounds, live, _ = self._live
+        return sweep(g.offsets, g.symbols, g.targets, bounds, live, emission, g.states, *more)
+
+    def _log_values(self, emission: np.ndarray) -> np.ndarray:
+        """Log-weights of the live states, by the fast sweep where its digits suffice."""
+        value, scales, exact = self._sweep(dynamic.sum_sweep, emission)
+        if not exact:
+            return self._sweep(dynamic.log_sum_sweep, emission)
+        bounds, _, _ = self._live
+        total = np.cumsum(scales[::-1])[::-1]
+        return np.log(value) + np.repeat(total, np.diff(bounds))
+
+    def _posterior(self, emission: np.ndarray) -> np.ndarray:
+        """Log-probability of every class at every position, float64[L, K]."""
+        value, _, exact = self._sweep(dynamic.sum_sweep, emission)
+        if exact:
+            posterior, exact = self._sweep(dynamic.posteriors, emission, value, self._start)
+        if exact:
+            with np.errstate(divide="ignore"):
+                return np.log(posterior)
+        value = self._sweep(dynamic.log_sum_sweep, emission)
+        self._check_weight(value[0] if self.length else 0.0)
+        return self._sweep(dynamic.log_posteriors, emission, value, self._start)
+
+    def _check_weight(self, weight: float) -> None:
+        if weight == -np.inf:
+            raise Infeasible("the logits give every valid string probability zero (-inf); allow some of its tokens")
+
+
+def check_pins(pinned: Mapping[int, int], length: int, size: int) -> None:
+    for i, token in pinned.items():
+        for what, value, limit in (("position", i, length), ("id", token, size)):
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not 0 <= value < limit:
+                raise ConstraintError(
+                    f"pinned {{{i!r}: {token!r}}}: the {what} must be a whole number from 0 to {limit - 1}"
+                )
+
+
+def _scale(temperature: float, zero: bool = True) -> float | None:
+    if not isinstance(temperature, (int, float)) or not 0 <= temperature < np.inf or (temperature == 0 and not zero):
+        raise ConstraintError(f"temperature must be a {'non-negative' if zero else 'positive'} number, not {temperature!r}")
+    return None if temperature == 0 else 1.0 / temperature

@@ -1,0 +1,110 @@
+"""Constraint + vocabulary = a compiled constraint, which makes canvases, and is kept on disk by content."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from os import PathLike
+from typing import Mapping
+
+import numpy as np
+
+from dgemma_constrain.automata.encodings import utf8
+from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.canvas import store
+from dgemma_constrain.canvas.canvas import Canvas, check_pins
+from dgemma_constrain.canvas.graph import Graph, make_graph
+from dgemma_constrain.constraints.base import Constraint, as_constraint
+from dgemma_constrain.errors import ConstraintError
+from dgemma_constrain.tokens.lift import TokenAutomaton, lift
+from dgemma_constrain.tokens.vocabulary import Vocabulary
+
+SLOW = 0.1  # seconds: a lift that took longer is worth keeping on disk
+
+
+class Compiled:
+    """A constraint lifted to a vocabulary. Immutable; share it among canvases, batches and threads.
+
+    constraint is None for one that was loaded from a file.
+    """
+
+    def __init__(self, automaton: TokenAutomaton, vocabulary: Vocabulary, constraint: Constraint | None = None):
+        self.automaton, self.vocabulary, self.constraint = automaton, vocabulary, constraint
+        self._graphs: dict[str, Graph] = {}
+
+    def canvas(
+        self,
+        length: int,
+        pinned: Mapping[int, int] | None = None,
+        more_tokens: int = 0,
+        tail: str = "end",
+        after: list[int] | None = None,
+    ) -> Canvas:
+        """A canvas of exactly `length` tokens.
+
+        pinned: {position: id}. more_tokens: the text may be unfinished if so many more tokens can finish it.
+        tail: what may follow the first end token: "end" (end and pad ids, scored) or "any" (anything, unread).
+        after: ids of earlier canvases that this one goes on from (no end token among them).
+        Raises ConstraintError for arguments out of range, and Infeasible if `after` is no beginning of a valid text.
+        """
+        for name, value in (("length", length), ("more_tokens", more_tokens)):
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
+                raise ConstraintError(f"{name} must be a whole number from 0 up, not {value!r}")
+        if tail not in ("end", "any"):
+            raise ConstraintError(f'tail must be "end" or "any", not {tail!r}')
+        if tail not in self._graphs:
+            self._graphs[tail] = make_graph(self.automaton, self.vocabulary, tail)
+        pinned = dict(pinned or {})
+        check_pins(pinned, length, len(self.vocabulary))
+        return Canvas(self, self._graphs[tail], pinned, int(length), int(more_tokens), self.state_after(after or []))
+
+    def state_after(self, ids: list[int]) -> int:
+        """The automaton's state after these ids. Raises ConstraintError if no valid text begins so."""
+        a, state = self.automaton, 0
+        for n, token in enumerate(ids):
+            row = a.symbols[a.offsets[state] : a.offsets[state + 1]]
+            c = a.classes[token]
+            at = int(np.searchsorted(row, c))
+            if c < 0 or at == len(row) or row[at] != c:
+                raise ConstraintError(f"id {token}, number {n} of the ids before this canvas, does not fit the constraint")
+            state = int(a.targets[a.offsets[state] + at])
+        return state
+
+    def save(self, path: str | PathLike) -> None:
+        """Write to a file that `load_compiled` reads with the same vocabulary."""
+        store.write(path, self.automaton, self.vocabulary.fingerprint)
+
+
+def compile(
+    constraint: Constraint | str, vocabulary: Vocabulary, limits: Limits = Limits(), cache: bool = True
+) -> Compiled:
+    """Lift a constraint to a vocabulary.
+
+    Slow lifts are kept in a folder of the user's cache, found again by the content of the automaton and the vocabulary;
+    `cache=False` neither reads nor writes it. Raises EmptyConstraint if no text satisfies the constraint, LimitExceeded.
+    """
+    constraint = as_constraint(constraint)
+    if not isinstance(vocabulary, Vocabulary):
+        raise ConstraintError(f"compile needs a Vocabulary, not {type(vocabulary).__name__}; see Vocabulary.from_tokenizer")
+    dfa = constraint.dfa(limits)
+    constraint.check_not_empty()
+    name = _name(dfa, vocabulary.fingerprint)
+    automaton = store.read_cached(name, vocabulary) if cache else None
+    if automaton is None:
+        began = time.perf_counter()
+        automaton = lift(utf8(dfa, limits), vocabulary, limits)
+        if cache and time.perf_counter() - began > SLOW:
+            store.write_cached(name, automaton, vocabulary.fingerprint)
+    return Compiled(automaton, vocabulary, constraint)
+
+
+def load_compiled(path: str | PathLike, vocabulary: Vocabulary) -> Compiled:
+    """A compiled constraint from a file. Raises CacheError for one that is corrupt or made for another vocabulary."""
+    return Compiled(store.read(path, vocabulary), vocabulary)
+
+
+def _name(dfa, fingerprint: str) -> str:
+    digest = hashlib.sha256(f"{store.FORMAT} {fingerprint}".encode())
+    for array in (dfa.alphabet.cuts, dfa.alphabet.classes, dfa.offsets, dfa.symbols, dfa.targets, dfa.accept):
+        digest.update(array.tobytes())
+    return digest.hexdigest()

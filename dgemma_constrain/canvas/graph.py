@@ -1,0 +1,69 @@
+"""The token automaton with what a canvas adds to it: the end token and the tail after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dgemma_constrain.canvas.emissions import Classes
+from dgemma_constrain.tokens.lift import TokenAutomaton
+from dgemma_constrain.tokens.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Rows as in TokenAutomaton, with one state more, `ended`, and three classes more: end, pad and `wild`.
+
+    Every accepting state leads to `ended` by an end token. From there tail="end" goes on with end or pad tokens, scored
+    like any other; tail="any" with `wild`, which stands for any token, weighs nothing and is not read.
+    """
+
+    offsets: np.ndarray
+    symbols: np.ndarray
+    targets: np.ndarray
+    distance: np.ndarray
+    classes: Classes
+    wild: int
+
+    @property
+    def states(self) -> int:
+        return len(self.offsets) - 1
+
+    def final(self, more_tokens: int) -> np.ndarray:
+        """bool[S]: where a canvas may end if `more_tokens` may follow it."""
+        return self.distance <= more_tokens
+
+
+def make_graph(automaton: TokenAutomaton, vocabulary: Vocabulary, tail: str) -> Graph:
+    """The graph of a canvas with tail "end" or "any"."""
+    states, count = automaton.states, automaton.class_count
+    end, pad, wild = count, count + 1, count + 2
+    pads = [] if vocabulary.pad_id is None or vocabulary.pad_id in vocabulary.eos_ids else [vocabulary.pad_id]
+    of = automaton.classes.copy()
+    of[list(vocabulary.eos_ids)] = end
+    of[pads] = pad
+    members = np.concatenate([automaton.members, np.array([*vocabulary.eos_ids, *pads], np.int32)])
+    last = automaton.member_offsets[-1] + np.cumsum([len(vocabulary.eos_ids), len(pads)])
+    ends = automaton.accept & bool(vocabulary.eos_ids)
+    after = ([end] if vocabulary.eos_ids else []) + ([pad] if pads else []) if tail == "end" else [wild]
+
+    # Each accepting row grows by one transition, at its end, where the larger symbol belongs.
+    sizes = np.diff(automaton.offsets) + ends
+    offsets = np.concatenate([[0], np.cumsum(sizes), [sizes.sum() + len(after)]]).astype(np.int64)
+    symbols, targets = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)
+    old = np.ones(offsets[-1], bool)
+    added = offsets[1:-1][ends] - 1
+    old[added] = False
+    old[offsets[-2] :] = False
+    symbols[old], targets[old] = automaton.symbols, automaton.targets
+    symbols[added], targets[added] = end, states
+    symbols[offsets[-2] :], targets[offsets[-2] :] = after, states
+    return Graph(
+        offsets,
+        symbols,
+        targets,
+        np.append(automaton.distance, 0).astype(np.int32),
+        Classes(of, np.concatenate([automaton.member_offsets, last]).astype(np.int64), members),
+        wild,
+    )

@@ -1,0 +1,186 @@
+"""Logits where they are: in host memory, where the kernels read them in place, or on a device, where torch reduces them.
+
+Both give the dynamic program the same thing, one log-weight a class, and take its answer back to tokens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dgemma_constrain.canvas import emissions
+from dgemma_constrain.canvas.emissions import MAX, Classes, in_threads
+from dgemma_constrain.errors import LogitsError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def reduce(logits: torch.Tensor, classes: Classes, pinned, pins, used, mode: int, scale: float):
+    """Reduce logits [L, V] to classes. Raises LogitsError for a wrong shape or dtype, NaN or +inf."""
+    import torch
+
+    if not isinstance(logits, torch.Tensor):
+        raise LogitsError(f"logits must be a torch tensor, not {type(logits).__name__}")
+    expected = (len(pins), len(classes.of))
+    if tuple(logits.shape) != expected:
+        raise LogitsError(
+            f"logits have shape {list(logits.shape)}, but this canvas needs [{expected[0]}, {expected[1]}]: "
+            "its length and the size of its vocabulary"
+        )
+    if not logits.is_floating_point():
+        raise LogitsError(f"logits must be floating point, not {logits.dtype}")
+    kind = HostLogits if logits.device.type == "cpu" else DeviceLogits
+    return kind(logits.detach(), classes, pinned, pins, used, mode, scale)
+
+
+def _refuse(row: int) -> None:
+    raise LogitsError(f"the logits of position {row} hold NaN or +inf; check the model's output (-inf is fine: it means never)")
+
+
+class HostLogits:
+    """emission float64[L, K+1] and normaliser float64[L], of the logits times `scale`."""
+
+    def __init__(self, logits, classes: Classes, pinned, pins, used, mode: int, scale: float):
+        self.logits, self.classes, self.scale = logits, classes, scale
+        self.emission = np.empty((len(pins), used.shape[1]))
+        self.normaliser = np.empty(len(pins))
+
+        def work(part: slice) -> int:
+            bad = -1
+            for rows in self._pieces(part):
+                bad = emissions.reduce_rows(
+                    self._rows(rows), classes, pinned[rows], pins[rows], used[rows], mode, scale,
+                    self.emission[rows], self.normaliser[rows],
+                )  # fmt: skip
+                if bad >= 0:
+                    return rows.start + bad
+            return bad
+
+        bad = [b for b in in_threads(work, len(pins)) if b >= 0]
+        if bad:
+            _refuse(min(bad))
+
+    def _pieces(self, part: slice) -> list[slice]:
+        """Other dtypes are converted a few rows at a time, so that no second copy of the whole is made."""
+        import torch
+
+        step = max(1, part.stop - part.start) if self.logits.dtype == torch.float32 else 4
+        return [slice(a, min(a + step, part.stop)) for a in range(part.start, part.stop, step)]
+
+    def _rows(self, rows) -> np.ndarray:
+        return self.logits[rows].float().contiguous().numpy()
+
+    def best_members(self, path: np.ndarray, pinned: np.ndarray) -> np.ndarray:
+        return self._choose(lambda part: emissions.best_members(self._rows(part), self.classes, path[part], pinned[part]))
+
+    def drawn_members(self, path: np.ndarray, pinned: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+        return self._choose(
+            lambda part: emissions.drawn_members(
+                self._rows(part), self.classes, path[part], pinned[part], self.scale, uniform[part]
+            )
+        )
+
+    def _choose(self, one) -> np.ndarray:
+        pieces = in_threads(lambda part: [one(rows) for rows in self._pieces(part)], len(self.normaliser))
+        return np.concatenate([np.zeros(0, np.int64), *(ids for piece in pieces for ids in piece)])
+
+    def log_softmax(self, ids: np.ndarray) -> np.ndarray:
+        """Log-probability of one id at each position, float64[L]."""
+        import torch
+
+        chosen = self.logits.gather(1, torch.from_numpy(np.asarray(ids, np.int64))[:, None])[:, 0]
+        return chosen.double().numpy() * self.scale - self.normaliser
+
+    def marginals(self, posterior: np.ndarray, pinned: np.ndarray):
+        import torch
+
+        out = np.empty(self.logits.shape, np.float32)
+
+        def work(part: slice) -> None:
+            for rows in self._pieces(part):
+                emissions.expand_marginals(
+                    self._rows(rows), self.classes.of, posterior[rows], self.emission[rows], self.normaliser[rows],
+                    pinned[rows], self.scale, out[rows],
+                )  # fmt: skip
+
+        in_threads(work, len(out))
+        return torch.from_numpy(out)
+
+
+class DeviceLogits:
+    """The same with torch operations, for logits that should not leave their device: only [L, K+1] numbers do."""
+
+    def __init__(self, logits, classes: Classes, pinned, pins, used, mode: int, scale: float):
+        import torch
+
+        self.classes, self.scale, self.device = classes, scale, logits.device
+        self.scaled = scaled = logits.float() * scale
+        bad = (scaled.isnan() | scaled.isposinf()).any(1)
+        if bool(bad.any()):
+            _refuse(int(bad.nonzero()[0]))
+        count = used.shape[1] - 1
+        of = torch.from_numpy(np.where(classes.of < 0, count, classes.of).astype(np.int64)).to(self.device)
+        of = of.expand_as(scaled)
+        normaliser = scaled.logsumexp(1).nan_to_num(neginf=0.0)
+        reduced = torch.full((len(pins), count + 1), -torch.inf, device=self.device)
+        reduced.scatter_reduce_(1, of, scaled, "amax")
+        if mode != MAX:
+            top = reduced.clamp_min(torch.finfo(torch.float32).min)
+            sums = torch.zeros_like(reduced).scatter_add_(1, of, (scaled - top.gather(1, of)).exp_())
+            reduced = top + sums.log()
+        self.normaliser = normaliser.double().cpu().numpy()
+        self.emission = reduced.double().cpu().numpy() - self.normaliser[:, None]
+        self.emission[~used] = -np.inf
+        self.emission[:, -1] = 0.0
+        where = np.flatnonzero(pinned >= 0)
+        self.emission[where, :-1] = -np.inf
+        where = where[pins[where] >= 0]
+        if len(where):
+            self.emission[where, pins[where]] = self.log_softmax(np.maximum(pinned, 0))[where]
+
+    def _in_class(self, path: np.ndarray):
+        """The logits of each position outside its class replaced by -inf."""
+        import torch
+
+        of = torch.from_numpy(self.classes.of).to(self.device)
+        wanted = torch.from_numpy(path).to(self.device)[:, None]
+        wild = len(self.classes.offsets) - 1
+        return self.scaled.masked_fill((of[None] != wanted) & (wanted != wild), -torch.inf)
+
+    def best_members(self, path: np.ndarray, pinned: np.ndarray) -> np.ndarray:
+        ids = self._in_class(path).argmax(1).cpu().numpy()
+        return np.where(pinned >= 0, pinned, ids)
+
+    def drawn_members(self, path: np.ndarray, pinned: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+        import torch
+
+        weights = self._in_class(path).double().softmax(1).cumsum(1)
+        target = torch.from_numpy(uniform).to(self.device)[:, None] * weights[:, -1:]
+        ids = torch.searchsorted(weights, target, right=True)[:, 0].cpu().numpy()
+        return np.where(pinned >= 0, pinned, ids)
+
+    def log_softmax(self, ids: np.ndarray) -> np.ndarray:
+        """Log-probability of one id at each position, float64[L]."""
+        import torch
+
+        at = torch.from_numpy(np.asarray(ids, np.int64)).to(self.device)[:, None]
+        return self.scaled.gather(1, at)[:, 0].double().cpu().numpy() - self.normaliser
+
+    def marginals(self, posterior: np.ndarray, pinned: np.ndarray):
+        import torch
+
+        with np.errstate(invalid="ignore"):
+            shift = posterior - self.emission - self.normaliser[:, None]
+        shift[posterior == -np.inf] = -np.inf
+        shift = torch.from_numpy(np.concatenate([shift[:, :-1], np.full((len(shift), 1), -np.inf)], 1)).float()
+        of = np.where(self.classes.of < 0, shift.shape[1] - 1, self.classes.of).astype(np.int64)
+        out = self.scaled + shift.to(self.device).gather(1, torch.from_numpy(of).to(self.device).expand_as(self.scaled))
+        if (posterior[:, -1] > -np.inf).any():  # an unread tail holds whatever the model likes
+            unread = torch.from_numpy(posterior[:, -1:]).float().to(self.device)
+            out = torch.logaddexp(out, self.scaled.log_softmax(1) + unread)
+        for i in np.flatnonzero(pinned >= 0).tolist():
+            out[i] = -torch.inf
+            out[i, int(pinned[i])] = 0.0
+        return out

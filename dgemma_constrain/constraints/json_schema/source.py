@@ -1,0 +1,144 @@
+"""Where schemas come from: a dict, JSON text, or a Python type. All become checked, plain JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import types
+import typing
+from typing import Any
+
+from dgemma_constrain.errors import LimitExceeded, SchemaError, UnsupportedSchema
+
+MAX_NESTING = 200  # lists and objects inside one another
+MAX_SIZE = 4_000_000  # characters and values
+MAX_BITS = 10_000  # of one integer; Python itself won't write much longer ones
+
+
+def read(source: Any) -> tuple[Any, Any]:
+    """(schema as plain JSON, the Python type it was made from or None)."""
+    if isinstance(source, (dict, bool)):
+        schema, kind = source, None
+    elif isinstance(source, (str, bytes)):
+        schema, kind = _parse(source), None
+    else:
+        schema, kind = _schema_of(source), source
+    check_json(schema)
+    return schema, kind
+
+
+def _parse(text: str | bytes) -> Any:
+    if len(text) > MAX_SIZE:
+        raise LimitExceeded(f"a schema of {len(text):,} characters; up to {MAX_SIZE:,} can be read")
+    try:
+        return json.loads(text, object_pairs_hook=_distinct, parse_constant=_constant)
+    except RecursionError:
+        raise _too_deep("") from None
+    except SchemaError:
+        raise
+    except ValueError as error:
+        raise SchemaError(f"the schema is not JSON: {error}") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SchemaError(f"the schema's JSON text has the name {twice!r} twice in one object; keep one of them")
+    return members
+
+
+def _constant(name: str) -> None:
+    raise SchemaError(f"the schema is not JSON: {name} is no JSON value")
+
+
+def _schema_of(kind: Any) -> Any:
+    """The schema that pydantic gives a model, dataclass, TypedDict or annotation such as `list[int]`."""
+    if not (isinstance(kind, type) or typing.get_origin(kind)):
+        raise SchemaError(
+            f"no schema in a {type(kind).__name__}; pass a dict, JSON text, or a type (pydantic model, dataclass, "
+            "TypedDict, list[int])"
+        )
+    try:
+        import pydantic
+    except ImportError:
+        name = getattr(kind, "__name__", kind)
+        raise SchemaError(f"reading a schema off the Python type {name} needs pydantic: pip install pydantic") from None
+    try:
+        return adapter(kind).json_schema()
+    except (pydantic.PydanticUserError, pydantic.PydanticUndefinedAnnotation) as error:
+        raise SchemaError(f"pydantic finds no JSON Schema for {kind}: {str(error).splitlines()[0]}") from None
+
+
+def adapter(kind: Any) -> Any:
+    """What pydantic calls a type's reader and writer."""
+    import pydantic
+
+    return pydantic.TypeAdapter(_modern(kind))
+
+
+def _modern(kind: Any) -> Any:
+    """With each typing.TypedDict as the typing_extensions one, which pydantic insists on before Python 3.12."""
+    if typing.is_typeddict(kind) and type(kind).__module__ == "typing":
+        import typing_extensions
+
+        marks = (typing_extensions.NotRequired, typing_extensions.Required)
+        fields = {}
+        for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+            if typing.get_origin(hint) in marks:
+                hint = typing.get_args(hint)[0]
+            fields[name] = marks[name in kind.__required_keys__][_modern(hint)]
+        return typing_extensions.TypedDict(kind.__name__, fields)
+    origin, inside = typing.get_origin(kind), typing.get_args(kind)
+    changed = tuple(map(_modern, inside))
+    if all(new is old for new, old in zip(changed, inside)):
+        return kind
+    return (typing.Union if origin is types.UnionType else origin)[changed]
+
+
+def _too_deep(pointer: str) -> LimitExceeded:
+    start = f" (it begins {pointer[:60]})" if pointer else ""
+    return LimitExceeded(f"the schema is nested more than {MAX_NESTING} levels deep{start}; flatten it, or use $defs")
+
+
+def check_json(document: Any) -> None:
+    """Raise unless `document` is plain JSON of bearable depth and size. No recursion: this is what makes it safe."""
+    size = 0
+    stack = [(document, "", 0)]
+    while stack:
+        value, pointer, depth = stack.pop()
+        size += 1 + (len(value) if isinstance(value, str) else 0)
+        if depth > MAX_NESTING:
+            raise _too_deep(pointer)
+        if isinstance(value, dict):
+            for name, member in value.items():
+                if not isinstance(name, str):
+                    raise SchemaError(f"the name {name!r} is not a string, so this is not JSON", pointer)
+                _check_text(name, pointer)
+                size += len(name)
+                stack.append((member, f"{pointer}/{escape(name)}", depth + 1))
+        elif isinstance(value, list):
+            stack.extend((member, f"{pointer}/{i}", depth + 1) for i, member in enumerate(value))
+        elif isinstance(value, str):
+            _check_text(value, pointer)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise SchemaError(f"{value} is no JSON value", pointer)
+        elif isinstance(value, int) and value.bit_length() > MAX_BITS:
+            raise LimitExceeded(
+                f"an integer of {value.bit_length():,} bits (at {pointer}); up to {MAX_BITS:,} are read"
+            )
+        elif not (value is None or isinstance(value, (int, float))):
+            raise SchemaError(f"{value!r:.80} is not JSON; use dicts, lists, strings, numbers, booleans, None", pointer)
+        if size > MAX_SIZE:
+            raise LimitExceeded(f"the schema holds more than {MAX_SIZE:,} characters and values; split it")
+
+
+def _check_text(text: str, pointer: str) -> None:
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        raise UnsupportedSchema(f"{text!r:.60} holds half a surrogate pair, which no UTF-8 text can", pointer)
+
+
+def escape(name: str) -> str:
+    """A name as one step of a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1")

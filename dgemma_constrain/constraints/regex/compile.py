@@ -1,0 +1,185 @@
+"""From the tree of a pattern to an NFA over text.
+
+Without assertions this is Thompson's construction. Assertions at the edge of the text, which is where most stand, turn
+into plain languages before, around or after the rest; only what remains is resolved with markers (see `lookaround`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import groupby
+from typing import Mapping, Sequence
+
+import numpy as np
+
+from dgemma_constrain.automata.charset import Charset
+from dgemma_constrain.automata.dfa import DFA, compile_nfa, intersect, subtract
+from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, repeat, symbol, union
+from dgemma_constrain.constraints.regex import lookaround, syntax
+from dgemma_constrain.constraints.regex.syntax import (
+    ANY_TEXT, EMPTY_TEXT, Alt, Boundary, Cat, Chars, Group, Look, Node, Repeat, alt, cat, is_assertion, walk,
+)  # fmt: skip
+
+
+def to_nfa(root: Node, search: bool = False, limits: Limits = Limits()) -> NFA:
+    """The texts that match as a whole; with `search`, those with a match somewhere."""
+    return _whole(simplified(root), search, limits)
+
+
+def thompson(node: Node, marks: Mapping[Node, int] = {}) -> NFA:
+    """Thompson's construction; an assertion becomes its marker."""
+    if isinstance(node, Chars):
+        return symbol(node.charset)
+    if isinstance(node, Alt):
+        return union([thompson(part, marks) for part in node.parts])
+    if isinstance(node, Repeat):
+        body = thompson(node.body, marks)
+        if node.most is None and node.least > 0:
+            return concat([repeat(body, node.least - 1, node.least - 1), _plus(body)])
+        return repeat(body, node.least, node.most)
+    if isinstance(node, Group):
+        return thompson(node.body, marks)
+    if isinstance(node, Cat):
+        parts = []
+        for plain, run in groupby(node.parts, lambda part: isinstance(part, Chars)):
+            parts.extend([_row([p.charset for p in run])] if plain else [thompson(p, marks) for p in run])
+        return concat(parts)
+    return symbol(Charset.marker(marks[node]))
+
+
+def _plus(part: NFA) -> NFA:
+    """Once or more, with one copy: X X* in X X* in X X* … would double at every level."""
+    end = part.states + 1
+    extra = np.array([(0, 1), (end - 1, 1), (end - 1, end)], np.int32)
+    edges = part.edges + np.array([1, 0, 1], np.int32)
+    return NFA(end + 1, edges, np.concatenate([part.jumps + 1, extra]), part.charsets)
+
+
+def _row(charsets: Sequence[Charset]) -> NFA:
+    """One character after the other, in one piece."""
+    distinct = {c: i for i, c in enumerate(dict.fromkeys(charsets))}
+    if not all(distinct):
+        return NOTHING
+    steps = np.arange(len(charsets), dtype=np.int32)
+    labels = np.array([distinct[c] for c in charsets], np.int32)
+    return NFA(len(charsets) + 1, np.stack([steps, labels, steps + 1], 1), EPSILON.jumps, tuple(distinct))
+
+
+def simplified(node: Node) -> Node:
+    """Without groups, which change no language, and without assertions that hold everywhere or nowhere."""
+    if isinstance(node, Group):
+        return simplified(node.body)
+    if isinstance(node, (Cat, Alt)):
+        if all(isinstance(part, Chars) for part in node.parts):
+            return node
+        parts = []
+        for part in node.parts:
+            parts.append(simplified(part))
+        return (cat if isinstance(node, Cat) else alt)(parts)
+    if isinstance(node, Repeat):
+        return syntax.repeat(simplified(node.body), node.least, node.most)
+    if isinstance(node, Look):
+        body = simplified(node.body)
+        if syntax.width(body)[0] == 0 and not _asserts(body):
+            return alt(()) if node.negative else EMPTY_TEXT
+        return Look(body, node.ahead, node.negative)
+    return node
+
+
+def _asserts(node: Node) -> bool:
+    return any(map(is_assertion, walk(node)))
+
+
+def _whole(node: Node, search: bool, limits: Limits) -> NFA:
+    if not _asserts(node):
+        return concat([thompson(p) for p in ((ANY_TEXT, node, ANY_TEXT) if search else (node,))])
+    return union([_branch(part, search, limits) for part in (node.parts if isinstance(node, Alt) else (node,))])
+
+
+def _branch(node: Node, search: bool, limits: Limits) -> NFA:
+    """One alternative of the whole pattern, with assertions in it.
+
+    Assertions at its left end that look back constrain only what comes before; those at its right end that look ahead,
+    only what comes after. Where nothing can come before (after), the ones that look ahead (back) say something about
+    the text as a whole, which is an intersection.
+    """
+    items = list(node.parts) if isinstance(node, Cat) else [node]
+    before = _outside(_take(items, False, _looks(ahead=False)), False, search, limits)
+    after = _outside(_take(items, True, _looks(ahead=True)), True, search, limits)
+    conditions: list[tuple[Node, bool]] = []
+    if before is EPSILON:
+        for look in _take(items, False, lambda item: _seen_from_edge(item, ahead=True)):
+            look = _seen_from_edge(look, ahead=True)
+            conditions.append((cat([look.body, ANY_TEXT]), look.negative))
+    if after is EPSILON:
+        for look in _take(items, True, lambda item: _seen_from_edge(item, ahead=False)):
+            look = _seen_from_edge(look, ahead=False)
+            conditions.append((cat([ANY_TEXT, look.body]), look.negative))
+    if before is after is EPSILON and len(items) == 1 and isinstance(items[0], Alt):
+        nfa = _whole(items[0], False, limits)
+    else:
+        def main(marks: Mapping[Node, int]) -> NFA:
+            return concat([part for part in (before, thompson(cat(items), marks), after) if part is not EPSILON])
+
+        nfa = lookaround.resolve(main, items, 0, limits)
+    if not conditions:
+        return nfa
+    dfa = compile_nfa(nfa, limits)
+    for condition, negative in conditions:
+        dfa = (subtract if negative else intersect)(dfa, compile_nfa(_whole(condition, False, limits), limits), limits)
+    return dfa.nfa()
+
+
+def _take(items: list[Node], at_end: bool, wanted) -> tuple[Node, ...]:
+    """Remove from the run of assertions at one end of `items` those that are wanted; they stand at one place, so their
+    order doesn't matter."""
+    order = range(len(items) - 1, -1, -1) if at_end else range(len(items))
+    run = []
+    for i in order:
+        if not is_assertion(items[i]):
+            break
+        run.append(i)
+    taken = [i for i in run if wanted(items[i])]
+    result = tuple(items[i] for i in taken)
+    for i in sorted(taken, reverse=True):
+        del items[i]
+    return result
+
+
+def _looks(ahead: bool):
+    """Look-arounds of one direction whose body never looks in the other."""
+
+    def wanted(item: Node) -> bool:
+        return isinstance(item, Look) and all(
+            isinstance(part, Look) and part.ahead == ahead for part in walk(item) if is_assertion(part)
+        )
+
+    return wanted
+
+
+def _seen_from_edge(item: Node, ahead: bool) -> Look | None:
+    """The assertion as a look-around into the text from its edge, if it is one."""
+    if isinstance(item, Boundary):  # the neighbour outside is none, so the one inside decides
+        if item.negated and item.nonempty:
+            return Look(Chars(~item.word), ahead, False)
+        return Look(Chars(item.word), ahead, item.negated)
+    return item if isinstance(item, Look) and item.ahead == ahead else None
+
+
+@lru_cache(maxsize=1024)
+def _outside(looks: tuple[Look, ...], after: bool, search: bool, limits: Limits) -> NFA:
+    """What may stand outside the match on one side, given the assertions about it; EPSILON itself if nothing may."""
+    outside = thompson(ANY_TEXT) if search else EPSILON
+    if not looks:
+        return outside
+    dfa = compile_nfa(outside, limits)
+    for look in looks:
+        body = cat([look.body, ANY_TEXT] if after else [ANY_TEXT, look.body])
+        found = compile_nfa(_whole(body, False, limits), limits)
+        dfa = (subtract if look.negative else intersect)(dfa, found, limits)
+    return EPSILON if _only_empty_text(dfa) else dfa.nfa()
+
+
+def _only_empty_text(dfa: DFA) -> bool:
+    return dfa.states == 1 and not dfa.is_empty and len(dfa.targets) == 0

@@ -1,0 +1,116 @@
+"""The denoiser that ships with the package: six million parameters, no download, runs on any CPU.
+
+It was trained by `examples/train_embedded`; `data/MODEL_CARD.md` has the figures. It reads short texts into JSON
+records, fills form letters, picks options and completes Python lines. It is small: it shows what the constraints do and
+answers simple questions well; it does not know the world.
+"""
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+DATA = Path(__file__).parent / "data"
+PREFIX_TOKENS, SUFFIX_TOKENS = 256, 128  # what an infill keeps around its hole; the rest of the context is the hole's
+
+
+class EmbeddedModel:
+    """A masked-diffusion denoiser over a canvas inside one context; see `logits`."""
+
+    def __init__(self, network, tokenizer):
+        self.network, self.tokenizer = network, tokenizer
+        self.context_length = network.shape.context
+
+    @cached_property
+    def vocabulary(self):
+        """The tokens' bytes as a `dgemma_constrain.tokens.Vocabulary`; the five special ids are None."""
+        from dgemma_constrain.tokens.vocabulary import Vocabulary
+
+        from .network import EOS, MASK, PAD
+
+        return Vocabulary(tokens=self.token_bytes(), eos_id=EOS, pad_id=PAD, mask_id=MASK)
+
+    def token_bytes(self) -> list[bytes | None]:
+        """What each id adds to a text."""
+        from .network import SPECIALS
+
+        size = self.tokenizer.get_vocab_size()
+        return [None] * len(SPECIALS) + [_unmap(self.tokenizer.id_to_token(i)) for i in range(size)]
+
+    def encode(self, text: str) -> list[int]:
+        """The tokenizer's ids of `text`; never a special one, whatever the text says."""
+        from .network import SPECIALS
+
+        return [i + len(SPECIALS) for i in self.tokenizer.encode(text, add_special_tokens=False).ids]
+
+    def frame(self, prompt: str) -> tuple[list[int], list[int]]:
+        """The ids before and after a canvas that answers `prompt`."""
+        from dgemma_constrain.errors import ConstraintError
+
+        from .network import BOS, SEP
+
+        before = [BOS, *self.encode(prompt), SEP]
+        if len(before) >= self.context_length:
+            raise ConstraintError(
+                f"the prompt has {len(before)} tokens and the embedded model's context {self.context_length}; shorten the prompt"
+            )
+        return before, []
+
+    def frame_infill(self, prefix: str, suffix: str) -> tuple[list[int], list[int]]:
+        """The ids before and after a hole between two texts, of which what lies nearest the hole is kept."""
+        from .network import BOS
+
+        # No token is longer than 16 bytes and few are shorter than one character: this much is enough to cut from.
+        before = self.encode(prefix[-16 * PREFIX_TOKENS :])[-PREFIX_TOKENS:]
+        after = self.encode(suffix[: 16 * SUFFIX_TOKENS])[:SUFFIX_TOKENS]
+        return [BOS, *before], after
+
+    def logits(self, ids, start: int, stop: int):
+        """Log-probabilities of every token on the canvas `ids[:, start:stop]`.
+
+        ids: long [B, T], holding the mask id where nothing is decided yet. Returns float32 [B, stop - start, V], finite.
+        """
+        import torch
+
+        from dgemma_constrain.errors import ConstraintError
+
+        B, T = ids.shape
+        if T > self.context_length:
+            raise ConstraintError(f"{T} tokens do not fit the embedded model's context of {self.context_length}; shorten the prompt or the canvas")
+        with torch.inference_mode():
+            canvas = torch.zeros(B, T, dtype=torch.bool)
+            canvas[:, start:stop] = True
+            at = torch.arange(start, stop).expand(B, -1)
+            hidden = self.network.hidden(ids, canvas, torch.zeros_like(canvas))
+            return self.network.log_probabilities(hidden, at, ids)
+
+
+def load_embedded(folder: Path = DATA) -> EmbeddedModel:
+    """The model in `folder`: `model.safetensors`, `tokenizer.json` and `config.json`."""
+    import torch
+    from safetensors.torch import load_file
+    from tokenizers import Tokenizer
+
+    from .network import Denoiser, Shape
+
+    shape = Shape(**json.loads((folder / "config.json").read_text()))
+    with torch.device("meta"):
+        network = Denoiser(shape)
+    network = network.to_empty(device="cpu").float()
+    network.set_positions()
+    weights = {name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()}
+    network.load_state_dict(weights)
+    return EmbeddedModel(network.eval(), Tokenizer.from_file(str(folder / "tokenizer.json")))
+
+
+def _unmap(token: str) -> bytes:
+    """Byte-level BPE writes each byte as a printable character; back to bytes."""
+    return bytes(_BYTE_OF[character] for character in token)
+
+
+def _byte_characters() -> dict[str, int]:
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [b for b in range(256) if b not in printable]
+    return {chr(b): b for b in printable} | {chr(256 + i): b for i, b in enumerate(others)}
+
+
+_BYTE_OF = _byte_characters()
