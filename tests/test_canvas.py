@@ -65,23 +65,23 @@ class Case:
             self.constraint = Random(rng)
             if not self.constraint.dfa().is_empty:
                 break
-        self.words = self._words()
+        self.known: dict[str, bool] = {}
 
-    def _words(self) -> set[str]:
-        """Every text of the language with up to as many letters as could matter."""
-        seen, states = set(), {("", 0)}
-        dfa = self.constraint.dfa()
-        for _ in range(3 * (self.length + self.more) + 1):
-            following = set()
-            for text, state in states:
-                if dfa.accept[state]:
-                    seen.add(text)
-                for e in range(dfa.offsets[state], dfa.offsets[state + 1]):
-                    for c in LETTERS:
-                        if c in dfa.alphabet.charset([dfa.symbols[e]]):
-                            following.add((text + c, int(dfa.targets[e])))
-            states = following
-        return seen
+    def accepts(self, text: str) -> bool:
+        """Simulates the NFA itself, so that nothing under test takes part."""
+        if text not in self.known:
+            nfa = self.constraint._nfa
+
+            def closed(states):
+                while more := {t for s, t in nfa.jumps.tolist() if s in states} - states:
+                    states = states | more
+                return states
+
+            states = closed({0})
+            for c in text:
+                states = closed({t for s, k, t in nfa.edges.tolist() if s in states and LETTERS[k] == c})
+            self.known[text] = nfa.states - 1 in states
+        return self.known[text]
 
     def valid(self, ids) -> int | None:
         """None for an invalid string, otherwise how many of its positions are scored."""
@@ -95,11 +95,11 @@ class Case:
             pieces = {self.tokens[t].decode() for t in range(len(self.tokens)) if self.tokens[t] is not None}
             reach = {text}
             for _ in range(self.more + 1):
-                if reach & self.words:
+                if any(map(self.accepts, reach)):
                     return len(ids)
                 reach = {t + e for t in reach for e in pieces}
             return None
-        if text not in self.words:
+        if not self.accepts(text):
             return None
         if self.tail == "any":
             return stop + 1

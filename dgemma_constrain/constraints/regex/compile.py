@@ -7,63 +7,21 @@ into plain languages before, around or after the rest; only what remains is reso
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import groupby
-from typing import Mapping, Sequence
+from typing import Mapping
 
-import numpy as np
-
-from dgemma_constrain.automata.charset import Charset
 from dgemma_constrain.automata.dfa import DFA, compile_nfa, intersect, subtract
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, repeat, symbol, union
+from dgemma_constrain.automata.nfa import EPSILON, NFA, concat, union
 from dgemma_constrain.constraints.regex import lookaround, syntax
 from dgemma_constrain.constraints.regex.syntax import (
     ANY_TEXT, EMPTY_TEXT, Alt, Boundary, Cat, Chars, Group, Look, Node, Repeat, alt, cat, is_assertion, walk,
 )  # fmt: skip
+from dgemma_constrain.constraints.regex.thompson import thompson
 
 
 def to_nfa(root: Node, search: bool = False, limits: Limits = Limits()) -> NFA:
     """The texts that match as a whole; with `search`, those with a match somewhere."""
     return _whole(simplified(root), search, limits)
-
-
-def thompson(node: Node, marks: Mapping[Node, int] = {}) -> NFA:
-    """Thompson's construction; an assertion becomes its marker."""
-    if isinstance(node, Chars):
-        return symbol(node.charset)
-    if isinstance(node, Alt):
-        return union([thompson(part, marks) for part in node.parts])
-    if isinstance(node, Repeat):
-        body = thompson(node.body, marks)
-        if node.most is None and node.least > 0:
-            return concat([repeat(body, node.least - 1, node.least - 1), _plus(body)])
-        return repeat(body, node.least, node.most)
-    if isinstance(node, Group):
-        return thompson(node.body, marks)
-    if isinstance(node, Cat):
-        parts = []
-        for plain, run in groupby(node.parts, lambda part: isinstance(part, Chars)):
-            parts.extend([_row([p.charset for p in run])] if plain else [thompson(p, marks) for p in run])
-        return concat(parts)
-    return symbol(Charset.marker(marks[node]))
-
-
-def _plus(part: NFA) -> NFA:
-    """Once or more, with one copy: X X* in X X* in X X* … would double at every level."""
-    end = part.states + 1
-    extra = np.array([(0, 1), (end - 1, 1), (end - 1, end)], np.int32)
-    edges = part.edges + np.array([1, 0, 1], np.int32)
-    return NFA(end + 1, edges, np.concatenate([part.jumps + 1, extra]), part.charsets)
-
-
-def _row(charsets: Sequence[Charset]) -> NFA:
-    """One character after the other, in one piece."""
-    distinct = {c: i for i, c in enumerate(dict.fromkeys(charsets))}
-    if not all(distinct):
-        return NOTHING
-    steps = np.arange(len(charsets), dtype=np.int32)
-    labels = np.array([distinct[c] for c in charsets], np.int32)
-    return NFA(len(charsets) + 1, np.stack([steps, labels, steps + 1], 1), EPSILON.jumps, tuple(distinct))
 
 
 def simplified(node: Node) -> Node:
@@ -78,13 +36,22 @@ def simplified(node: Node) -> Node:
             parts.append(simplified(part))
         return (cat if isinstance(node, Cat) else alt)(parts)
     if isinstance(node, Repeat):
-        return syntax.repeat(simplified(node.body), node.least, node.most)
+        return _simplified_repeat(simplified(node.body), node.least, node.most)
     if isinstance(node, Look):
         body = simplified(node.body)
         if syntax.width(body)[0] == 0 and not _asserts(body):
             return alt(()) if node.negative else EMPTY_TEXT
         return Look(body, node.ahead, node.negative)
     return node
+
+
+def _simplified_repeat(body: Node, least: int, most: int | None) -> Node:
+    """Of two loops, where that is easy, one: in (a?){5000} each place can be reached in thousands of ways."""
+    if isinstance(body, Repeat) and body.least == 0:  # (X{0,k}){n,m} = X{0,km}
+        return syntax.repeat(body.body, 0, None if None in (body.most, most) else body.most * most)
+    if isinstance(body, Repeat) and (body.least, body.most) == (1, None):  # (X+){n,m} = X{n,}
+        return syntax.repeat(body.body, least, None)
+    return syntax.repeat(body, least, most)
 
 
 def _asserts(node: Node) -> bool:

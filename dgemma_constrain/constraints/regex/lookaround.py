@@ -24,6 +24,7 @@ from dgemma_constrain.automata.dfa import compile_nfa, subtract
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import EPSILON, NFA, concat, star, symbol, union
 from dgemma_constrain.constraints.regex.syntax import Boundary, Node, children, is_assertion
+from dgemma_constrain.constraints.regex.thompson import thompson
 
 _ALL_MARKERS = Charset(np.array([TEXT_LIMIT, 2**30], np.int32))
 _TEXT = star(symbol(ANY))
@@ -53,8 +54,6 @@ def _numbered(items: Sequence[Node], first: int) -> dict[Node, int]:
 
 
 def _fails(assertion: Node, mark: int, limits: Limits) -> NFA:
-    from dgemma_constrain.constraints.regex.compile import thompson
-
     here = symbol(Charset.marker(mark))
     if isinstance(assertion, Boundary):
         return _no_boundary(assertion, here)

@@ -188,7 +188,8 @@ class EcmaReader(Reader):
             return self.code_unit(start)
         if letter in _SYNTAX + "/":
             return ord(letter)
-        raise self.error(f"bad escape \\{letter}", start)
+        hint = "" if letter.isalnum() else f'; a plain "{letter}" needs no backslash under the u flag'
+        raise self.error(f"bad escape \\{letter}{hint}", start)
 
     def code_unit(self, start: int) -> int:
         """`\\uHHHH`, a surrogate pair of two of them, or `\\u{H…}`; the cursor behind the "u"."""

@@ -1,0 +1,264 @@
+"""What the model practises: each task gives an `Example`, drawn from one seeded generator.
+
+    record    a text and the keys asked for   ->  a JSON record
+    copy      a short text of odd words       ->  itself, or a run of it (where copying is learnt first)
+    fill      a form letter and some facts    ->  the letter, its holes filled
+    choose    options and a text              ->  one of the options
+    rewrite   a date, number, phone or name   ->  its normal form
+    code      Python around a hole            ->  what stood in the hole
+"""
+
+import json
+import random
+import re
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from sentences import Fact, expand, facts, listing
+from values import MONTHS, UNITS, Values, invented
+
+from dgemma_constrain.models.embedded.prompts import choice_prompt, fill_prompt, record_prompt
+
+
+@dataclass
+class Example:
+    """A canvas between two texts. `pieces` alternate fixed, hole, fixed, … ; `after` is None when a prompt is answered."""
+
+    task: str
+    before: str
+    pieces: list[str]
+    after: str | None = None
+
+    @property
+    def answer(self) -> str:
+        return "".join(self.pieces)
+
+
+def stdlib_sources() -> list[str]:
+    """The Python standard library's own files, without its tests and tables."""
+    root = Path(sysconfig.get_path("stdlib"))
+    skip = re.compile(r"(^|/)(tests?|site-packages|encodings|pydoc_data|lib2to3|idlelib|turtledemo|config-[^/]*)/|_sysconfigdata|/_?test")
+    files = sorted(p for p in root.rglob("*.py") if not skip.search(str(p.relative_to(root))))
+    return [text for p in files if 500 < len(text := p.read_text("utf-8", "replace"))]
+
+
+class Tasks:
+    def __init__(self, rng: random.Random, test: bool = False):
+        self.rng, self.values, self.test = rng, Values(rng, test), test
+        self.sources = stdlib_sources()
+        # One file in twenty is kept out of training.
+        self.sources = [s for i, s in enumerate(self.sources) if (i % 20 == 3) == test]
+        names = {w for s in self.sources for w in re.findall(r"\b[a-z][a-z_]{2,14}\b", s)}
+        self.words = sorted(names)
+
+    def example(self, progress: float = 1.0) -> Example:
+        """One example; early in training (progress 0 … 1) more of them are short copies."""
+        early = max(0.0, 1 - 5 * progress)
+        weights = dict(record=6, lookup=2 + 2 * early, copy=0.4 + 5 * early, fill=1.2, choose=0.8, rewrite=1.0, code=3.0)
+        return getattr(self, self.rng.choices(list(weights), list(weights.values()))[0])()
+
+    # -- records
+
+    def record(self) -> Example:
+        text, found, roles = facts(self.rng, self.values)
+        asked = self.rng.sample(list(found), self.rng.randint(max(1, len(found) - 2), len(found)))
+        asked = [found[role] for role in asked] if self.rng.random() < 0.6 else [found[r] for r in found if r in asked]
+        absent = [Fact(self.rng.choice(roles[r].keys), roles[r].type, None, list(roles[r].said)) for r in roles if r not in found]
+        return self._record(text, asked, absent)
+
+    def lookup(self) -> Example:
+        text, found, _ = listing(self.rng, self.values, self.words)
+        asked = self.rng.sample(list(found.values()), self.rng.randint(1, len(found)))
+        return self._record(text, asked, [Fact(invented(self.rng), "string", None)])
+
+    def _record(self, text: str, asked: list[Fact], absent: list[Fact]) -> Example:
+        rng, properties, value, required = self.rng, {}, {}, []
+        asked = list({f.key: f for f in asked}.values())
+        extra = [f for f in rng.sample(absent, min(len(absent), rng.choice([0, 0, 0, 1, 1, 2]))) if f.key not in {g.key for g in asked}]
+        loose = rng.random() < 0.15  # plain "string" where a format could stand, everything optional
+        for fact in sorted(asked + extra, key=lambda f: rng.random()) if rng.random() < 0.5 else asked + extra:
+            schema = self._schema(fact, plain=loose or rng.random() < 0.5)
+            if fact.value is None and rng.random() < 0.25 and fact.type != "enum":
+                schema, value[fact.key] = schema | {"type": [schema["type"], "null"]}, None
+                required.append(fact.key)
+            elif fact.value is not None:
+                value[fact.key] = fact.value
+                if not loose and rng.random() < 0.85:
+                    required.append(fact.key)
+            properties[fact.key] = schema
+        schema = {"type": "object", "properties": properties, "required": required}
+        if len(value) > 2 and rng.random() < 0.12:
+            schema, value = self._nested(schema, value)
+        if rng.random() < 0.03:
+            schema, value = {"type": "array", "items": schema}, [value]
+        return Example("record", record_prompt(schema, text), ["", self._json(value)])
+
+    def _schema(self, fact: Fact, plain: bool) -> dict:
+        if fact.type == "enum":
+            return {"enum": fact.options}
+        if fact.type == "list":
+            return {"type": "array", "items": {"type": "string"}}
+        if fact.type in ("integer", "number", "boolean"):
+            return {"type": fact.type}
+        return {"type": "string"} if plain or fact.type == "string" else {"type": "string", "format": fact.type}
+
+    def _nested(self, schema: dict, value: dict) -> tuple[dict, dict]:
+        """Some of the record's keys moved into an object of their own."""
+        keys, outer = list(schema["properties"]), self.rng.choice(["details", "info", "data", "person", "address", "item", "contact", invented(self.rng)])
+        if outer in keys:
+            return schema, value
+        cut = self.rng.randint(1, len(keys) - 1)
+        first, second = keys[:cut], keys[cut:]
+        pick = lambda of, names: {k: of[k] for k in names if k in of}  # noqa: E731
+        inner = {"type": "object", "properties": pick(schema["properties"], second), "required": [k for k in schema["required"] if k in second]}
+        whole = {"type": "object", "properties": pick(schema["properties"], first) | {outer: inner}, "required": [k for k in schema["required"] if k in first] + [outer]}
+        return whole, pick(value, [k for k in value if k in first]) | {outer: pick(value, [k for k in keys if k in second and k in value])}
+
+    def _json(self, value) -> str:
+        style = self.rng.random()
+        if isinstance(value, dict) and style < 0.9:  # the schema's own order, mostly: readers expect it
+            value = dict(value)
+        if style < 0.82:
+            return json.dumps(value, ensure_ascii=False)
+        if style < 0.92:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(value, ensure_ascii=False, indent=2)
+
+    # -- copying
+
+    def copy(self) -> Example:
+        words = [self.rng.choice([self.rng.choice(self.words), invented(self.rng), self.values.code(), self.values.first(), self.values.text()])
+                 for _ in range(self.rng.randint(1, 8))]
+        glue = self.rng.choice([" ", " ", ", ", "\n", "_"])
+        if self.rng.random() < 0.5:
+            return Example("copy", "copy " + glue.join(words), ["", glue.join(words)])
+        i = self.rng.randrange(len(words))
+        rest = words[i + 1 : i + 1 + self.rng.randint(1, 3)]
+        return Example("copy", f"after {words[i]}\n" + glue.join(words), ["", glue.join(rest)])
+
+    # -- form letters
+
+    LETTERS = """Dear {first},\n[thank you for|we received|we have] your order {order} of {date}.[ It will be sent to {city}.|]\n[Yours|Best regards|Sincerely],\n{company}
+Dear {name},\nyour appointment is on {date} at {time}[ in room {code}|].\nYours,\n{company}
+Hello {first},\n[the|your] {product} you ordered costs {price} and [leaves|ships] on {date}.\n[Thanks|Best], {company}
+Invoice {order}\nTo: {name}, {city}\nFor: {product}\nTotal: {price}\nDue: {date}
+Name: {name}\nCity: {city}\n[Phone: {phone}|Email: {email}]\n[Company: {company}|Job: {job}]
+Hi {first}! [We are happy to|I would like to] invite you to {title} on {date} in {city}. [Yours|Cheers], {name}
+{name} ({email}) will arrive in {city} at {time}.
+Meeting with {name} on {date}, {time}, room {code}.
+Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}.\n{company}
+- name: {name}\n- job: {job}\n- phone: {phone}
+# {title}\nby {name}, {company}, {date}"""
+
+    def fill(self) -> Example:
+        letter = expand(self.rng, self.rng.choice(self.LETTERS.split("\n")).replace("\\n", "\n"))
+        roles = re.findall(r"{(\w+)}", letter)
+        said = {role: self.values.kind("code" if role == "order" else role)[1] for role in roles}
+        pieces = re.split(r"{\w+}", letter)
+        pieces = [part for pair in zip(pieces, [said[role] for role in roles] + [""]) for part in pair]
+        order = self.rng.sample(list(said), len(said)) if self.rng.random() < 0.5 else list(said)
+        if self.rng.random() < 0.5:
+            given = self.rng.choice([", ", "; ", "\n"]).join(f"{role}: {said[role]}" for role in order)
+        else:
+            given = ", ".join(said[role] for role in order)
+        prompt = fill_prompt(letter, given) if self.rng.random() < 0.8 else given
+        return Example("fill", prompt, pieces)
+
+    # -- choices
+
+    TOPICS = dict(
+        billing="invoice charged refund payment credit card bill overcharged receipt subscription price fee",
+        shipping="package delivery arrived courier tracking parcel shipped late lost address shipment",
+        bug="crashes error broken fails exception freeze wrong stacktrace does-not-work stopped bug",
+        account="password login sign-in username locked profile email-address two-factor account",
+        sports="match goal team player coach league won tournament champion score season",
+        politics="election president parliament minister vote law government party senate campaign",
+        science="researchers study experiment physicists cells galaxy theory laboratory discovered",
+        business="shares profit company market merger revenue investors quarterly bank sales",
+        weather="rain snow storm sunny degrees wind forecast clouds temperature thunder",
+        food="recipe bake soup cheese restaurant delicious cook flour dinner tomatoes",
+        travel="flight hotel beach passport luggage train trip airport tourists island",
+        health="doctor fever hospital medicine patient vaccine pain symptoms clinic diet",
+        positive="love great excellent wonderful happy perfect amazing good fantastic thank",
+        negative="terrible awful bad hate disappointed poor horrible worst angry useless",
+        question="what when how could why where would-you is-it-possible who which",
+        request="please send could-you need want kindly give provide help",
+    )
+    FRAMES = ["The {w} {x} again.", "I think the {w} is {x}.", "{w}, {x}", "My {w} and {x} yesterday.", "There was {w} and then {x}.", "About {w}: {x}", "{w} {x} {y}", "Nothing but {w} here, {x}.",
+              "We talked about {w}, {x} and {y}.", "This is about {w}."]
+
+    def choose(self) -> Example:
+        rng = self.rng
+        if rng.random() < 0.35:  # the option stands in the text
+            options = list(dict.fromkeys(rng.choice([self.values.first(), rng.choice(self.words), self.values.thing(), self.values.city()]) for _ in range(rng.randint(2, 5))))
+            right = rng.choice(options)
+            text = rng.choice(["It was {}.", "{} it is.", "I would take the {}, please.", "We met {} there.", "The answer: {}", "{} won."]).format(right)
+        else:
+            options = rng.sample(list(self.TOPICS), rng.randint(2, 5))
+            right = rng.choice(options)
+            w, x, y = (word.replace("-", " ") for word in rng.sample(self.TOPICS[right].split(), 3))
+            text = rng.choice(self.FRAMES).format(w=w, x=x, y=y).capitalize()
+        return Example("choose", choice_prompt(options, text), ["", right])
+
+    # -- normal forms
+
+    def rewrite(self) -> Example:
+        rng, v = self.rng, self.values
+        kind = rng.choice(["date", "date", "number", "phone", "time", "words", "price", "email", "initials", "code"])
+        around = rng.choice(["{}", "{}", "It was {}.", "on {}", "Please note {} for later.", "The value is {} today.", "We said {}, I think."])
+        if kind == "date":
+            iso, said = v.date()
+            y, m, d = iso.split("-")
+            what, answer = rng.choice([("date as YYYY-MM-DD", iso), ("ISO date", iso), ("date", iso), ("year", y), ("month", MONTHS[int(m) - 1]), ("date as DD.MM.YYYY", f"{d}.{m}.{y}")])
+        elif kind == "number":
+            n = rng.randint(1000, 10**7)
+            said, what, answer = rng.choice([f"{n:,}", f"{n:,}".replace(",", "'"), f"{n:,}".replace(",", " ")]), "number", str(n)
+        elif kind == "phone":
+            said = v.phone()
+            what, answer = rng.choice([("phone as digits", re.sub(r"\D", "", said)), ("phone", said), ("phone number", said)])
+        elif kind == "time":
+            h, m = rng.randint(1, 11), rng.choice([0, 15, 30, 45])
+            late = rng.random() < 0.5
+            said, what, answer = f"{h}:{m:02d} {'pm' if late else 'am'}", rng.choice(["time as HH:MM", "time"]), f"{h + 12 * late:02d}:{m:02d}"
+        elif kind == "words":
+            n = rng.randrange(13)
+            said, what, answer = UNITS[n], rng.choice(["number", "digits", "integer"]), str(n)
+        elif kind == "price":
+            value, said = v.price()
+            what, answer = rng.choice(["price", "amount", "number"]), str(value)
+        elif kind == "initials":
+            said = f"{v.first()} {v.first()}"
+            what, answer = "initials", "".join(word[0] + "." for word in said.split())
+        else:
+            said = answer = v.email() if kind == "email" else v.code()
+            what = {"email": "email", "code": rng.choice(["id", "code", "number"])}[kind]
+        return Example("rewrite", f"{what}\n{around.format(said)}", ["", answer])
+
+    # -- code
+
+    def code(self) -> Example:
+        """A hole of a few lines, the rest of a line, what stands in brackets, or one name."""
+        rng, source = self.rng, self.rng.choice(self.sources)
+        lines = source.splitlines(keepends=True)
+        i = rng.randrange(len(lines))
+        shape, size = rng.random(), rng.choice([1, 1, 1, 2, 3])
+        start = sum(map(len, lines[:i]))
+        line = lines[i].rstrip("\n")
+        end = start + sum(map(len, lines[i : i + size])) - 1
+        if shape < 0.35:
+            start += len(line) - len(line.lstrip()) if rng.random() < 0.7 else 0
+        elif shape < 0.65 and line.strip():
+            start, end = start + rng.choice([m.start() for m in re.finditer(r"\b|$", line)]), start + len(line)
+        else:
+            spans = [m.span(1) for m in re.finditer(r"\(([^()]+)\)|= (.+)$", line) if m[1]] + [m.span() for m in re.finditer(r"\w+", line)]
+            if not spans:
+                return self.code()
+            a, b = rng.choice(spans)
+            start, end = start + a, start + b
+        hole = source[start:end]
+        if not hole.strip() or len(hole) > 240:
+            return self.code()
+        back, ahead = rng.choice([(150, 60), (250, 100), (250, 100), (400, 150), (900, 300)])
+        before, after = source[max(0, start - back) : start], source[end : end + ahead]
+        return Example("code", before[before.find("\n") + 1 :] if start > back else before, ["", hole], after)

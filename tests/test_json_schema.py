@@ -1,0 +1,305 @@
+"""What a schema's texts are: types, names, order, white space, spellings, siblings, references, Python types."""
+
+import dataclasses
+import json
+import pickle
+from typing import NotRequired, TypedDict
+
+import pytest
+
+from dgemma_constrain.automata.dfa import compile_nfa
+from dgemma_constrain.constraints.json_schema import compile_schema
+from dgemma_constrain.errors import ConstraintError, SchemaError
+
+WORD = {"type": "string", "pattern": "^[a-z]+$"}
+NULL = {"type": "null"}
+
+
+def accepted(schema, texts, whitespace="any"):
+    """Those of `texts` that are in the schema's language."""
+    dfa = compile_nfa(compile_schema(schema, whitespace).nfa())
+    return [text for text in texts if dfa.accepts(text)]
+
+
+NUMBERS = ["0", "-0", "12", "-7", "01", "+1", "1.", ".5", "1.50", "1e3", "-1.2E-07", "1e", "--1", "", "NaN", "0x1"]
+SCALARS = ["null", "true", "false", "1", "1.5", '"a"', '""', "[]", "{}", "nul", "True"]
+
+
+@pytest.mark.parametrize(
+    "schema, texts, right",
+    [
+        ({"type": "integer"}, NUMBERS, ["0", "-0", "12", "-7"]),
+        ({"type": "number"}, NUMBERS, ["0", "-0", "12", "-7", "1.50", "1e3", "-1.2E-07"]),
+        ({"type": "null"}, SCALARS, ["null"]),
+        ({"type": "boolean"}, SCALARS, ["true", "false"]),
+        ({"type": ["string", "null"]}, SCALARS, ["null", '"a"', '""']),
+        ({"type": ["integer", "number"]}, SCALARS, ["1", "1.5"]),
+        ({"enum": ["a", 1, None, [], {}]}, SCALARS, ["null", "1", '"a"', "[]", "{}"]),
+        (
+            {"const": {"b": [1, "x"], "a": {}}},
+            ['{"b":[1,"x"],"a":{}}', '{"a":{},"b":[1,"x"]}'],
+            ['{"b":[1,"x"],"a":{}}'],
+        ),
+        ({"type": "object", "additionalProperties": False}, ["{}", '{"a":1}'], ["{}"]),
+        ({"type": "array", "maxItems": 0}, ["[]", "[1]"], ["[]"]),
+        ({"type": "array", "items": False}, ["[]", "[1]"], ["[]"]),
+    ],
+)
+def test_values(schema, texts, right):
+    assert accepted(schema, texts) == right
+
+
+def nulls(names):
+    return "{" + ",".join(f'"{name}":null' for name in names) + "}"
+
+
+def test_names_keep_schema_order_and_optional_ones_may_be_absent():
+    schema = {"type": "object", "properties": dict.fromkeys("abc", NULL), "required": ["b"]}
+    texts = [nulls(names) for names in ("", *"abc", "ab", "bc", "ac", "abc", "ba", "bb", "abcd")]
+    right = [nulls(names) for names in ("b", "ab", "bc", "abc")]
+    assert accepted(schema, texts) == right
+    assert accepted(schema, ['{,"b":null}', '{"b":null,}', '{"a":null "b":null}', '{"b":null']) == []
+
+
+def test_a_property_that_fits_nothing_never_appears():
+    schema = {"type": "object", "properties": {"a": False, "b": NULL}}
+    assert accepted(schema, ["{}", '{"a":null}', '{"b":null}']) == ["{}", '{"b":null}']
+
+
+@pytest.mark.parametrize(
+    "least, most", [(0, 0), (0, 1), (1, 1), (0, 3), (2, 3), (3, 3), (0, None), (1, None), (3, None)]
+)
+def test_item_counts(least, most):
+    bounds = {"minItems": least} if most is None else {"minItems": least, "maxItems": most}
+    texts = [json.dumps([1] * n) for n in range(6)]
+    right = [json.dumps([1] * n) for n in range(least, 6 if most is None else most + 1)]
+    assert accepted({"type": "array", "items": {"type": "integer"}, **bounds}, texts) == right
+
+
+def test_lengths_count_decoded_characters():
+    texts = [
+        '""',
+        '"é"',
+        '"\\u00e9"',
+        '"\\n"',
+        '"😀"',
+        '"\\uD83d\\uDe00"',
+        '"ab"',
+        '"a\\/"',
+        '"\\ud83d"',
+        '"\n"',
+        '"\\x"',
+        '"abc"',
+    ]
+    one = ['"é"', '"\\u00e9"', '"\\n"', '"😀"', '"\\uD83d\\uDe00"']
+    two = ['"ab"', '"a\\/"']
+    assert accepted({"type": "string", "minLength": 1, "maxLength": 1}, texts) == one
+    assert accepted({"type": "string", "minLength": 1, "maxLength": 2}, texts) == one + two
+    assert accepted({"type": "string", "minLength": 3}, texts) == ['"abc"']
+    assert accepted({"type": "string", "maxLength": 2.0}, texts) == ['""', *one, *two]
+
+
+def test_patterns_search_the_decoded_string_and_keep_the_lengths():
+    texts = ['"b"', '"abc"', '"a\\u0062c"', '"ac"', '"abcd"', '"aBc"']
+    assert accepted({"type": "string", "pattern": "b", "maxLength": 3}, texts) == texts[:3]
+    assert accepted({"type": "string", "pattern": "^[a-z]+$", "minLength": 3}, texts) == texts[1:3] + ['"abcd"']
+
+
+WHITE = {
+    "type": "object",
+    "properties": {"a": {"type": "array", "items": {"type": "integer"}}, "b": {"const": {"k": [], "l": [1]}}},
+}
+
+
+def test_white_space_any():
+    right = ['{"a":[1,2]}', '{ "a" :\t[ 1 ,\n2 ]\r}', "{ }", '{"a": [ ], "b": { "k" : [ ] , "l":[ 1 ] }}']
+    wrong = [' {"a":[1,2]}', '{"a":[1,2]} ', '{"a":[1 2]}', '{"a\\u0020":[]}', '{"a":[\u00a01]}']
+    assert accepted(WHITE, right + wrong) == right
+
+
+@pytest.mark.parametrize("whitespace, options", [("compact", {"separators": (",", ":")}), ("pretty", {"indent": 2})])
+def test_white_space_fixed(whitespace, options):
+    values = [{}, {"a": []}, {"a": [1]}, {"a": [1, 2], "b": {"k": [], "l": [1]}}, {"b": {"k": [], "l": [1]}}]
+    texts = [json.dumps(value, **options) for value in values]
+    wrong = ['{"a": [1]}', '{"a":[ ]}', "{ }", '{\n"a": [1]\n}', '{\n  "a": [\n  1\n  ]\n}']
+    assert accepted(WHITE, texts + wrong, whitespace) == texts
+    assert set(texts) <= set(accepted(WHITE, texts))
+
+
+def test_white_space_must_be_a_known_kind():
+    with pytest.raises(ConstraintError, match="compact"):
+        compile_schema(NULL, whitespace="none")
+
+
+def test_names_and_listed_strings_have_their_plain_spelling():
+    schema = {"type": "object", "properties": {'é"\n': {"enum": ["ü\\"]}}}
+    text = json.dumps({'é"\n': "ü\\"}, ensure_ascii=False)
+    assert accepted(schema, [text, json.dumps({'é"\n': "ü\\"})]) == [text]
+
+
+def test_keywords_of_absent_types_have_no_effect():
+    assert accepted({"type": "integer", "minLength": 3, "items": {}, "required": ["x"]}, SCALARS) == ["1"]
+
+
+def test_without_type_a_schema_stands_for_what_its_keywords_speak_of():
+    assert accepted({"minLength": 1}, SCALARS) == ['"a"']
+    assert accepted({"properties": {"a": NULL}}, ["{}", "1", "[]"]) == ["{}"]
+
+
+def test_alternatives_beside_types():
+    schema = {"type": ["string", "integer"], "anyOf": [{"minLength": 3}, {"type": "null"}]}
+    assert accepted(schema, ['"abc"', '"ab"', "3", "null", "1.5"]) == ['"abc"', "3"]
+
+
+def test_alternatives_that_require_names():
+    schema = {
+        "type": "object",
+        "properties": dict.fromkeys("abc", NULL),
+        "anyOf": [{"required": ["a"]}, {"required": ["b"]}],
+    }
+    texts = ["{}", '{"a":null}', '{"b":null}', '{"c":null}', '{"a":null,"b":null,"c":null}']
+    assert accepted(schema, texts) == [texts[1], texts[2], texts[4]]
+
+
+def test_alternatives_that_declare_names():
+    schema = {
+        "type": "object",
+        "properties": {"a": NULL},
+        "anyOf": [{"properties": {"b": NULL}}, {"properties": {"b": {"type": "integer"}}}],
+    }
+    texts = ["{}", '{"a":null,"b":null}', '{"a":null,"b":1}', '{"b":"x"}', '{"b":1,"a":null}']
+    assert accepted(schema, texts) == texts[:3]
+    assert accepted({**schema, "additionalProperties": False}, texts) == texts[:1]
+
+
+def test_listed_values_are_filtered_by_their_siblings():
+    values = ["a", "abc", "ABC", 1, 1.5, 2.0, True, None, [1], {"a": 1}, {"a": "x"}]
+    texts = [json.dumps(value) for value in values]
+    assert accepted({"enum": values, "type": "string", "minLength": 2}, texts) == ['"abc"', '"ABC"']
+    assert accepted({"enum": values, "pattern": "^[a-z]", "type": "string"}, texts) == ['"a"', '"abc"']
+    assert accepted({"enum": values, "type": "integer"}, texts) == ["1", "2.0"]
+    assert accepted({"enum": values, "type": ["boolean", "null"]}, texts) == ["true", "null"]
+    assert accepted({"enum": values, "type": "object", "properties": {"a": WORD}}, texts) == ['{"a": "x"}']
+    assert accepted({"enum": values, "const": 2}, texts) == ["2.0"]
+    assert accepted({"enum": values, "anyOf": [{"const": 1}, {"const": False}]}, texts) == ["1"]
+    assert accepted({"enum": values, "anyOf": [{"type": "array", "items": {"type": "number"}}, NULL]}, texts) == [
+        "null",
+        "[1]",
+    ]
+
+
+def test_references():
+    schema = {
+        "$defs": {
+            "a/b~c%": {"type": "integer"},
+            "pair": {"type": "array", "items": {"$ref": "#/$defs/a~1b~0c%25"}, "maxItems": 2},
+        },
+        "definitions": {"word": WORD},
+        "type": "object",
+        "properties": {
+            "x": {"$ref": "#/$defs/pair", "title": "X"},
+            "y": {"$ref": "#/definitions/word", "maxLength": 2},
+            "z": {"$ref": "#/properties/y"},
+        },
+    }
+    texts = ['{"x":[1,2],"y":"ab","z":"c"}', '{"x":[1,2,3]}', '{"y":"abc"}', '{"z":"abc"}', '{"y":"A"}']
+    assert accepted(schema, texts) == texts[:1]
+
+
+def test_references_unescape_in_the_right_order():
+    schema = {"$ref": "#/$defs/a~01b", "$defs": {"a~1b": {"type": "integer"}, "a/b": {"type": "null"}}}
+    assert accepted(schema, SCALARS) == ["1"]
+
+
+def test_a_closed_reference_closes_what_stands_beside_it():
+    closed = {"type": "object", "properties": {"a": NULL}, "additionalProperties": False}
+    schema = {"$ref": "#/$defs/c", "$defs": {"c": closed}, "type": "object", "enum": [{"a": None}, {"b": 1}]}
+    assert accepted(schema, ['{"a": null}', '{"b": 1}']) == ['{"a": null}']
+
+
+def test_annotations_assert_nothing():
+    notes = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://example.org/schema",
+        "$comment": "c",
+        "$defs": {"unused": {"oneOf": []}},
+        **{"title": "t", "description": "d", "default": 1, "examples": [2]},
+        **{"deprecated": True, "readOnly": True, "writeOnly": False},
+    }
+    assert accepted({**notes, "type": "integer"}, SCALARS) == ["1"]
+
+
+class Point(TypedDict):
+    x: int
+    y: float
+    label: NotRequired[str]
+
+
+@dataclasses.dataclass
+class Person:
+    name: str
+    age: int | None = None
+
+
+def test_python_types():
+    pydantic = pytest.importorskip("pydantic")
+
+    class Order(pydantic.BaseModel):
+        customer: Person
+        amounts: list[float]
+
+    schema = compile_schema(Order)
+    text = '{"customer": {"name": "Ann", "age": null}, "amounts": [1, 2.5]}'
+    assert compile_nfa(schema.nfa()).accepts(text)
+    assert schema.value(text) == Order(customer=Person("Ann"), amounts=[1, 2.5])
+    assert compile_schema(Person).value('{"name":"Bo","age":3}') == Person("Bo", 3)
+    assert compile_schema(Point).value('{"x":1,"y":2}') == {"x": 1, "y": 2.0}
+    assert compile_schema(list[Point] | None).value('[{"x":1,"y":2}]') == [{"x": 1, "y": 2.0}]
+    assert compile_schema(list[int]).value("[1, 2]") == [1, 2]
+    assert compile_schema(int).value("12") == 12
+
+
+def test_a_python_type_without_pydantic_is_a_clear_error(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pydantic", None)
+    with pytest.raises(SchemaError, match="pip install pydantic"):
+        compile_schema(Person)
+    assert compile_schema('{"type": "null"}').value("null") is None
+
+
+def test_schemas_are_values():
+    schema = compile_schema({"type": "object", "properties": {"a": WORD}}, "compact")
+    assert schema == compile_schema(json.dumps({"type": "object", "properties": {"a": WORD}}), "compact")
+    assert schema != compile_schema(NULL)
+    copy = pickle.loads(pickle.dumps(schema))
+    assert copy == schema and hash(copy) == hash(schema)
+    assert compile_nfa(copy.nfa()).same_language(compile_nfa(schema.nfa()))
+
+
+def test_a_schema_is_read_once_and_may_change_afterwards():
+    document = {"enum": ["a"]}
+    schema = compile_schema(document)
+    document["enum"].append("b")
+    assert not compile_nfa(schema.nfa()).accepts('"b"')
+
+
+LARGE = {
+    "80 optional names": {"type": "object", "properties": {f"property_{i}": NULL for i in range(80)}},
+    "80 required names": {
+        "type": "object",
+        "properties": {f"property_{i}": NULL for i in range(80)},
+        "required": [f"property_{i}" for i in range(80)],
+    },
+    "5,000 listed strings": {"enum": [f"value {i * 7919 % 100_003}" for i in range(5000)]},
+    "2,000 characters": {"type": "string", "maxLength": 2000},
+    "arrays in arrays": {"type": "array", "items": NULL},
+}
+for _ in range(40):
+    LARGE["arrays in arrays"] = {"type": "array", "items": LARGE["arrays in arrays"]}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_schemas_stay_small(name):
+    """Sizes, not times: linear in the schema. (Each takes some 10 ms.)"""
+    nfa = compile_schema(LARGE[name]).nfa()
+    assert nfa.states < 40_000
+    assert compile_nfa(nfa).states < 30_000
