@@ -64,7 +64,7 @@ def _sort(values, n):
 
 
 @kernel
-def _intern(subset, n, pool, pool_offsets, count, table):
+def _intern(subset, n, pool, pool_offsets, table):
     """The DFA state of a sorted subset, or -1 and the free slot of the hash table."""
     h = np.uint64(n)
     for i in range(n):
@@ -115,9 +115,14 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
     pool[:n] = closure[:n]
     pool_offsets[1] = n
     accept[0] = n > 0 and pool[n - 1] == final
-    _, slot = _intern(pool, n, pool, pool_offsets, 0, table)
-    table[slot] = 0
+    single = np.full(states, -1, np.int64)  # the DFA state of each subset of one
+    if n == 1:
+        single[pool[0]] = 0
+    else:
+        _, slot = _intern(pool, n, pool, pool_offsets, table)
+        table[slot] = 0
     made = 1
+    interned = 1
     used = 0
     work = np.int64(0)
     d = 0
@@ -180,8 +185,11 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
                             subset[n] = q
                             n += 1
                     work += closure_offsets[t + 1] - closure_offsets[t]
-                _sort(subset, n)
-                target, slot = _intern(subset, n, pool, pool_offsets, made, table)
+                if n == 1:  # most subsets: no hashing
+                    target, slot = single[subset[0]], np.int64(-1)
+                else:
+                    _sort(subset, n)
+                    target, slot = _intern(subset, n, pool, pool_offsets, table)
                 if target < 0:
                     if made == max_states:
                         return offsets, symbols, targets, accept, 1
@@ -194,14 +202,19 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
                     offsets = grown(offsets, made + 2)
                     accept = grown(accept, made + 1)
                     accept[made] = n > 0 and subset[n - 1] == final
-                    table[slot] = made
+                    if n == 1:
+                        single[subset[0]] = made
+                    else:
+                        table[slot] = made
+                        interned += 1
                     made += 1
-                    if 2 * made > len(table):
+                    if 2 * interned > len(table):
                         table = np.full(4 * len(table), -1, np.int64)
                         for i in range(made):
                             a, b = pool_offsets[i], pool_offsets[i + 1]
-                            _, slot = _intern(pool[a:b], b - a, pool, pool_offsets, i, table)
-                            table[slot] = i
+                            if b - a != 1:
+                                _, slot = _intern(pool[a:b], b - a, pool, pool_offsets, table)
+                                table[slot] = i
                 group_class[groups] = c
                 group_state[groups] = target
                 groups += 1

@@ -1,0 +1,4 @@
+"""What a text must satisfy. Knows characters, no tokenizer.
+
+Reading order: base (the algebra) → terms (the elementary ones) → template → regex → json_schema → schema (its wrapper).
+"""

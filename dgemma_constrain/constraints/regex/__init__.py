@@ -1,6 +1,6 @@
 """Regular expressions of two flavours, as automata.
 
-Reading order: syntax → reader → parse_python, parse_ecma → characters; thompson → lookaround → compile; fields.
+Reading order: syntax, reader, parse_python, parse_ecma, characters, thompson, lookaround, compile, fields.
 """
 
 from __future__ import annotations

@@ -1,0 +1,177 @@
+"""The denoising loop for masked diffusion under a constraint.
+
+Commit by witness: every step takes one *whole* valid string (the joint best, or a joint sample) and commits some of its
+positions. What is committed is part of a valid string, so the rest can always be completed; no step can paint itself
+into a corner, whatever the model says and however few steps there are.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Callable
+
+import numpy as np
+
+from dgemma_constrain.canvas.canvas import Canvas
+from dgemma_constrain.canvas.compiled import Compiled
+from dgemma_constrain.diffusion.denoiser import Denoiser
+from dgemma_constrain.diffusion.schedules import Schedule
+from dgemma_constrain.diffusion.trace import Step
+from dgemma_constrain.errors import ConstraintError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Cancelled(ConstraintError):
+    """The caller asked to stop between two steps."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to denoise; see `Model.generate` for the meanings."""
+
+    steps: int
+    temperature: float
+    schedule: Schedule
+    remask: float
+    tail: str
+    alternatives: int
+    on_step: Callable[[Step], None] | None
+    cancel: threading.Event | None
+
+
+@dataclass
+class Draft:
+    """The canvas being written: ids with None where undecided, and the log-probability of each token when committed."""
+
+    ids: list[int | None]
+    logp: list[float]
+    fixed: frozenset[int]  # pinned by the caller: never remasked
+    spared: set[int] = field(default_factory=set)  # remasked once already
+
+
+def write(
+    denoiser: Denoiser,
+    compiled: Compiled,
+    before: list[int],
+    after: list[int],
+    length: int,
+    pinned: dict[int, int],
+    settings: Settings,
+    generator: torch.Generator,
+) -> tuple[list[int], float]:
+    """Write `length` tokens between `before` and `after`, canvas by canvas where they don't fit in one.
+
+    pinned: {position in the whole text: id}. Returns the ids and the sum of their log-probabilities when committed.
+    Raises Infeasible, Cancelled.
+    """
+    written: list[int] = []
+    score = 0.0
+    ends = set(compiled.vocabulary.eos_ids)
+    while True:
+        size = min(denoiser.block, length - len(written))
+        offset = len(written)
+        here = {p - offset: t for p, t in pinned.items() if offset <= p < offset + size}
+        left = length - offset - size
+        canvas = compiled.canvas(size, here, _reserve(pinned, offset + size, left), settings.tail, written)
+        ids, logp = _fill(denoiser, canvas, before + written, after, settings, generator, offset)
+        written += ids
+        score += logp
+        if not left or ends.intersection(ids):
+            return written, score
+
+
+def _reserve(pinned: dict[int, int], stop: int, left: int) -> int:
+    """Tokens that later canvases can still add. Pins beyond this canvas can't be planned for exactly: refuse them."""
+    if any(p >= stop for p in pinned):
+        raise ConstraintError("pinned positions must lie within the first canvas; pin less or shorten the text")
+    return left
+
+
+def _fill(denoiser, canvas: Canvas, before, after, settings: Settings, generator, offset: int) -> tuple[list[int], float]:
+    """Denoise one canvas until nothing is undecided."""
+    canvas.check()
+    n = canvas.length
+    pinned = canvas.pinned
+    draft = Draft([pinned.get(i) for i in range(n)], [0.0] * n, frozenset(pinned))
+    step = 0
+    while None in draft.ids:
+        if settings.cancel is not None and settings.cancel.is_set():
+            raise Cancelled("stopped before the text was whole")
+        canvas = canvas.with_pins({i: t for i, t in enumerate(draft.ids) if t is not None})
+        done = _step(denoiser, canvas, draft, before, after, settings, generator, min(step, settings.steps - 1), offset)
+        step += 1
+        if settings.on_step is not None:
+            settings.on_step(done)
+    return draft.ids, sum(draft.logp)
+
+
+def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, generator, step: int, offset: int) -> Step:
+    import torch
+
+    began = time.perf_counter()
+    mask_id = denoiser.vocabulary.mask_id
+    row = before + [mask_id if t is None else t for t in draft.ids] + after
+    logits = denoiser.logits(torch.tensor([row]), len(before), len(before) + canvas.length)[0]
+    proposed = time.perf_counter()
+
+    ids = canvas.sample(logits, settings.temperature, generator).ids
+    logp = canvas.token_marginals(logits, ids)
+    undecided = np.array([i for i, t in enumerate(draft.ids) if t is None])
+    marginals = canvas.marginals(logits) if settings.alternatives or settings.schedule.__name__ == "entropy" else None
+    entropy = np.zeros(len(undecided))
+    if marginals is not None and settings.schedule.__name__ == "entropy":
+        entropy = torch.special.entr(marginals[undecided].exp()).sum(-1).cpu().numpy()
+    allowed = canvas.choices.tolist()
+
+    probability = np.exp(logp)
+    last = step + 1 >= settings.steps
+    count = settings.schedule(probability[undecided], entropy, step, settings.steps)
+    count = len(undecided) if last else min(max(count, 1), len(undecided))
+    order = np.lexsort((undecided, -probability[undecided] if not entropy.any() else entropy))
+    committed = sorted(undecided[order[:count]].tolist())
+    for i in committed:
+        draft.ids[i], draft.logp[i] = ids[i], float(logp[i])
+    remasked = [] if last else _doubtful(draft, settings.remask)
+    for i in remasked:
+        draft.ids[i], draft.logp[i] = None, 0.0
+        draft.spared.add(i)
+    alternatives = _alternatives(marginals, settings.alternatives)
+    ended = time.perf_counter()
+    return Step(
+        block=offset // denoiser.block,
+        offset=offset,
+        canvas=list(draft.ids),
+        proposal=list(ids),
+        committed=committed,
+        remasked=remasked,
+        confidence=probability.tolist(),
+        allowed=allowed,
+        alternatives=alternatives,
+        model_ms=(proposed - began) * 1e3,
+        constraint_ms=(ended - proposed) * 1e3,
+    )
+
+
+def _doubtful(draft: Draft, threshold: float) -> list[int]:
+    """Committed positions that were less sure than the threshold and have not been given a second chance yet.
+
+    Taking pins away keeps a canvas feasible, so this never costs validity; each position goes back at most once, so the
+    loop ends.
+    """
+    return [
+        i
+        for i, t in enumerate(draft.ids)
+        if t is not None and i not in draft.fixed and i not in draft.spared and np.exp(draft.logp[i]) < threshold
+    ]
+
+
+def _alternatives(marginals, count: int) -> list[list[tuple[int, float]]]:
+    if not count or marginals is None:
+        return []
+    top = marginals.topk(min(count, marginals.shape[1]), dim=1)
+    pairs = zip(top.indices.tolist(), top.values.exp().tolist())
+    return [[(t, p) for t, p in zip(ids, ps) if p > 0] for ids, ps in pairs]

@@ -1,0 +1,42 @@
+"""What happened while a text was written, step by step: plain data for pictures, tests and logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Step:
+    """One denoising step over one canvas of L positions (block `block`, which begins at token `offset` of the text).
+
+    canvas        ids after the step, None where still undecided
+    proposal      ids of the whole valid string that the step proposed; what was committed is part of it
+    committed     positions decided in this step; remasked: positions given up again
+    confidence    each proposed id's probability under the model and the constraint, 0 … 1
+    allowed       how many tokens the constraint allowed at each position before the step
+    alternatives  the likeliest allowed (id, probability) of each position, best first; empty unless a trace was asked for
+    model_ms, constraint_ms  milliseconds in the model's forward and in the constraint
+    """
+
+    block: int
+    offset: int
+    canvas: list[int | None]
+    proposal: list[int]
+    committed: list[int]
+    remasked: list[int]
+    confidence: list[float]
+    allowed: list[int]
+    alternatives: list[list[tuple[int, float]]]
+    model_ms: float
+    constraint_ms: float
+
+
+@dataclass
+class Trace:
+    """All steps of one text, and the tokens' spelling: `pieces` maps every id that occurs in them to its bytes, or to
+    its name in angle brackets for end, pad and mask."""
+
+    prompt: str
+    steps: list[Step] = field(default_factory=list)
+    pieces: dict[int, bytes | str] = field(default_factory=dict)
+    compile_ms: float = 0.0

@@ -1,0 +1,1 @@
+"""Denoisers: the one that ships (`embedded`); each follows the protocol in `diffusion.denoiser`."""
