@@ -78,7 +78,7 @@ def find_region(dfa: ByteDFA, vocabulary: Vocabulary) -> Region:
     inside = _constant(dfa.table, *_pairs(dfa.classes, part))
     plain = inside & _constant(dfa.table, *_pairs(dfa.classes, coarse))  # may follow any byte; others, a picky one
     enters = np.stack([plain, inside], 1)
-    leaves = _leaving(dfa.table, dfa.classes, inside, enters, PICKY)[part]
+    leaves = _leaving(dfa.table, dfa.classes, inside, enters, PICKY)
     tries = []
     for raw in (0, 1):
         hashes = _keys(vocabulary.data, vocabulary.offsets, vocabulary.order, part, coarse, PICKY, leaves, raw)

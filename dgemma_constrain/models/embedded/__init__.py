@@ -19,6 +19,7 @@ class EmbeddedModel:
     def __init__(self, network, tokenizer):
         self.network, self.tokenizer = network, tokenizer
         self.context_length = network.shape.context
+        self.block = 128  # the longest canvas it was trained on
 
     @cached_property
     def vocabulary(self):
