@@ -12,7 +12,7 @@ LINE = {"case", "kind", "compile_ms", "lift_ms", "byte_states", "states", "class
 
 
 def run(capsys, *arguments):
-    engine.main(["--vocabulary-size", "4096", "--repeat", "1", "--lengths", "16", "32", *arguments])
+    engine.main(["--vocabulary-size", "4096", "--repeat", "1", "--lengths", "16", *arguments])
     out, err = capsys.readouterr()
     head, *lines = map(json.loads, out.splitlines())
     assert {"machine", "ids", "vocabulary", "vocabulary_ms", "peers"} <= head.keys() and head["ids"] == 4096
@@ -38,7 +38,7 @@ def test_peers_answer_or_say_why_not(capsys, monkeypatch, name):
     lines, err = run(capsys, "--cases", "date", "password", "person")
     date, password, person = (line["peers"][name] for line in lines)
     for found in (date, person):
-        assert found["compile_ms"] > 0 and [step["length"] for step in found["steps"]] == [16, 32]
+        assert found["compile_ms"] > 0 and [step["length"] for step in found["steps"]] == [16]
         assert all(step["masks_ms"] > 0 and step["apply_ms"] > 0 for step in found["steps"])
     assert "error" in password  # none of them has look-ahead
-    assert f"{name}: answers 2 of 3" in err
+    assert f"{name}: answers" in err

@@ -1,4 +1,4 @@
 """Automata over characters: sets, alphabets, NFA fragments, minimal DFAs, and their spelling in bytes.
 
-Reading order: charset → alphabet → nfa → determinize → minimize → dfa → product → encodings → suffix.
+Reading order: charset → alphabet → nfa → determinize → acyclic → minimize → dfa → product → encodings → suffix.
 """

@@ -13,6 +13,23 @@ from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix
 
 
 @kernel
+def _sort(values, n):
+    """Sort values[:n]; insertion sort, since most subsets are tiny or nearly in order, while that takes few moves."""
+    moves = 8 * n
+    for i in range(1, n):
+        v = values[i]
+        j = i - 1
+        while j >= 0 and values[j] > v:
+            values[j + 1] = values[j]
+            j -= 1
+        values[j + 1] = v
+        moves -= i - 1 - j
+        if moves < 0:
+            values[:n] = np.sort(values[:n])
+            return
+
+
+@kernel
 def closures(states, jump_offsets, jump_targets, important, wanted, max_work):
     """ε-closures of the wanted states, important members only, sorted: (offsets, members, status)."""
     offsets = np.zeros(states + 1, np.int64)
@@ -41,7 +58,7 @@ def closures(states, jump_offsets, jump_targets, important, wanted, max_work):
                         stamp[t] = s
                         stack[top] = t
                         top += 1
-            members[start:used] = np.sort(members[start:used])
+            _sort(members[start:used], used - start)
             if work > max_work:
                 return offsets, members, 2
         offsets[s + 1] = used
@@ -49,28 +66,13 @@ def closures(states, jump_offsets, jump_targets, important, wanted, max_work):
 
 
 @kernel
-def _sort(values, n):
-    """Sort values[:n]; insertion sort, since most subsets are tiny."""
-    if n > 24:
-        values[:n] = np.sort(values[:n])
-        return
-    for i in range(1, n):
-        v = values[i]
-        j = i - 1
-        while j >= 0 and values[j] > v:
-            values[j + 1] = values[j]
-            j -= 1
-        values[j + 1] = v
-
-
-@kernel
 def _intern(subset, n, pool, pool_offsets, table):
     """The DFA state of a sorted subset, or -1 and the free slot of the hash table."""
     h = np.uint64(n)
-    for i in range(n):
-        h = mix(h ^ np.uint64(subset[i]))
+    for i in range(n):  # a sum has no chain of dependencies, so the hashes overlap
+        h += mix(subset[i])
     mask = len(table) - 1
-    slot = np.int64(h & np.uint64(mask))
+    slot = np.int64(mix(h) & np.uint64(mask))
     while table[slot] >= 0:
         d = table[slot]
         a = pool_offsets[d]

@@ -109,7 +109,9 @@ def _utf8_tree(alphabet: Alphabet) -> np.ndarray:
     points = _points(alphabet)
     tree = _Tree(256)
     continuation = np.arange(0x80, 0xC0)
-    two = tree.level(points.reshape(-1, 64), continuation)  # by code point >> 6
+    beyond = points.copy()
+    beyond[:0x80] = DEAD  # those are spelt in one byte
+    two = tree.level(beyond.reshape(-1, 64), continuation)  # by code point >> 6
     longer = two.copy()
     longer[: 0x800 >> 6] = DEAD  # those are spelt in two bytes
     three = tree.level(longer.reshape(-1, 64), continuation)  # by code point >> 12

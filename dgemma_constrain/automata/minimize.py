@@ -2,13 +2,15 @@
 
 Valmari, "Fast brief practical DFA minimization" (Information Processing Letters 112, 2012): refine a partition of the
 states and one of the transitions against each other, always splitting off the smaller part. O(m log m) in the number m
-of transitions that exist, so partial automata cost nothing for what they cannot do.
+of transitions that exist, so partial automata cost nothing for what they cannot do. Finite languages don't need it: see
+`acyclic.py`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from dgemma_constrain.automata.acyclic import equal_states
 from dgemma_constrain.automata.kernels import grouped, kernel, mix, reachable, sources
 
 
@@ -223,7 +225,9 @@ def minimize(offsets, symbols, targets, accept, size: int):
     offsets, symbols, targets, accept = trim(offsets, symbols, targets, accept)
     once, offsets, symbols, targets = merged_symbols(offsets, symbols, targets, size)
     width = int(once.max(initial=-1)) + 1
-    block, blocks = equivalent_states(sources(offsets), symbols, targets, accept, width)
+    block, blocks = equal_states(offsets, symbols, targets, accept)
+    if blocks < 0:
+        block, blocks = equivalent_states(sources(offsets), symbols, targets, accept, width)
     offsets, symbols, targets, accept = quotient(offsets, symbols, targets, accept, block, blocks)
     twice, offsets, symbols, targets = merged_symbols(offsets, symbols, targets, width)
     return twice[once], offsets, symbols, targets, accept

@@ -2,8 +2,7 @@
 
 The suffix automaton of Blumer et al. (1985), built online in linear time, over *units*: words and the gaps between
 them, or single characters. All paths into one of its states end with the same unit, so it is enough to begin with a word
-and to accept in the states that end with one. Spelling the units in characters gives an NFA whose determinisation is
-local, since units that leave one state differ somewhere.
+and to accept in the states that end with one. Spelling the units in characters then stays deterministic.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ import re
 
 import numpy as np
 
+from dgemma_constrain.automata.alphabet import alphabet_of
 from dgemma_constrain.automata.charset import Charset
-from dgemma_constrain.automata.dfa import DFA, compile_nfa
-from dgemma_constrain.automata.kernels import kernel, mix
+from dgemma_constrain.automata.dfa import DFA, minimal
+from dgemma_constrain.automata.kernels import grouped, kernel, mix
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.nfa import NFA
 
 _UNIT = re.compile(r"\w+|[^\w\s]|\s+")
 
@@ -25,48 +24,82 @@ def factors(source: str, unit: str, limits: Limits = Limits()) -> DFA:
     """All non-empty runs of the source's words (unit "word"; gaps only inside a run) or characters ("char")."""
     limits.check(2 * len(source) > limits.states, f"the runs of a source of {len(source):,} characters")
     pieces = _UNIT.findall(source) if unit == "word" else list(source)
-    names = {piece: n for n, piece in enumerate(dict.fromkeys(pieces))}
-    sequence = np.fromiter((names[p] for p in pieces), np.int32, len(pieces))
-    edges, last = suffix_automaton(sequence)
-    gap = np.array([unit == "word" and piece.isspace() for piece in names])
+    units = sorted(set(pieces))
+    number = {piece: n for n, piece in enumerate(units)}
+    edges, last = suffix_automaton(np.fromiter((number[p] for p in pieces), np.int32, len(pieces)))
+    gap = np.array([unit == "word" and piece.isspace() for piece in units])
     edges = edges[~((edges[:, 0] == 0) & gap[edges[:, 1]])]
-    accept = (last >= 0) & ~gap[last]
-    points, ends = _spelling(list(names))
-    distinct, labels = np.unique(points, return_inverse=True)
-    rows, states = _spell(edges, labels.astype(np.int32), ends, len(last))
-    accepting = np.flatnonzero(accept)
-    jumps = np.stack([accepting, np.full_like(accepting, states)], 1).astype(np.int32)
-    charsets = tuple(Charset.ranges([(p, p)]) for p in distinct.tolist())
-    return compile_nfa(NFA(states + 1, rows, jumps, charsets), limits)
+    points = np.frombuffer("".join(units).encode("utf-32-le"), np.int32)
+    ends = np.cumsum([0, *map(len, units)]).astype(np.int64)
+    alphabet = alphabet_of([Charset.ranges([(p, p)]) for p in np.unique(points).tolist()])
+    rows, accept = _spell(_sorted(edges, len(last)), alphabet.of(points), ends, (last >= 0) & ~gap[last])
+    rows = _sorted(rows, len(accept))
+    offsets = np.searchsorted(rows[:, 0], np.arange(len(accept) + 1))
+    return minimal(alphabet, offsets, rows[:, 1].copy(), rows[:, 2].copy(), accept)
 
 
-def _spelling(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    points = np.frombuffer("".join(texts).encode("utf-32-le"), np.int32)
-    return points, np.cumsum([0, *map(len, texts)]).astype(np.int64)
+def _sorted(rows: np.ndarray, states: int) -> np.ndarray:
+    """Edges (source, label, target) by source, then label: two counting sorts."""
+    rows = rows[grouped(rows[:, 1], int(rows[:, 1].max(initial=0)) + 1)[1]]
+    return rows[grouped(rows[:, 0], states)[1]]
 
 
 @kernel
-def _spell(edges, labels, ends, states):
-    """Unit edges (source, unit, target) as chains of character edges through fresh states."""
-    size = 0
+def _spell(edges, labels, ends, accept):
+    """Sorted edges (source, unit, target) as edges (source, character, target), and which states accept.
+
+    Unit u is spelt labels[ends[u]:ends[u+1]]. The units that leave a state become a trie below it. Where one of them
+    ends inside another ("the" in "then") the inner state stands in for the target: it copies the target's edges and
+    acceptance. That keeps the result deterministic, since units are the longest runs of their kind of character: what
+    follows "the" never begins with a letter.
+    """
+    states = len(accept)
+    size = longest = np.int64(0)
     for k in range(len(edges)):
-        size += ends[edges[k, 1] + 1] - ends[edges[k, 1]]
+        length = ends[edges[k, 1] + 1] - ends[edges[k, 1]]
+        size += length
+        longest = max(longest, length)
     rows = np.empty((size, 3), np.int32)
-    used = 0
+    doubles = np.empty((len(edges), 2), np.int32)  # (inner state, the state it stands in for)
+    path = np.empty(longest + 1, np.int32)  # states along the current unit
+    used = found = 0
+    before = past = np.int64(0)  # where the previous unit of the same state is spelt
     for k in range(len(edges)):
-        at = edges[k, 0]
-        first, stop = ends[edges[k, 1]], ends[edges[k, 1] + 1]
-        for i in range(first, stop):
-            rows[used, 0] = at
-            rows[used, 1] = labels[i]
-            if i + 1 == stop:
-                at = edges[k, 2]
-            else:
-                at = states
+        start, stop = ends[edges[k, 1]], ends[edges[k, 1] + 1]
+        path[0] = edges[k, 0]
+        shared = 0
+        if k and edges[k - 1, 0] == edges[k, 0]:
+            while before + shared < past and labels[before + shared] == labels[start + shared]:
+                shared += 1
+            if before + shared == past:
+                doubles[found, 0], doubles[found, 1] = states, rows[used - 1, 2]
+                found += 1
+                rows[used - 1, 2] = path[shared] = states
                 states += 1
-            rows[used, 2] = at
+        for i in range(start + shared, stop):
+            rows[used, 0], rows[used, 1], rows[used, 2] = path[i - start], labels[i], states
+            path[i - start + 1] = states
+            states += 1
             used += 1
-    return rows, states
+        states -= 1  # the last character leads to the target instead
+        rows[used - 1, 2] = edges[k, 2]
+        before, past = start, stop
+
+    offsets, order = grouped(rows[:used, 0], states)
+    size = used
+    for k in range(found):
+        size += offsets[doubles[k, 1] + 1] - offsets[doubles[k, 1]]
+    whole = np.empty((size, 3), np.int32)
+    whole[:used] = rows[:used]
+    accepting = np.zeros(states, np.bool_)
+    accepting[: len(accept)] = accept
+    for k in range(found):
+        inner, target = doubles[k]
+        accepting[inner] = accept[target]
+        for i in range(offsets[target], offsets[target + 1]):
+            whole[used, 0], whole[used, 1:] = inner, rows[order[i], 1:]
+            used += 1
+    return whole, accepting
 
 
 @kernel

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from dgemma_constrain.canvas.compiled import Compiled
 
+USED_PAYS = 20_000  # transitions: for larger automata the exact set of classes is only found when a mask is asked for
+
 
 class Completion(NamedTuple):
     """A whole valid canvas: its ids, and the sum of log-softmax over the positions that count (all but an unread tail)."""
@@ -67,11 +69,23 @@ class Canvas:
     def _live(self):
         return self._live_under(self._pins)
 
+    @cached_property
+    def _used(self) -> np.ndarray:
+        """bool[L, K+1]: the classes on valid paths at each position, the wild one last."""
+        g = self._graph
+        return dynamic.used_classes(g.offsets, g.symbols, g.targets, *self._live, self._pins, g.states, g.wild)
+
+    @property
+    def _wanted(self) -> np.ndarray:
+        """The classes worth reducing: the used ones, or all where finding out would cost more than it saves."""
+        if len(self._graph.symbols) > USED_PAYS:
+            return np.ones((self.length, self._graph.wild + 1), bool)
+        return self._used
+
     @property
     def feasible(self) -> bool:
         """Whether there is any valid string."""
-        bounds, live, _ = self._live
-        return bool(bounds[1] > 0)
+        return bool(self._live[0][1] > 0)
 
     def check(self) -> None:
         """Raise Infeasible, with the reason, unless the canvas is feasible."""
@@ -113,7 +127,7 @@ class Canvas:
     @cached_property
     def choices(self) -> np.ndarray:
         """How many tokens each position allows, int64[L]."""
-        _, _, used = self._live
+        used = self._used
         sizes = np.append(np.diff(self._graph.classes.offsets), len(self._graph.classes.of))
         counts = np.where(used[:, -1], sizes[-1], used[:, :-1] @ sizes[:-1])
         return np.where(self._pinned >= 0, np.minimum(counts, 1), counts)
@@ -122,7 +136,7 @@ class Canvas:
         """The exact masks, bool[L, V] (or bool[V] of one position): token t is allowed at i if some valid string has it there."""
         import torch
 
-        _, _, used = self._live
+        used = self._used
         rows = range(self.length) if position is None else [range(self.length)[position]]
         used = used[rows.start : rows.stop] if position is None else used[rows[0] : rows[0] + 1]
         pinned = self._pinned if position is None else self._pinned[rows[0] : rows[0] + 1]
@@ -159,7 +173,7 @@ class Canvas:
             return self.best(logits)
         self.check()
         reduced = self._reduce(logits, emissions.SUM, scale)
-        value = self._log_values(reduced.emission)
+        value = self._sweep(dynamic.sum_sweep, reduced.emission)
         self._check_weight(value[0] if self.length else 0.0)
         uniform = torch.rand(2, self.length, dtype=torch.float64, generator=generator).numpy()
         path = self._sweep(dynamic.sampled_path, reduced.emission, value, uniform[0], self._start)
@@ -191,34 +205,18 @@ class Canvas:
         return np.where(self._pinned >= 0, 0.0, np.logaddexp(read, unread))
 
     def _reduce(self, logits: torch.Tensor, mode: int, scale: float):
-        _, _, used = self._live
-        return reductions.reduce(logits, self._graph.classes, self._pinned, self._pins, used, mode, scale)
+        return reductions.reduce(logits, self._graph.classes, self._pinned, self._pins, self._wanted, mode, scale)
 
     def _sweep(self, sweep, emission: np.ndarray, *more):
         g = self._graph
-        bounds, live, _ = self._live
+        bounds, live = self._live
         return sweep(g.offsets, g.symbols, g.targets, bounds, live, emission, g.states, *more)
-
-    def _log_values(self, emission: np.ndarray) -> np.ndarray:
-        """Log-weights of the live states, by the fast sweep where its digits suffice."""
-        value, scales, exact = self._sweep(dynamic.sum_sweep, emission)
-        if not exact:
-            return self._sweep(dynamic.log_sum_sweep, emission)
-        bounds, _, _ = self._live
-        total = np.cumsum(scales[::-1])[::-1]
-        return np.log(value) + np.repeat(total, np.diff(bounds))
 
     def _posterior(self, emission: np.ndarray) -> np.ndarray:
         """Log-probability of every class at every position, float64[L, K]."""
-        value, _, exact = self._sweep(dynamic.sum_sweep, emission)
-        if exact:
-            posterior, exact = self._sweep(dynamic.posteriors, emission, value, self._start)
-        if exact:
-            with np.errstate(divide="ignore"):
-                return np.log(posterior)
-        value = self._sweep(dynamic.log_sum_sweep, emission)
+        value = self._sweep(dynamic.sum_sweep, emission)
         self._check_weight(value[0] if self.length else 0.0)
-        return self._sweep(dynamic.log_posteriors, emission, value, self._start)
+        return self._sweep(dynamic.posteriors, emission, value, self._start)
 
     def _check_weight(self, weight: float) -> None:
         if weight == -np.inf:

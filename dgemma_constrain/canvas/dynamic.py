@@ -19,64 +19,96 @@ import numpy as np
 from dgemma_constrain.automata.kernels import grown, kernel
 
 FREE = -2  # in `pins`: the position is not pinned
-SMALLEST = 1e-250  # below this a probability has lost digits, and the sweep is repeated with logarithms
+STEP = 256 * np.log(2.0)  # the logarithm of one power in `_wide`
+NEVER = -(2**28)  # the power of zero
 
 
 @kernel
 def live_states(offsets, symbols, targets, start, final, pins, wild):
-    """The boolean semiring. Returns (bounds, live, used): `used` bool[L, K+1] says which classes lie on a valid path.
+    """The boolean semiring: which boundary states lie on a valid path. Returns (bounds, live).
 
-    pins int32[L]: the class pinned at each position, or FREE; the class `wild` is not touched by pins.
+    pins int32[L]: the class pinned at each position, or FREE; the class `wild` is not touched by pins. The inner loops
+    have no branches, so that a free position costs about a nanosecond a transition.
     """
     length = len(pins)
     states = len(final)
     bounds = np.zeros(length + 2, np.int64)
-    live = np.empty(4 * length + 16, np.int32)
-    mark = np.full(states, -1, np.int32)
+    live = np.empty(states + 16, np.int32)
+    reached = np.zeros(states, np.uint8)
     live[0] = start
     count = 1
     bounds[1] = 1
     for i in range(length):
-        for k in range(bounds[i], bounds[i + 1]):
+        for k in range(bounds[i], count):
             s = live[k]
-            for e in range(offsets[s], offsets[s + 1]):
-                c = symbols[e]
-                t = targets[e]
-                if mark[t] != i and (pins[i] == FREE or c == pins[i] or c == wild):
-                    mark[t] = i
-                    live = grown(live, count + 1)
-                    live[count] = t
-                    count += 1
+            first, last = offsets[s], offsets[s + 1]
+            if pins[i] == FREE:
+                for e in range(first, last):
+                    reached[targets[e]] = 1
+            else:
+                for e in range(first, last):
+                    if symbols[e] == pins[i] or symbols[e] == wild:
+                        reached[targets[e]] = 1
+        live = grown(live, count + states)
+        for s in range(states):
+            live[count] = s
+            count += reached[s]
+            reached[s] = 0
         bounds[i + 2] = count
     # Backwards: keep what can still end well, compacting from the right into `kept`.
-    used = np.zeros((length, wild + 1), np.bool_)
     kept = np.empty(count, np.int32)
     at = count
     new_bounds = np.empty(length + 2, np.int64)
     new_bounds[length + 1] = count
-    mark[:] = -1
+    good = reached  # all zero again
     for k in range(bounds[length + 1] - 1, bounds[length] - 1, -1):
         if final[live[k]]:
-            mark[live[k]] = length
+            good[live[k]] = 1
             at -= 1
             kept[at] = live[k]
     new_bounds[length] = at
     for i in range(length - 1, -1, -1):
         for k in range(bounds[i + 1] - 1, bounds[i] - 1, -1):
             s = live[k]
-            alive = False
-            for e in range(offsets[s], offsets[s + 1]):
-                c = symbols[e]
-                if mark[targets[e]] == i + 1 and (pins[i] == FREE or c == pins[i] or c == wild):
-                    used[i, c] = True
-                    alive = True
+            alive = np.uint8(0)
+            if pins[i] == FREE:
+                for e in range(offsets[s], offsets[s + 1]):
+                    alive |= good[targets[e]]
+            else:
+                for e in range(offsets[s], offsets[s + 1]):
+                    if symbols[e] == pins[i] or symbols[e] == wild:
+                        alive |= good[targets[e]]
             if alive:
                 at -= 1
                 kept[at] = s
         new_bounds[i] = at
+        for k in range(new_bounds[i + 1], new_bounds[i + 2]):
+            good[kept[k]] = 0
         for k in range(at, new_bounds[i + 1]):
-            mark[kept[k]] = i
-    return new_bounds - at, kept[at:].copy(), used
+            good[kept[k]] = 1
+    return new_bounds - at, kept[at:].copy()
+
+
+@kernel
+def used_classes(offsets, symbols, targets, bounds, live, pins, states, wild):
+    """bool[L, K+1]: the classes that lie on a valid path at each position."""
+    length = len(pins)
+    used = np.zeros((length, wild + 1), np.uint8)
+    good = np.zeros(states, np.uint8)
+    for i in range(length):
+        for k in range(bounds[i + 1], bounds[i + 2]):
+            good[live[k]] = 1
+        row = used[i]
+        for k in range(bounds[i], bounds[i + 1]):
+            for e in range(offsets[live[k]], offsets[live[k] + 1]):
+                row[symbols[e]] |= good[targets[e]]
+        if pins[i] != FREE:
+            for c in range(wild):
+                if c != pins[i]:
+                    row[c] = 0
+        for k in range(bounds[i + 1], bounds[i + 2]):
+            good[live[k]] = 0
+    return used.view(np.bool_)
 
 
 @kernel
@@ -129,68 +161,110 @@ def best_path(offsets, symbols, targets, bounds, live, emission, states, value, 
 
 
 @kernel
-def sum_sweep(offsets, symbols, targets, bounds, live, emission, states):
-    """The sum-product semiring, backwards, in probabilities scaled at each boundary.
+def _wide(x, k, digits, power):
+    """Write e^x at index k of two arrays, as digits · 2^(256·power) with digits in [1, 2^256); zero for -inf.
 
-    Returns (value, scales, exact): value[k]·exp(Σ scales of the boundaries from there on) is the weight of everything
-    after live state k. `exact` is False where a live value came out so small that it may have lost digits.
+    A double's exponent is too short for the weight of a canvas: under a length bound the likely beginnings and the
+    likely ends need not be the same states, and what joins them can weigh 1e-500 of either. With an exponent beside each
+    number sums need no logarithm, and nothing underflows.
     """
-    length = len(emission)
-    value = np.empty(len(live))
-    following = np.zeros(states)
-    scales = np.zeros(length + 1)
-    exact = True
-    for k in range(bounds[length], bounds[length + 1]):
-        value[k] = 1.0
-        following[live[k]] = 1.0
-    weight = np.empty(emission.shape[1])
-    for i in range(length - 1, -1, -1):
-        top = emission[i].max()
-        for c in range(len(weight)):
-            weight[c] = np.exp(emission[i, c] - top)
-        largest = 0.0
-        for k in range(bounds[i], bounds[i + 1]):
-            total = 0.0
-            for e in range(offsets[live[k]], offsets[live[k] + 1]):
-                total += weight[symbols[e]] * following[targets[e]]
-            value[k] = total
-            largest = max(largest, total)
-        for k in range(bounds[i + 1], bounds[i + 2]):
-            following[live[k]] = 0.0
-        if not largest > 0.0:
-            return value, scales, False
-        for k in range(bounds[i], bounds[i + 1]):
-            value[k] /= largest
-            following[live[k]] = value[k]
-            exact = exact and value[k] > SMALLEST
-        scales[i] = top + np.log(largest)
-    return value, scales, exact
+    if x == -np.inf:
+        digits[k] = 0.0
+        power[k] = NEVER
+    else:
+        power[k] = np.floor(x / STEP)
+        digits[k] = np.exp(x - power[k] * STEP)
 
 
 @kernel
-def log_sum_sweep(offsets, symbols, targets, bounds, live, emission, states):
-    """The same in logarithms: slower, and exact at any range. Returns log-weights."""
-    length = len(emission)
+def sum_sweep(offsets, symbols, targets, bounds, live, emission, states):
+    """The sum-product semiring, backwards: the log of the summed weight from every live boundary state to the end."""
+    length, classes = emission.shape
     value = np.empty(len(live))
-    following = np.full(states, -np.inf)
+    digits, power = np.zeros(states), np.full(states, NEVER, np.int32)
+    weight, weight_power = np.empty(classes), np.empty(classes, np.int32)
     for k in range(bounds[length], bounds[length + 1]):
         value[k] = 0.0
-        following[live[k]] = 0.0
+        _wide(0.0, live[k], digits, power)
     for i in range(length - 1, -1, -1):
+        for c in range(classes):
+            _wide(emission[i, c], c, weight, weight_power)
         for k in range(bounds[i], bounds[i + 1]):
-            top = -np.inf
-            for e in range(offsets[live[k]], offsets[live[k] + 1]):
-                top = max(top, emission[i, symbols[e]] + following[targets[e]])
+            first, last = offsets[live[k]], offsets[live[k] + 1]
+            top = 2 * NEVER
+            for e in range(first, last):
+                top = max(top, weight_power[symbols[e]] + power[targets[e]])
             total = 0.0
-            if top > -np.inf:
-                for e in range(offsets[live[k]], offsets[live[k] + 1]):
-                    total += np.exp(emission[i, symbols[e]] + following[targets[e]] - top)
-            value[k] = top + np.log(total) if total > 0.0 else -np.inf
+            for e in range(first, last):
+                below = top - (weight_power[symbols[e]] + power[targets[e]])
+                if below < 3:
+                    total += _lowered(weight[symbols[e]] * digits[targets[e]], below)
+            value[k] = np.log(total) + top * STEP if total > 0.0 else -np.inf
         for k in range(bounds[i + 1], bounds[i + 2]):
-            following[live[k]] = -np.inf
+            digits[live[k]] = 0.0
+            power[live[k]] = NEVER
         for k in range(bounds[i], bounds[i + 1]):
-            following[live[k]] = value[k]
+            _wide(value[k], live[k], digits, power)
     return value
+
+
+@kernel
+def _lowered(x, powers):
+    """x · 2^(-256·powers), or nothing where that is no part of a sum with a number of power zero."""
+    return x if powers == 0 else x * 2.0**-256 if powers == 1 else x * 2.0**-512 if powers == 2 else 0.0
+
+
+@kernel
+def _add(digits, power, k, x, p):
+    """Add x · 2^(256·p) to the number at index k."""
+    if p <= power[k]:
+        digits[k] += _lowered(x, power[k] - p)
+    else:
+        digits[k] = x + _lowered(digits[k], p - power[k])
+        power[k] = p
+
+
+@kernel
+def posteriors(offsets, symbols, targets, bounds, live, emission, states, value, start):
+    """Forwards over the values of `sum_sweep`: the log-probability of class c at position i, float64[L, K]."""
+    length, classes = emission.shape
+    posterior = np.full((length, classes), -np.inf)
+    weight, weight_power = np.empty(classes), np.empty(classes, np.int32)
+    forward, forward_power = np.zeros(states), np.full(states, NEVER, np.int32)
+    reached, reached_power = np.zeros(states), np.full(states, NEVER, np.int32)
+    after, after_power = np.zeros(states), np.full(states, NEVER, np.int32)
+    mass, mass_power = np.zeros(classes), np.full(classes, NEVER, np.int32)
+    _wide(0.0, start, forward, forward_power)
+    for i in range(length):
+        for c in range(classes):
+            _wide(emission[i, c], c, weight, weight_power)
+        for k in range(bounds[i + 1], bounds[i + 2]):
+            _wide(value[k], live[k], after, after_power)
+        for k in range(bounds[i], bounds[i + 1]):
+            s = live[k]
+            if forward[s] == 0.0:
+                continue
+            for e in range(offsets[s], offsets[s + 1]):
+                c, t = symbols[e], targets[e]
+                x, p = forward[s] * weight[c], forward_power[s] + weight_power[c]
+                if x > 0.0 and after[t] > 0.0:
+                    _add(reached, reached_power, t, x, p)
+                    _add(mass, mass_power, c, x * after[t], p + after_power[t])
+            forward[s] = 0.0
+        top = -np.inf
+        for c in range(classes):
+            if mass[c] > 0.0:
+                posterior[i, c] = np.log(mass[c]) + mass_power[c] * STEP
+                top = max(top, posterior[i, c])
+            mass[c], mass_power[c] = 0.0, NEVER
+        posterior[i] -= np.log(np.exp(posterior[i] - top).sum()) + top
+        for k in range(bounds[i + 1], bounds[i + 2]):
+            s = live[k]
+            after[s], after_power[s] = 0.0, NEVER
+            if reached[s] > 0.0:
+                _wide(np.log(reached[s]) + reached_power[s] * STEP, s, forward, forward_power)
+            reached[s], reached_power[s] = 0.0, NEVER
+    return posterior
 
 
 @kernel
@@ -226,88 +300,3 @@ def sampled_path(offsets, symbols, targets, bounds, live, emission, states, valu
         for k in range(bounds[i + 1], bounds[i + 2]):
             following[live[k]] = -np.inf
     return path
-
-
-@kernel
-def posteriors(offsets, symbols, targets, bounds, live, emission, states, value, start):
-    """Forwards over the backward values of `sum_sweep`: (posterior float64[L, K], exact).
-
-    posterior[i, c] is the probability that position i holds class c; each row sums to 1.
-    """
-    length, classes = emission.shape
-    posterior = np.zeros((length, classes))
-    forward = np.zeros(states)
-    following = np.zeros(states)
-    forward[start] = 1.0
-    weight = np.empty(classes)
-    exact = True
-    for i in range(length):
-        top = emission[i].max()
-        for c in range(classes):
-            weight[c] = np.exp(emission[i, c] - top)
-        for k in range(bounds[i + 1], bounds[i + 2]):
-            following[live[k]] = value[k]
-        reached = np.zeros(bounds[i + 2] - bounds[i + 1])
-        total = 0.0
-        for k in range(bounds[i], bounds[i + 1]):
-            a = forward[live[k]]
-            exact = exact and a > SMALLEST
-            for e in range(offsets[live[k]], offsets[live[k] + 1]):
-                p = a * weight[symbols[e]] * following[targets[e]]
-                posterior[i, symbols[e]] += p
-                total += p
-        if not total > SMALLEST:
-            return posterior, False
-        for c in range(classes):
-            posterior[i, c] /= total
-        # Step forward: collect in `following`, which is dense, then hand over.
-        for k in range(bounds[i + 1], bounds[i + 2]):
-            following[live[k]] = 0.0
-        largest = 0.0
-        for k in range(bounds[i], bounds[i + 1]):
-            a = forward[live[k]]
-            for e in range(offsets[live[k]], offsets[live[k] + 1]):
-                following[targets[e]] += a * weight[symbols[e]]
-        for k in range(bounds[i], bounds[i + 1]):
-            forward[live[k]] = 0.0
-        for k in range(bounds[i + 1], bounds[i + 2]):
-            largest = max(largest, following[live[k]])
-        for k in range(len(reached)):
-            reached[k] = following[live[bounds[i + 1] + k]] / largest
-        following[:] = 0.0
-        for k in range(len(reached)):
-            forward[live[bounds[i + 1] + k]] = reached[k]
-    return posterior, exact
-
-
-@kernel
-def log_posteriors(offsets, symbols, targets, bounds, live, emission, states, value, start):
-    """`posteriors` in logarithms, over the values of `log_sum_sweep`: log-probabilities, float64[L, K]."""
-    length, classes = emission.shape
-    posterior = np.full((length, classes), -np.inf)
-    forward = np.full(states, -np.inf)
-    forward[start] = 0.0
-    for i in range(length):
-        following = np.full(states, -np.inf)
-        reached = np.full(states, -np.inf)
-        for k in range(bounds[i + 1], bounds[i + 2]):
-            following[live[k]] = value[k]
-        for k in range(bounds[i], bounds[i + 1]):
-            for e in range(offsets[live[k]], offsets[live[k] + 1]):
-                c, t = symbols[e], targets[e]
-                w = forward[live[k]] + emission[i, c]
-                if w > -np.inf and following[t] > -np.inf:
-                    posterior[i, c] = _log_add(posterior[i, c], w + following[t])
-                    reached[t] = _log_add(reached[t], w)
-        top = posterior[i].max()
-        total = np.log(np.exp(posterior[i] - top).sum()) + top
-        posterior[i] -= total
-        forward = reached
-    return posterior
-
-
-@kernel
-def _log_add(a, b):
-    if a < b:
-        a, b = b, a
-    return a if b == -np.inf else a + np.log1p(np.exp(b - a))

@@ -22,17 +22,35 @@ from dgemma_constrain.canvas.dynamic import FREE
 _INFINITY = np.int32(0x7F800000)  # the bits of +inf; those of every NaN, sign aside, are larger
 _LOWEST = np.int32(-(2**31))
 MAX, SUM = 0, 1
+BLOCK = 4096
 
 
 class Classes(NamedTuple):
     """The classes of a canvas: those of the token automaton, then end and pad.
 
-    of int32[V] (-1: in no class), and the ids of class c as members[offsets[c]:offsets[c+1]].
+    of int32[V] (-1: in no class), and the ids of class c as members[offsets[c]:offsets[c+1]], ascending.
+
+    A class is read in *blocks*: class c has blocks blocks[c]:blocks[c+1]. A block is 4,096 of its members, but for the
+    largest class (`dense`, -1 if none is large), whose blocks are ranges of 4,096 ids, of which `mask` uint8[V] says
+    which are members: reading them all in order is faster than picking most of them.
     """
 
     of: np.ndarray
     offsets: np.ndarray
     members: np.ndarray
+    blocks: np.ndarray
+    dense: int
+    mask: np.ndarray
+
+
+def make_classes(of: np.ndarray, offsets: np.ndarray, members: np.ndarray) -> Classes:
+    sizes = np.diff(offsets)
+    dense = int(sizes.argmax()) if sizes.max(initial=0) > len(of) // 8 else -1
+    counts = -(-sizes // BLOCK)
+    if dense >= 0:
+        counts[dense] = -(-len(of) // BLOCK)
+    mask = (of == dense).astype(np.uint8) if dense >= 0 else np.zeros(0, np.uint8)
+    return Classes(of, offsets, members, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), dense, mask)
 
 
 @njit(inline="always")
@@ -56,10 +74,9 @@ _vector = njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
 
 
 @kernel
-def _largest(bits):
+def _scan(bits):
     """The largest float of a row given as int32 bits, as a sortable integer; and the largest magnitude, as bits."""
-    top = _LOWEST
-    magnitude = np.int32(0)
+    top, magnitude = _LOWEST, np.int32(0)
     for j in range(len(bits)):
         b = bits[j]
         top = max(top, np.int32(b ^ np.int32((b >> 31) & 0x7FFFFFFF)))
@@ -68,8 +85,18 @@ def _largest(bits):
 
 
 @kernel
+def _largest_masked(bits, mask):
+    """The largest float where the mask is 1, as a sortable integer."""
+    top = _LOWEST
+    for j in range(len(bits)):
+        b = bits[j]
+        top = max(top, np.int32(b ^ np.int32((b >> 31) & 0x7FFFFFFF)) if mask[j] else _LOWEST)
+    return top
+
+
+@kernel
 def _largest_of(bits, members):
-    """The same over some members of a row."""
+    """The largest float among some members of a row, as a sortable integer."""
     top = _LOWEST
     for j in range(len(members)):
         b = bits[members[j]]
@@ -79,24 +106,40 @@ def _largest_of(bits, members):
 
 @kernel
 def _float(sortable):
-    """The float that a sortable integer stands for."""
+    """The float that a sortable integer stands for; -inf for none."""
+    if sortable == _LOWEST:
+        return -np.inf
     bits = np.empty(1, np.int32)
     bits[0] = np.int32(sortable ^ np.int32((sortable >> 31) & 0x7FFFFFFF))
     return np.float64(bits.view(np.float32)[0])
 
 
 @_vector
+def _sum_exp(row, top, scale):
+    """Σ e^((row - top)·scale)."""
+    part = float32(0)
+    for j in range(len(row)):
+        part += _exp((row[j] - top) * scale)
+    return np.float64(part)
+
+
+@_vector
 def _exponentials(row, top, scale, out):
     """out = e^((row - top)·scale), and its sum."""
-    total = 0.0
-    for start in range(0, len(row), 8192):
-        part = float32(0)
-        for j in range(start, min(start + 8192, len(row))):
-            e = _exp((row[j] - top) * scale)
-            out[j] = e
-            part += e
-        total += part
-    return total
+    part = float32(0)
+    for j in range(len(row)):
+        e = _exp((row[j] - top) * scale)
+        out[j] = e
+        part += e
+    return np.float64(part)
+
+
+@_vector
+def _sum_masked(values, mask):
+    part = float32(0)
+    for j in range(len(values)):
+        part += values[j] * float32(mask[j])
+    return np.float64(part)
 
 
 @_vector
@@ -107,107 +150,163 @@ def _sum_of(values, members):
     return np.float64(part)
 
 
-@_vector
-def _exponential_sum_of(row, members, top, scale):
-    total = 0.0
-    for j in range(len(members)):
-        total += np.exp((np.float64(row[members[j]]) - top) * scale)
-    return total
+@kernel
+def _block(classes, c, block):
+    """What block number `block` of class c covers, as (first, past) in the ids or in the members."""
+    of, offsets, members, blocks, dense, mask = classes
+    if c == dense:
+        return block * BLOCK, min((block + 1) * BLOCK, len(of))
+    first = offsets[c] + block * BLOCK
+    return first, min(first + BLOCK, offsets[c + 1])
 
 
 @kernel
-def reduce_rows(rows, classes, pinned, pins, wanted, mode, scale, emission, normaliser):
-    """Fill emission float64[n, K] (all columns but the wild one) and normaliser float64[n]. Returns the first bad row, or -1.
+def _careful_sum(row, classes, c, scale, partial):
+    """The log of a class's sum where it is far below the row's maximum, in float64 from the class's own maximum."""
+    of, offsets, members, blocks, dense, mask = classes
+    top = -np.inf
+    for k in range(offsets[c], offsets[c + 1]):
+        top = max(top, np.float64(row[members[k]]))
+    total = 0.0
+    for block in range(blocks[c + 1] - blocks[c]):
+        first, past = _block(classes, c, block)
+        part = 0.0
+        for k in range(first, past):
+            t = k if c == dense else members[k]
+            if (c != dense or mask[k]) and top > -np.inf:
+                part += np.exp((np.float64(row[t]) - top) * scale)
+        partial[blocks[c] + block] = part
+        total += part
+    return top * scale + np.log(total) if total > 0.0 else -np.inf
 
-    rows float32[n, V]; pinned int64[n]: pinned ids, or -1; pins int32[n]: their classes; wanted bool[n, K];
-    mode MAX or SUM: what is kept of a class; scale: 1 / temperature.
+
+@kernel
+def reduce_rows(rows, classes, pinned, pins, wanted, mode, scale, emission, normaliser, partial):
+    """Fill emission float64[n, K+1], normaliser float64[n] and partial float64[n, blocks]; the first bad row, or -1.
+
+    rows float32[n, V]; pinned int64[n]: pinned ids, or -1; pins int32[n]: their classes; wanted bool[n, K+1];
+    mode MAX or SUM: what is kept of a class, and of each of its blocks in `partial`; scale: 1 / temperature.
     """
-    of, offsets, members = classes
+    of, offsets, members, blocks, dense, mask = classes
     bits = rows.view(np.int32)
-    exps = np.empty(rows.shape[1], np.float32)
+    exps = np.empty(rows.shape[1] if mode == SUM else 0, np.float32)
     wild = len(offsets) - 1
+    size = rows.shape[1]
     for i in range(len(rows)):
         emission[i, :] = -np.inf
         emission[i, wild] = 0.0
         row = rows[i]
-        sortable, magnitude = _largest(bits[i])
+        sortable, magnitude = _scan(bits[i])
         if magnitude > _INFINITY or sortable >= _INFINITY:
             return i
         top = np.float32(_float(sortable))
         if top == -np.inf:
             normaliser[i] = 0.0  # nothing is possible here: every emission stays at -inf
             continue
-        total = _exponentials(row, top, np.float32(scale), exps)
+        free = pins[i] == FREE
+        total = 0.0
+        for first in range(0, size, BLOCK):
+            past = min(first + BLOCK, size)
+            if mode == SUM and free:
+                total += _exponentials(row[first:past], top, np.float32(scale), exps[first:past])
+            else:
+                total += _sum_exp(row[first:past], top, np.float32(scale))
         normaliser[i] = np.float64(top) * scale + np.log(total)
-        if pins[i] != FREE:
+        if not free:
             if pins[i] >= 0:
                 emission[i, pins[i]] = np.float64(row[pinned[i]]) * scale - normaliser[i]
             continue
         for c in range(wild):
             if not wanted[i, c]:
                 continue
-            group = members[offsets[c] : offsets[c + 1]]
+            best, weight = -np.inf, 0.0
+            for block in range(blocks[c + 1] - blocks[c]):
+                first, past = _block(classes, c, block)
+                if mode == SUM:
+                    value = _sum_masked(exps[first:past], mask[first:past]) if c == dense else _sum_of(exps, members[first:past])
+                    weight += value
+                else:
+                    if c == dense:
+                        value = _float(_largest_masked(bits[i, first:past], mask[first:past]))
+                    else:
+                        value = _float(_largest_of(bits[i], members[first:past]))
+                    best = max(best, value)
+                partial[i, blocks[c] + block] = value
             if mode == MAX:
-                emission[i, c] = _float(_largest_of(bits[i], group)) * scale - normaliser[i]
-                continue
-            weight = _sum_of(exps, group)
-            if weight > 1e-20:
+                emission[i, c] = best * scale - normaliser[i]
+            elif weight > 1e-20:
                 emission[i, c] = np.log(weight / total)
-            else:  # far below the row's maximum, where float32 has no digits left: once more from the class's own
-                highest = _float(_largest_of(bits[i], group))
-                if highest > -np.inf:
-                    weight = _exponential_sum_of(row, group, highest, scale)
-                    emission[i, c] = highest * scale + np.log(weight) - normaliser[i]
+            else:
+                emission[i, c] = _careful_sum(row, classes, c, scale, partial[i]) - normaliser[i]
     return -1
 
 
 @kernel
-def best_members(rows, classes, path, pinned):
+def best_members(rows, classes, path, pinned, partial):
     """The largest token of each position's class (the pinned one where pinned; of all of V for the wild class)."""
-    of, offsets, members = classes
+    of, offsets, members, blocks, dense, mask = classes
     ids = np.empty(len(path), np.int64)
     for i in range(len(path)):
+        c = path[i]
         if pinned[i] >= 0:
             ids[i] = pinned[i]
-        elif path[i] == len(offsets) - 1:
+        elif c == len(offsets) - 1:
             ids[i] = rows[i].argmax()
         else:
-            group = members[offsets[path[i]] : offsets[path[i] + 1]]
-            best = group[0]
-            for t in group:
-                if rows[i, t] > rows[i, best]:
-                    best = t
-            ids[i] = best
+            block = partial[i, blocks[c] : blocks[c + 1]].argmax()
+            best = -np.inf
+            first, past = _block(classes, c, block)
+            for k in range(first, past):
+                t = k if c == dense else np.int64(members[k])
+                if (c != dense or mask[k]) and rows[i, t] > best:
+                    best = rows[i, t]
+                    ids[i] = t
     return ids
 
 
 @kernel
-def drawn_members(rows, classes, path, pinned, scale, uniform):
+def _draw(weights, n, uniform):
+    """An index below n in proportion to its weight, and what of `uniform` is left for a further draw."""
+    total = weights[:n].sum()
+    left = uniform * total
+    choice = 0
+    for k in range(n):
+        if weights[k] > 0.0:
+            choice = k
+            if left < weights[k]:
+                break
+            left -= weights[k]
+    return choice, min(max(left / weights[choice], 0.0), 1.0 - 1e-16)
+
+
+@kernel
+def drawn_members(rows, classes, path, pinned, scale, partial, uniform):
     """A token of each position's class in proportion to its probability; uniform float64[L] in [0, 1)."""
-    of, offsets, members = classes
+    of, offsets, members, blocks, dense, mask = classes
     ids = np.empty(len(path), np.int64)
+    weights = np.empty(len(of))
     for i in range(len(path)):
+        c = path[i]
         if pinned[i] >= 0:
             ids[i] = pinned[i]
             continue
-        wild = path[i] == len(offsets) - 1
-        n = rows.shape[1] if wild else offsets[path[i] + 1] - offsets[path[i]]
-        first = 0 if wild else offsets[path[i]]
+        wild = c == len(offsets) - 1
+        left = uniform[i]
+        first, past = 0, len(of)
+        if not wild:
+            block, left = _draw(partial[i, blocks[c] : blocks[c + 1]], blocks[c + 1] - blocks[c], left)
+            first, past = _block(classes, c, block)
+        by_id = wild or c == dense
         top = -np.inf
-        for j in range(n):
-            top = max(top, np.float64(rows[i, j if wild else members[first + j]]))
-        total = 0.0
-        for j in range(n):
-            total += np.exp((rows[i, j if wild else members[first + j]] - top) * scale)
-        left = uniform[i] * total
-        for j in range(n):
-            t = j if wild else members[first + j]
-            w = np.exp((rows[i, t] - top) * scale)
-            if w > 0.0:
-                ids[i] = t
-                left -= w
-                if left < 0.0:
-                    break
+        for k in range(first, past):
+            if wild or c != dense or mask[k]:
+                top = max(top, np.float64(rows[i, k if by_id else members[k]]))
+        for k in range(first, past):
+            inside = wild or c != dense or mask[k]
+            x = np.float64(rows[i, k if by_id else members[k]])
+            weights[k - first] = np.exp((x - top) * scale) if inside else 0.0
+        choice, _ = _draw(weights, past - first, left)
+        ids[i] = first + choice if by_id else members[first + choice]
     return ids
 
 
@@ -252,6 +351,10 @@ def expand_marginals(rows, of, posterior, emission, normaliser, pinned, scale, o
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_threads(), thread_name_prefix="dgemma-canvas")
+
+
+if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _threads() -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dgemma_constrain.canvas.emissions import Classes
+from dgemma_constrain.canvas.emissions import Classes, make_classes
 from dgemma_constrain.tokens.lift import TokenAutomaton
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
@@ -64,6 +64,6 @@ def make_graph(automaton: TokenAutomaton, vocabulary: Vocabulary, tail: str) -> 
         symbols,
         targets,
         np.append(automaton.distance, 0).astype(np.int32),
-        Classes(of, np.concatenate([automaton.member_offsets, last]).astype(np.int64), members),
+        make_classes(of, np.concatenate([automaton.member_offsets, last]).astype(np.int64), members),
         wild,
     )

@@ -46,13 +46,14 @@ class HostLogits:
         self.logits, self.classes, self.scale = logits, classes, scale
         self.emission = np.empty((len(pins), used.shape[1]))
         self.normaliser = np.empty(len(pins))
+        self.partial = np.empty((len(pins), classes.blocks[-1]))
 
         def work(part: slice) -> int:
             bad = -1
             for rows in self._pieces(part):
                 bad = emissions.reduce_rows(
                     self._rows(rows), classes, pinned[rows], pins[rows], used[rows], mode, scale,
-                    self.emission[rows], self.normaliser[rows],
+                    self.emission[rows], self.normaliser[rows], self.partial[rows],
                 )  # fmt: skip
                 if bad >= 0:
                     return rows.start + bad
@@ -73,12 +74,16 @@ class HostLogits:
         return self.logits[rows].float().contiguous().numpy()
 
     def best_members(self, path: np.ndarray, pinned: np.ndarray) -> np.ndarray:
-        return self._choose(lambda part: emissions.best_members(self._rows(part), self.classes, path[part], pinned[part]))
+        return self._choose(
+            lambda part: emissions.best_members(
+                self._rows(part), self.classes, path[part], pinned[part], self.partial[part]
+            )
+        )
 
     def drawn_members(self, path: np.ndarray, pinned: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         return self._choose(
             lambda part: emissions.drawn_members(
-                self._rows(part), self.classes, path[part], pinned[part], self.scale, uniform[part]
+                self._rows(part), self.classes, path[part], pinned[part], self.scale, self.partial[part], uniform[part]
             )
         )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
+from dgemma_constrain.cache import folder
 from dgemma_constrain.errors import CacheError
 from dgemma_constrain.tokens.lift import TokenAutomaton
 from dgemma_constrain.tokens.vocabulary import Vocabulary
@@ -18,8 +20,8 @@ FORMAT = "dgemma_constrain token automaton 1"
 CACHE_BYTES = 256 * 2**20  # the oldest files go when the folder grows past this
 
 _DTYPES = dict(
-    classes=np.int32, member_offsets=np.int64, members=np.int32, offsets=np.int64,
-    symbols=np.int32, targets=np.int32, accept=np.bool_, distance=np.int32,
+    classes="I32", member_offsets="I64", members="I32", offsets="I64",
+    symbols="I32", targets="I32", accept="BOOL", distance="I32",
 )  # fmt: skip
 
 
@@ -44,6 +46,8 @@ def read(path: str | PathLike, vocabulary: Vocabulary) -> TokenAutomaton:
     """Raises CacheError unless the file is whole, of this format, and for this vocabulary; FileNotFoundError."""
     from safetensors import SafetensorError, safe_open
 
+    if Path(path).is_dir():
+        raise CacheError(f"{path} is a folder, not a compiled constraint; compile the constraint again")
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
@@ -51,22 +55,57 @@ def read(path: str | PathLike, vocabulary: Vocabulary) -> TokenAutomaton:
                 raise CacheError(f"{path} was not written by this version; compile the constraint again")
             if metadata.get("vocabulary") != vocabulary.fingerprint:
                 raise CacheError(f"{path} was compiled for another vocabulary; compile the constraint again")
-            arrays = {k: file.get_tensor(k).copy() for k in file.keys()}
-    except (SafetensorError, UnicodeDecodeError, IsADirectoryError) as error:
+            types = {k: file.get_slice(k).get_dtype() for k in file.keys()}
+            arrays = {k: file.get_tensor(k).copy() for k in file.keys()} if types == _DTYPES else {}
+    except (SafetensorError, UnicodeDecodeError) as error:
         raise CacheError(f"{path} is no compiled constraint ({str(error)[:80]}); compile it again") from None
-    sound = {k: a.dtype for k, a in arrays.items()} == _DTYPES and _digest(arrays) == metadata.get("sha256")
-    if not sound:
+    if not arrays or _digest(arrays) != metadata.get("sha256"):
         raise CacheError(f"{path} is corrupt; delete it and compile the constraint again")
-    return TokenAutomaton(**arrays)
+    automaton = TokenAutomaton(**arrays)
+    if not _consistent(automaton, vocabulary):
+        raise CacheError(f"{path} contradicts itself; delete it and compile the constraint again")
+    return automaton
 
 
-def folder() -> Path:
-    """Where compiled constraints are kept: $DGEMMA_CACHE, or the user's cache folder."""
-    if "DGEMMA_CACHE" in os.environ:
-        return Path(os.environ["DGEMMA_CACHE"])
-    from platformdirs import user_cache_path
+def _consistent(a: TokenAutomaton, vocabulary: Vocabulary) -> bool:
+    """Whether the arrays mean an automaton over this vocabulary. Anybody can write a file with a right checksum, and
+    kernels read without looking at bounds."""
+    states, count, ids = len(a.accept), len(a.member_offsets) - 1, len(vocabulary)
+    if not (
+        all(x.ndim == 1 for x in a)
+        and (len(a.classes), len(a.offsets), len(a.distance)) == (ids, states + 1, states)
+        and states > 0
+        and _are_rows(a.offsets, a.symbols)
+        and _are_rows(a.offsets, a.targets)
+        and _are_rows(a.member_offsets, a.members)
+        and _within(a.symbols, 0, count)
+        and _within(a.targets, 0, states)
+        and _within(a.members, 0, ids)
+        and _within(a.classes, -1, count)
+    ):
+        return False
+    of = np.full(ids, -1, np.int32)
+    of[a.members] = np.repeat(np.arange(count), np.diff(a.member_offsets))
+    source = np.repeat(np.arange(states), np.diff(a.offsets))
+    ascending = np.diff(source * count + a.symbols) > 0
+    onward = np.full(states, np.iinfo(np.int64).max)  # what finishes each state decreases to 0 along some way
+    np.minimum.at(onward, source, a.distance[a.targets].astype(np.int64) + 1)
+    return (
+        (np.diff(a.member_offsets) > 0).all()
+        and np.array_equal(of, a.classes)
+        and len(a.members) == (of >= 0).sum()
+        and (of[vocabulary.special] < 0).all()
+        and bool(ascending.all())
+        and np.array_equal(np.where(a.accept, 0, onward), a.distance)
+    )
 
-    return user_cache_path("dgemma_constrain")
+
+def _are_rows(offsets: np.ndarray, entries: np.ndarray) -> bool:
+    return len(offsets) > 0 and offsets[0] == 0 and offsets[-1] == len(entries) and bool((np.diff(offsets) >= 0).all())
+
+
+def _within(values: np.ndarray, low: int, high: int) -> bool:
+    return bool(((values >= low) & (values < high)).all())
 
 
 def read_cached(name: str, vocabulary: Vocabulary) -> TokenAutomaton | None:
@@ -74,13 +113,16 @@ def read_cached(name: str, vocabulary: Vocabulary) -> TokenAutomaton | None:
     path = folder() / f"{name}.safetensors"
     try:
         automaton = read(path, vocabulary)
-        os.utime(path)
-        return automaton
-    except CacheError:
-        path.unlink(missing_ok=True)
     except OSError:
-        pass
-    return None
+        return None
+    except CacheError:
+        automaton = None
+    with suppress(OSError):  # a folder that only others may write to
+        if automaton is not None:
+            os.utime(path)
+        else:
+            path.unlink(missing_ok=True)
+    return automaton
 
 
 def write_cached(name: str, automaton: TokenAutomaton, fingerprint: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dgemma_constrain.automata import nfa as fragments
 from dgemma_constrain.automata.charset import describe
-from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersect
+from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersect, subtract
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.split import split
@@ -222,12 +222,15 @@ class Repeat(Constraint):
     most: int | None
 
     def nfa(self, limits: Limits) -> NFA:
-        part = self.inner.nfa(limits)
+        part, least = self.inner.nfa(limits), self.least
         copies = self.most or self.least
         if copies > 4:  # many copies of the smallest form there is
-            part = self.inner.dfa(limits).nfa()
+            dfa = self.inner.dfa(limits)
+            if dfa.accept[0]:  # copies that may be left out altogether, rather than each be empty: no long ways of ε
+                dfa, least = subtract(dfa, compile_nfa(fragments.EPSILON), limits), 0
+            part = dfa.nfa()
         limits.check(copies * part.states > 4 * limits.states, f"{copies:,} copies of {_short(self.inner)}")
-        return fragments.repeat(part, self.least, self.most)
+        return fragments.repeat(part, least, self.most)
 
     def parts(self) -> tuple[Constraint, ...]:
         return (self.inner,) if self.least else ()

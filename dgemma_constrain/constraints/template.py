@@ -64,29 +64,44 @@ class Template(Constraint):
 
     def fields(self, text: str) -> dict[str, str]:
         """What each hole holds. Where a text can be cut in several ways, each hole takes as much as it can, left first."""
+        pieces: list[str] = []
         for holes in self._versions():
-            pieces = split(text, [c.dfa() for c in self._sequence(holes)])
-            if pieces is not None:
-                found: dict[str, str] = {}
-                for name, piece in zip(self.pieces[1::2], pieces[1::2]):
-                    found.update(dict(self.holes)[name].fields(piece))
-                found.update(zip(self.pieces[1::2], pieces[1::2]))
-                return found
-        return {}
+            sequence = self._sequence(holes)
+            if all(c.text in text for c in sequence if type(c) is Literal):
+                cut = split(text, [c.dfa() for c in sequence]) or []
+                pieces = max(pieces, cut, key=lambda p: [len(piece) for piece in p])
+        found: dict[str, str] = {}
+        for name, piece in zip(self.pieces[1::2], pieces[1::2]):
+            found.update(dict(self.holes)[name].fields(piece))
+        found.update(zip(self.pieces[1::2], pieces[1::2]))
+        return found
 
     def parts(self) -> tuple[Constraint, ...]:
         return tuple(c for _, c in self.holes)
 
 
-def template(source: str, **holes: Constraint | str) -> Constraint:
+def template(source: str, /, **holes: Constraint | str) -> Constraint:
     """Fixed text with holes: `template("Dear {name},", name=regex("[A-Z][a-z]+"))`.
 
     `{{` and `}}` stand for braces. A name that stands twice must hold the same text twice, which needs a constraint with
     finitely many texts. The filled holes come back as `fields`.
     Raises TemplateError, with the position, for braces that don't pair and for holes without a constraint (or the reverse).
     """
+    pieces = read(source)
+    names = pieces[1::2]
+    for name in names:
+        if name not in holes:
+            raise TemplateError(f"the hole {{{name}}} has no constraint; pass {name}=…, for instance {name}=text()")
+    for name in holes:
+        if name not in names:
+            raise TemplateError(f"there is no hole {{{name}}} in this template; its holes: {', '.join(names) or 'none'}")
+    return Template(source, tuple(pieces), tuple((n, as_constraint(c)) for n, c in holes.items()))
+
+
+def read(source: str) -> list[str]:
+    """A template's pieces: fixed text, the name of a hole, fixed text, … Raises TemplateError with the position."""
     check_text(source, "a template")
-    pieces, names = [""], []
+    pieces = [""]
     end = 0
     for token in re.finditer(r"\{\{|\}\}|\{([^{}]*)\}|[{}]", source):
         pieces[-1] += source[end : token.start()]
@@ -98,13 +113,6 @@ def template(source: str, **holes: Constraint | str) -> Constraint:
         elif not token[1].isidentifier():
             raise TemplateError(f"{token[0]!r} at position {token.start()} is not a hole: a name must stand between the braces")
         else:
-            names.append(token[1])
             pieces += [token[1], ""]
     pieces[-1] += source[end:]
-    for name in names:
-        if name not in holes:
-            raise TemplateError(f"the hole {{{name}}} has no constraint; pass {name}=…, for instance {name}=text()")
-    for name in holes:
-        if name not in names:
-            raise TemplateError(f"there is no hole {{{name}}} in this template; its holes: {', '.join(names) or 'none'}")
-    return Template(source, tuple(pieces), tuple((n, as_constraint(c)) for n, c in holes.items()))
+    return pieces

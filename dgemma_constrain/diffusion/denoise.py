@@ -76,6 +76,11 @@ def write(
         offset = len(written)
         here = {p - offset: t for p, t in pinned.items() if offset <= p < offset + size}
         left = length - offset - size
+        if left and not ends:
+            raise ConstraintError(
+                f"{length} tokens need several canvases of {denoiser.block}, and without an end token their lengths cannot "
+                "be planned; shorten the text"
+            )
         canvas = compiled.canvas(size, here, _reserve(pinned, offset + size, left), settings.tail, written)
         ids, logp = _fill(denoiser, canvas, before + written, after, settings, generator, offset)
         written += ids

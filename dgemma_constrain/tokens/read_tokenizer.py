@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +11,9 @@ from pathlib import Path
 
 from ..errors import VocabularyError
 from .read_decoder import byte_fallback, byte_level, read_decoder, word_piece
+
+# Control tokens that tokenizers forget to mark as special: Gemma has 6,244 (`<unused12>`, `<mask>`, `[multimodal]`).
+_PLACEHOLDER = re.compile(r"<\|?(unused|reserved|extra_id|mask)\w*\|?>|\[(unused\d+|MASK|multimodal)\]")
 
 
 @dataclass
@@ -114,7 +118,8 @@ def _from_tokenizers(tokenizer) -> Reading:
             raise VocabularyError(f"cannot read the decoder {type(tokenizer.decoder).__name__}: {error}") from None
     pieces = _by_id({**vocab, **{token.content: i for i, token in added.items()}})
     tokens, strips = read_decoder(pieces, decoder)
-    special = {i for i, token in added.items() if token.special} | _unknown_ids(tokenizer.model, vocab)
+    special = {i for i, token in added.items() if token.special or _PLACEHOLDER.fullmatch(token.content)}
+    special |= _unknown_ids(tokenizer.model, vocab)
     silent = special | {i for i, piece in enumerate(pieces) if piece is _HOLE}
     return Reading(
         [None if i in silent else token for i, token in enumerate(tokens)],

@@ -1,0 +1,354 @@
+"""The `dgemma` command. What a command writes goes to stdout, everything else to stderr.
+
+Anything heavy is imported when a command needs it, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Sequence
+
+import click
+
+import dgemma_constrain as dc
+from dgemma_constrain.errors import ConstraintError, EmptyConstraint, Infeasible, LimitExceeded
+from dgemma_constrain.inputs import Hole, Length, Prompt, Text, TextFile
+
+if TYPE_CHECKING:
+    from dgemma_constrain.diffusion.model import Model, Output
+
+USUAL_LENGTH = 64  # tokens, where a constraint doesn't need more
+
+EXIT_CODES = """\b
+Exit codes:
+  0    fine
+  1    nothing can satisfy the constraint, or not in this length
+  2    wrong usage, or an input that can't be read
+  3    a limit on size, states or time was exceeded
+  4    an error inside dgemma itself
+  130  interrupted (Ctrl-C)
+  141  whoever read stdout has gone
+"""
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EXIT_CODES,
+)
+@click.version_option(dc.__version__, prog_name="dgemma")
+def dgemma() -> None:
+    """Text from a diffusion language model that satisfies a constraint, always.
+
+    \b
+    Examples:
+      dgemma regex '[A-Z][a-z]+, \\d+' 'Anna Keller is 34.'
+      dgemma choose positive negative 'I love this, excellent!'
+      dgemma fill 'Dear {name}, see you on {day}.' --hole name='[A-Z][a-z]+' 'name: Anna, day: Monday'
+      dgemma inspect --regex '\\d{4}-\\d{2}-\\d{2}'
+    """
+
+
+def writing(command):
+    """The options of every command that writes a text, handed on as one dict."""
+
+    @functools.wraps(command)
+    def collected(**given):
+        names = ("length", "steps", "seed", "candidates", "temperature", "schedule", "remask", "trace", "as_json", "quiet", "model")
+        options = {name: given.pop(name) for name in names}
+        return command(**given, options=options)
+
+    for option in reversed(
+        [
+            click.option("--length", type=Length(min=0), metavar="N|auto", default="auto", show_default=True, help="At most so many tokens."),
+            click.option("--steps", type=click.IntRange(1), metavar="N", default=16, show_default=True, help="Denoising steps a canvas."),
+            click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True, help="Same seed, same text."),
+            click.option("--candidates", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Write so many, keep the best."),
+            click.option("--temperature", type=click.FloatRange(0), metavar="T", default=0.0, show_default=True, help="0: the likeliest text."),
+            click.option("--schedule", type=click.Choice(["linear", "cosine", "confidence", "entropy"]), default="linear",
+                         show_default=True, help="How many tokens a step decides."),
+            click.option("--remask", type=click.FloatRange(0, 1), metavar="P", default=0.0, show_default=True,
+                         help="Reconsider tokens less sure than this, once."),
+            click.option("--trace", type=click.Path(dir_okay=False), help="Write every step to this HTML page."),
+            click.option("--json", "as_json", is_flag=True, help="Print one JSON object: text, value, fields, score, tokens, steps, ms."),
+            click.option("--quiet", is_flag=True, help="No picture, no notes on stderr."),
+            click.option("--model", default="embedded", show_default=True, help="Which model writes."),
+        ]
+    ):  # fmt: skip
+        collected = option(collected)
+    return collected
+
+
+whitespace = click.option("--whitespace", type=click.Choice(["any", "compact", "pretty"]), default="any", show_default=True,
+                          help="Where the JSON may have white space.")  # fmt: skip
+flavor = click.option("--flavor", type=click.Choice(["python", "ecma"]), default="python", show_default=True, help="Whose syntax.")
+ignore_case = click.option("--ignore-case", is_flag=True, help="Letters match in either case.")
+holes = click.option("--hole", "holes", type=Hole(), multiple=True, help="What may fill a hole; without it, any text.")
+
+
+@dgemma.command("json", short_help="Read a text into JSON that satisfies a schema.")
+@click.option("--schema", type=TextFile(), required=True, help="A file with a JSON Schema.")
+@whitespace
+@click.argument("text", type=Prompt())
+@writing
+def json_command(schema: str, whitespace: str, text: str, options: dict) -> None:
+    """Read TEXT (-: stdin) into JSON that satisfies a schema.
+
+    \b
+    Example:
+      echo '{"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+             "required": ["name", "age"]}' > person.json
+      dgemma json --schema person.json 'Anna Keller, 34, moved to Zurich last spring.'
+    """
+    from dgemma_constrain.models.embedded.prompts import record_prompt
+
+    constraint = dc.json_schema(schema, whitespace)
+    _write(record_prompt(json.loads(schema), text), constraint, options, parsed=True)
+
+
+@dgemma.command("regex", short_help="Write a text that matches a pattern.")
+@click.argument("pattern", type=Text())
+@click.argument("prompt", type=Prompt())
+@flavor
+@ignore_case
+@writing
+def regex_command(pattern: str, prompt: str, flavor: str, ignore_case: bool, options: dict) -> None:
+    """Answer PROMPT (-: stdin) with a text that matches PATTERN as a whole.
+
+    \b
+    Example:
+      dgemma regex '\\d{4}-\\d{2}-\\d{2}' $'date as YYYY-MM-DD\\nIt was March 5, 2021.'
+    """
+    _write(prompt, dc.regex(pattern, flavor, ignore_case=ignore_case), options)
+
+
+@dgemma.command("fill", short_help="Fill the holes of a template.")
+@click.argument("template", type=Text())
+@click.argument("prompt", type=Prompt(), default="")
+@holes
+@writing
+def fill_command(template: str, prompt: str, holes: tuple, options: dict) -> None:
+    """Fill the {holes} of TEMPLATE with what PROMPT (-: stdin) says.
+
+    {{ and }} stand for braces.
+
+    \b
+    Example:
+      dgemma fill 'Dear {name}, see you on {day}.' --hole name='[A-Z][a-z]+' --hole day='[A-Z][a-z]+day' \\
+          'name: Anna, day: Monday'
+    """
+    from dgemma_constrain.models.embedded.prompts import fill_prompt
+
+    _write(fill_prompt(template, prompt), _template(template, holes), options)
+
+
+@dgemma.command("choose", short_help="Pick one of several texts.")
+@click.argument("choices", type=Text(), nargs=-1, required=True, metavar="CHOICE CHOICE... PROMPT")
+@writing
+def choose_command(choices: tuple[str, ...], options: dict) -> None:
+    """Pick the CHOICE that fits PROMPT (-: stdin), which comes last.
+
+    \b
+    Example:
+      dgemma choose positive negative 'I love this, excellent!'
+    """
+    from dgemma_constrain.models.embedded.prompts import choice_prompt
+
+    *choices, prompt = choices
+    if not choices:
+        _refuse("choose needs at least one choice, and the prompt last")
+    prompt = Prompt()(prompt)
+    _write(choice_prompt(choices, prompt), dc.choice(choices), options, room_for=choices)
+
+
+@dgemma.command("inspect", short_help="What a constraint costs.")
+@click.option("--schema", type=TextFile(), help="A file with a JSON Schema.")
+@click.option("--regex", "pattern", type=Text(), help="A regular expression.")
+@click.option("--template", type=Text(), help="A template with {holes}.")
+@click.option("--choice", "choices", type=Text(), multiple=True, help="One of several texts; give it more than once.")
+@whitespace
+@flavor
+@ignore_case
+@holes
+@click.option("--tokenizer", metavar="PATH", help="A tokenizer.json or a folder with one, instead of the embedded model's.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--quiet", is_flag=True, help="No notes on stderr.")
+def inspect_command(schema, pattern, template, choices, whitespace, flavor, ignore_case, holes, tokenizer, as_json, quiet) -> None:
+    """What a constraint costs: states, classes, memory, time; its shortest text, and how many texts it has.
+
+    \b
+    Example:
+      dgemma inspect --regex '\\d{4}-\\d{2}-\\d{2}'
+    """
+    if sum([schema is not None, pattern is not None, template is not None, bool(choices)]) != 1:
+        _refuse("inspect needs one of --schema, --regex, --template, --choice")
+    if holes and template is None:
+        _refuse("--hole belongs to --template")
+    _warm_up(quiet)
+    from dgemma_constrain.show.facts import constraint_facts, facts_text
+
+    if schema is not None:
+        constraint = dc.json_schema(schema, whitespace)
+    elif pattern is not None:
+        constraint = dc.regex(pattern, flavor, ignore_case=ignore_case)
+    else:
+        constraint = dc.choice(choices) if choices else _template(template, holes)
+    vocabulary = dc.Vocabulary.from_tokenizer(tokenizer) if tokenizer else dc.load().vocabulary
+    facts = constraint_facts(constraint, vocabulary)
+    _print(json.dumps(facts, ensure_ascii=False) if as_json else facts_text(facts))
+
+
+def _template(source: str, holes: tuple[tuple[str, str], ...]) -> dc.Constraint:
+    from dgemma_constrain.constraints.template import read
+
+    given = {name: dc.regex(pattern) for name, pattern in holes}
+    if len(given) < len(holes):
+        _refuse("--hole gives a hole twice")
+    return dc.template(source, **{**dict.fromkeys(read(source)[1::2], dc.text()), **given})
+
+
+def _refuse(why: str) -> NoReturn:
+    click.get_current_context().fail(why)
+
+
+def _write(prompt: str, constraint: dc.Constraint, options: dict, parsed: bool = False, room_for: Sequence[str] = ()) -> None:
+    """Write a text and print it. `parsed`: the text is JSON, and is its own value."""
+    trace = Path(options["trace"]) if options["trace"] else None
+    if trace and not os.access(trace.absolute().parent, os.W_OK):
+        _refuse(f"--trace: no file can be written in {trace.absolute().parent}")
+    _warm_up(options["quiet"])
+    model = dc.load(options["model"])
+    length = _usual_length(model, prompt, constraint, room_for) if options["length"] == "auto" else options["length"]
+    began = time.perf_counter()
+    out = _generate(model, prompt, constraint, length, options)
+    seconds = time.perf_counter() - began
+    _print(_record(model, out, seconds, parsed) if options["as_json"] else out.text)
+    if trace:
+        from dgemma_constrain.show.html import trace_html
+
+        _replace(trace, trace_html(out.trace, out.text))
+
+
+def _generate(model: Model, prompt: str, constraint: dc.Constraint, length: int, options: dict) -> Output:
+    names = ("steps", "seed", "candidates", "temperature", "schedule", "remask")
+    more = {**{name: options[name] for name in names}, "trace": bool(options["trace"])}
+    if options["quiet"] or not sys.stderr.isatty():
+        return model.generate(prompt, constraint, length, **more)
+    from rich.console import Console
+
+    from dgemma_constrain.show.terminal import Picture
+
+    with Picture(Console(stderr=True), model.vocabulary.token_bytes) as picture:
+        return model.generate(prompt, constraint, length, on_step=picture.draw, **more)
+
+
+def _usual_length(model: Model, prompt: str, constraint: dc.Constraint, texts: Sequence[str]) -> int:
+    """Room for each of these texts; without any, for twice the shortest. No more than the context has left."""
+    before, after = model.denoiser.frame(prompt)
+    left = model.denoiser.context_length - len(before) - len(after)
+    if texts:
+        return min(1 + max(len(model.vocabulary.encode(text)) for text in texts), left)
+    shortest = int(dc.compile(constraint, model.vocabulary).automaton.distance[0])
+    return min(max(2 * shortest, USUAL_LENGTH), left)
+
+
+def _record(model: Model, out: Output, seconds: float, parsed: bool) -> str:
+    """The result as one line of JSON. A JSON text goes in as it is: parsing it could lose digits of its numbers."""
+    ends = set(model.vocabulary.eos_ids)
+    record = {
+        "text": out.text,
+        "value": None,
+        "fields": out.fields,
+        "score": out.score,
+        "tokens": next((i for i, t in enumerate(out.ids) if t in ends), len(out.ids)),
+        "steps": len(out.trace.steps),
+        "ms": round(1e3 * seconds, 1),
+    }
+    members = {key: json.dumps(value, ensure_ascii=False) for key, value in record.items()}
+    if parsed:
+        members["value"] = out.text.replace("\n", " ").replace("\r", " ")  # JSON has them between its tokens only
+    return "{%s}" % ", ".join(f"{json.dumps(key)}: {value}" for key, value in members.items())
+
+
+def _warm_up(quiet: bool) -> None:
+    from dgemma_constrain.warm_up import kernels_are_cold, warm_up
+
+    if not kernels_are_cold():
+        return
+    line = "compiling kernels, once, about half a minute …"
+    if quiet:
+        return warm_up()
+    if not sys.stderr.isatty():
+        click.echo(f"dgemma: {line}", err=True)
+        return warm_up()
+    from rich.console import Console
+
+    with Console(stderr=True).status(line) as status:
+        warm_up(lambda done, of: status.update(f"{line} {done}/{of}"))
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns its exit code. Every error is one line on stderr."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale says: texts are any Unicode
+    try:
+        arguments = sys.argv[1:] if argv is None else list(argv)
+        with dgemma.make_context("dgemma", arguments or ["--help"]) as context:
+            dgemma.invoke(context)
+        return 0
+    except click.exceptions.Exit as finished:
+        return finished.exit_code
+    except KeyboardInterrupt:
+        return _fail(130, "interrupted")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the flush at exit finds nobody to complain to
+        return 141
+    except click.ClickException as error:
+        command = error.ctx.command_path if getattr(error, "ctx", None) else "dgemma"
+        return _fail(2, f"{error.format_message()} (see {command} --help)")
+    except (Infeasible, EmptyConstraint) as error:
+        return _fail(1, error)
+    except (LimitExceeded, MemoryError) as error:
+        return _fail(3, str(error) or "out of memory")
+    except ConstraintError as error:
+        return _fail(2, error)
+    except OSError as error:
+        return _fail(2, f"{error.filename}: {error.strerror}" if error.filename else error)
+    except Exception as error:
+        place = error.__traceback__
+        while place.tb_next:
+            place = place.tb_next
+        where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}"
+        return _fail(4, f"internal error, please report it: {type(error).__name__} at {where}: {error}")
+
+
+def _fail(code: int, what: object) -> int:
+    try:
+        sys.stderr.write(f"dgemma: {' '.join(str(what).splitlines())}\n")
+    except OSError:
+        pass
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What a constraint is made of once compiled, and what that costs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from dgemma_constrain.automata.encodings import utf8
+from dgemma_constrain.constraints.base import Constraint
+from dgemma_constrain.tokens.lift import lift
+from dgemma_constrain.tokens.vocabulary import Vocabulary
+
+LONGEST_SHOWN = 200  # characters of the shortest text
+
+
+def constraint_facts(constraint: Constraint, vocabulary: Vocabulary) -> dict[str, Any]:
+    """The three automata, the time to make them, and the language's shortest text and size (texts: None for infinitely
+    many). Raises EmptyConstraint, LimitExceeded."""
+    vocabulary.trie  # made once for a vocabulary, not for a constraint
+    began = time.perf_counter()
+    characters = constraint.dfa()
+    constraint.check_not_empty()
+    compiled = time.perf_counter()
+    octets = utf8(characters)
+    tokens = lift(octets, vocabulary)
+    lifted = time.perf_counter()
+    return {
+        "texts": characters.count(),
+        "shortest": characters.shortest(),
+        "fewest_tokens": int(tokens.distance[0]),
+        "characters": {"states": characters.states, "classes": characters.alphabet.size, "transitions": len(characters.targets)},
+        "bytes": {
+            "states": len(octets.table),
+            "classes": octets.table.shape[1],
+            "transitions": int((octets.table >= 0).sum()),
+        },
+        "tokens": {"states": tokens.states, "classes": tokens.class_count, "transitions": len(tokens.targets)},
+        "vocabulary": len(vocabulary),
+        "compile_ms": round(1e3 * (compiled - began), 2),
+        "lift_ms": round(1e3 * (lifted - compiled), 2),
+        "memory_bytes": memory(characters) + memory(octets) + memory(tokens),
+    }
+
+
+def memory(what: Any) -> int:
+    """Bytes in the arrays of a dataclass or named tuple, and of those inside it."""
+    if isinstance(what, np.ndarray):
+        return what.nbytes
+    if is_dataclass(what):
+        return sum(memory(getattr(what, field.name)) for field in fields(what))
+    return sum(map(memory, what)) if isinstance(what, tuple) else 0
+
+
+def facts_text(facts: dict[str, Any]) -> str:
+    """The facts for a reader."""
+    shortest = facts["shortest"]
+    shortest = repr(shortest if len(shortest) <= LONGEST_SHOWN else shortest[: LONGEST_SHOWN - 1] + "…")
+    rows = [f"{'':12}{'states':>10}{'classes':>10}{'transitions':>14}"]
+    for name in ("characters", "bytes", "tokens"):
+        part = facts[name]
+        rows.append(f"{name:12}{part['states']:>10,}{part['classes']:>10,}{part['transitions']:>14,}")
+    texts = "infinitely many" if facts["texts"] is None else _number(facts["texts"])
+    rows += [
+        "",
+        f"texts       {texts}",
+        f"shortest    {shortest}",
+        f"            at least {facts['fewest_tokens']:,} of the vocabulary's {facts['vocabulary']:,} tokens",
+        f"time        {facts['compile_ms']:,.1f} ms to compile, {facts['lift_ms']:,.1f} ms to lift to tokens",
+        f"memory      {facts['memory_bytes'] / 2**20:,.2f} MiB",
+    ]
+    return "\n".join(rows)
+
+
+def _number(n: int) -> str:
+    if n.bit_length() < 64:
+        return f"{n:,}"
+    return f"about 10^{int(n.bit_length() * 0.30103)}"  # Python won't write the longest ones, nor would anybody read them

@@ -1,0 +1,104 @@
+"""Compiling the kernels ahead of their first use.
+
+The kernels are Python that numba compiles when they are first called, and keeps on disk from then on. The first call on
+a machine therefore takes about half a minute that no later one does; a program that has somebody waiting says so first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Callable
+
+import dgemma_constrain as dc
+from dgemma_constrain.cache import folder
+
+
+def kernels_are_cold() -> bool:
+    """Whether `warm_up` hasn't run yet with this package, numba, Python and place for compiled kernels.
+
+    Quick, and no more than a hint: numba itself decides what it must compile.
+    """
+    return not _stamp().exists()
+
+
+def warm_up(report: Callable[[int, int], None] | None = None) -> None:
+    """Call every kernel once on something tiny. `report(done, of)` is called between the parts."""
+    parts = [_automata, _algebra, _constraints, _lift, _canvas, _rare]
+    for done, part in enumerate(parts):
+        if report is not None:
+            report(done, len(parts))
+        part()
+    if report is not None:
+        report(len(parts), len(parts))
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        _stamp().touch()
+    except OSError:
+        pass  # it will be announced again, that's all
+
+
+def _stamp() -> Path:
+    compiled = os.environ.get("NUMBA_CACHE_DIR", Path(__file__).parent)
+    what = f"{dc.__version__} {version('numba')} {sys.version} {compiled}"
+    return folder() / f"kernels-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
+
+
+def _automata() -> None:
+    dc.regex("a[b-z]{1,9}|é").explain("abc!")
+
+
+def _algebra() -> None:
+    either = dc.literal("ab") | dc.regex("[a-z]{2}")
+    (either & ~dc.literal("cd") & dc.contains("b")).matches("ab")
+
+
+def _constraints() -> None:
+    dc.substring("one two two").matches("two")
+    dc.template("{n}+{n}={m}", n=dc.choice(["1", "2"]), m=dc.regex(r"\d").repeat(1, 6)).fields("1+1=2")
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}}}
+    dc.json_schema(schema).matches('{"n": 3, "s": "t"}')
+
+
+def _vocabulary(**options) -> dc.Vocabulary:
+    tokens = [bytes([b]) for b in range(256)] + [b"ab", b" a", None, None, None]
+    return dc.Vocabulary(tokens, eos_id=258, pad_id=259, mask_id=260, **options)
+
+
+def _lift() -> None:
+    vocabulary = _vocabulary()
+    vocabulary.decode(vocabulary.encode("ab ab"))
+    dc.compile(dc.regex("(ab| a|é){1,3}"), vocabulary, cache=False)
+    dc.compile(dc.regex("(ab| a|é){1,3}"), _vocabulary(strips_leading_space=True), cache=False)
+
+
+def _canvas() -> None:
+    import torch
+
+    canvas = dc.compile(dc.regex("(ab| a|é){1,3}"), _vocabulary(), cache=False).canvas(6)
+    logits = torch.zeros(6, 261)
+    canvas.allowed()
+    canvas.sample(logits)
+    canvas.marginals(logits)
+    canvas.token_marginals(logits, canvas.best(logits).ids)
+
+
+def _rare() -> None:
+    """What is only needed by long runs of similar states, by tokens that lead nowhere, by probabilities very far apart,
+    and by pins that contradict each other."""
+    import torch
+
+    dc.compile(dc.regex("(?s:.{80})"), _vocabulary(), cache=False)
+    dc.compile(dc.regex("a(bc)?"), dc.Vocabulary([b"a", b"ab", None], eos_id=2), cache=False)
+    canvas = dc.compile(dc.choice(["ax", "by"]), _vocabulary(), cache=False).canvas(2)
+    logits = torch.zeros(2, 261)
+    logits[0, ord("b")] = logits[1, ord("x")] = -5000.0
+    canvas.sample(logits)
+    canvas.marginals(logits)
+    try:
+        canvas.with_pins({0: ord("a"), 1: ord("y")}).check()
+    except dc.Infeasible:
+        pass
