@@ -141,17 +141,17 @@ def installed() -> dict[str, str]:
 
 
 class Peer:
-    """One engine in its own process. `measure` returns {"compile_ms", "memory_bytes", "steps"} or {"error"}."""
+    """One engine in its own process, begun at once; `wait` until it is ready, `close` when done."""
 
     def __init__(self, name: str, vocabulary: Vocabulary, longest: int):
         self.arguments = name, vocabulary, longest
-        self.process = None
+        self._begin()
 
     def measure(self, case: Case, ids: list[int], lengths: list[int], repeat: int) -> dict[str, Any]:
+        """{"compile_ms", "memory_bytes", "steps"}, and "error" with the reason where it got no further."""
         found: dict[str, Any] = {"steps": []}
         try:
-            compiled = self._ask("compile", case, repeat)
-            found |= compiled
+            found |= self._ask("compile", case, repeat)
             for length in lengths:
                 found["steps"].append({"length": length, **self._ask("masks", ids, length, repeat)})
         except (RuntimeError, TimeoutError) as error:
@@ -159,19 +159,17 @@ class Peer:
         return found
 
     def _ask(self, what: str, *arguments: Any) -> dict[str, Any]:
-        if self.process is None:
-            self._begin()
+        self.wait()
         self.connection.send((what, *arguments))
-        began = time.monotonic()
         while True:  # the other side reports each repetition, so that the limit holds for one of them
             if not self.connection.poll(TIMEOUT):
-                self.close()
+                self._again()
                 raise TimeoutError(f"{what}: no answer in {TIMEOUT:g} s")
             try:
                 kind, answer = self.connection.recv()
             except EOFError:
-                self.close()
-                raise RuntimeError(f"{what}: its process died after {time.monotonic() - began:.1f} s") from None
+                self._again()
+                raise RuntimeError(f"{what}: its process died") from None
             if kind == "error":
                 raise RuntimeError(f"{what}: {answer}")
             if kind == "answer":
@@ -183,13 +181,21 @@ class Peer:
         self.process = context.Process(target=_serve, args=(other, *self.arguments), daemon=True)
         self.process.start()
         other.close()
-        self.connection.recv()  # it is ready
+        self.ready = False
+
+    def wait(self) -> None:
+        if not self.ready:
+            self.connection.recv()
+            self.ready = True
 
     def close(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.join()
-            self.process = None
+        self.process.kill()
+        self.process.join()
+
+    def _again(self) -> None:
+        self.close()
+        self._begin()
+        self.wait()  # not while others are measured
 
 
 def _serve(connection, name: str, vocabulary: Vocabulary, longest: int) -> None:

@@ -269,7 +269,9 @@ def test_run_tells_how_far_a_text_can_be_read_and_what_can_follow():
 # Limits
 
 explosive = fragments.concat([
-    fragments.star(fragments.symbol(LABELS[2])), fragments.literal("a"), fragments.repeat(fragments.symbol(LABELS[2]), 40, 40)
+    fragments.star(fragments.symbol(LABELS[2])),
+    fragments.literal("a"),
+    fragments.repeat(fragments.symbol(LABELS[2]), 40, 40),
 ])  # fmt: skip
 chain = fragments.repeat(fragments.strings(["", "a"]), 0, 3000)
 

@@ -45,7 +45,7 @@ PARAMETERS = {
     "Model.generate": "prompt constraint length steps seed candidates",
     "Model.infill": "prefix suffix constraint length",
 }
-# The arrows of the design: what a folder may import besides itself, `errors` and `cache` (where the user's files are kept).
+# The arrows of the design: what a folder may import besides itself, `errors` and `cache` (where files are kept).
 ARROWS = {
     "automata": set(),
     "constraints": {"automata"},

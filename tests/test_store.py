@@ -165,6 +165,9 @@ def damaged_arrays(a) -> dict[str, dict[str, np.ndarray]]:
         return array
 
     eos = VOCABULARY.eos_id
+    moved = changed(changed(a.classes, a.members[0], -1), eos, 0)
+    longer = changed(a.member_offsets, -1, len(a.members) + 1)
+    rows = {k: getattr(a, k)[:0] for k in ("symbols", "targets", "accept", "distance")}
     letter = int(np.flatnonzero(a.classes >= 0)[0])
     return {
         "symbol too large": {"symbols": changed(a.symbols, -1, a.class_count)},
@@ -179,8 +182,8 @@ def damaged_arrays(a) -> dict[str, dict[str, np.ndarray]]:
         "class of a special id": {"classes": changed(a.classes, eos, 0)},
         "member too large": {"members": changed(a.members, 0, len(VOCABULARY))},
         "member below 0": {"members": changed(a.members, 0, -1)},
-        "member special": {"members": changed(a.members, 0, eos), "classes": changed(changed(a.classes, a.members[0], -1), eos, 0)},
-        "member twice": {"members": np.append(a.members, a.members[-1:]), "member_offsets": changed(a.member_offsets, -1, len(a.members) + 1)},
+        "member special": {"members": changed(a.members, 0, eos), "classes": moved},
+        "member twice": {"members": np.append(a.members, a.members[-1:]), "member_offsets": longer},
         "class of nobody": {"member_offsets": np.append(a.member_offsets, a.member_offsets[-1:])},
         "member offsets past the end": {"member_offsets": changed(a.member_offsets, -1, len(a.members) + 9)},
         "no member offsets": {"member_offsets": a.member_offsets[:0]},
@@ -195,7 +198,7 @@ def damaged_arrays(a) -> dict[str, dict[str, np.ndarray]]:
         "distance below 0": {"distance": changed(a.distance, 0, -1)},
         "distance at the top": {"distance": changed(a.distance, slice(None), 2**31 - 1)},
         "accepts nothing": {"accept": np.zeros_like(a.accept)},
-        "no states": {k: getattr(a, k)[:0] for k in ("symbols", "targets", "accept", "distance")} | {"offsets": a.offsets[:1]},
+        "no states": rows | {"offsets": a.offsets[:1]},
         "two axes": {"targets": a.targets[None]},
         "wrong type": {"targets": a.targets.astype(np.int64)},
     }  # fmt: skip

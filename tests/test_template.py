@@ -145,11 +145,11 @@ def test_a_repeated_hole_that_nothing_fills_is_empty():
 @pytest.mark.parametrize(
     "source, holes, message",
     [
-        ("a{b", {}, "a single '{' at position 1; write '{{'"),
-        ("ab}c", {}, "a single '}' at position 2; write '}}'"),
+        ("a{b", {}, "a single '{' at position 1; a brace is '{{'"),
+        ("ab}c", {}, "a single '}' at position 2; a brace is '}}'"),
         ("{{}", {}, "a single '}' at position 2"),
         ("{{{", {}, "a single '{' at position 2"),
-        ("x{}", {}, "'{}' at position 1 is not a hole: a name must stand between the braces"),
+        ("x{}", {}, "'{}' at position 1 is not a hole: no name between the braces"),
         ("{1}", {}, "'{1}' at position 0 is not a hole"),
         ("{a b}", {}, "'{a b}' at position 0 is not a hole"),
         ("{x:>3}", {"x": "a"}, "'{x:>3}' at position 0 is not a hole"),

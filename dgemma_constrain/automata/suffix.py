@@ -1,8 +1,8 @@
 """The automaton of all runs of a text: its words (or characters) from anywhere to anywhere.
 
 The suffix automaton of Blumer et al. (1985), built online in linear time, over *units*: words and the gaps between
-them, or single characters. All paths into one of its states end with the same unit, so it is enough to begin with a word
-and to accept in the states that end with one. Spelling the units in characters then stays deterministic.
+them, or single characters. All paths into one of its states end with the same unit, so it is enough to begin with a
+word and to accept in the states that end with one. Spelt in characters it then stays deterministic.
 """
 
 from __future__ import annotations

@@ -216,7 +216,8 @@ class Canvas:
         """Log-probability of every class at every position, float64[L, K]."""
         value = self._sweep(dynamic.sum_sweep, emission)
         self._check_weight(value[0] if self.length else 0.0)
-        return self._sweep(dynamic.posteriors, emission, value, self._start)
+        with np.errstate(divide="ignore"):
+            return np.log(self._sweep(dynamic.posteriors, emission, value, self._start))
 
     def _check_weight(self, weight: float) -> None:
         if weight == -np.inf:

@@ -215,55 +215,43 @@ def _lowered(x, powers):
 
 
 @kernel
-def _add(digits, power, k, x, p):
-    """Add x · 2^(256·p) to the number at index k."""
-    if p <= power[k]:
-        digits[k] += _lowered(x, power[k] - p)
-    else:
-        digits[k] = x + _lowered(digits[k], p - power[k])
-        power[k] = p
-
-
-@kernel
 def posteriors(offsets, symbols, targets, bounds, live, emission, states, value, start):
-    """Forwards over the values of `sum_sweep`: the log-probability of class c at position i, float64[L, K]."""
+    """The probability of class c at position i, float64[L, K], forwards over the values of `sum_sweep`.
+
+    Given what lies behind a state, an arc out of it has the conditional probability weight · value(target) / value(state),
+    so plain probabilities run forward: the forward pass needs no weights of its own, and what underflows is below 1e-300.
+    """
     length, classes = emission.shape
-    posterior = np.full((length, classes), -np.inf)
+    posterior = np.zeros((length, classes))
     weight, weight_power = np.empty(classes), np.empty(classes, np.int32)
-    forward, forward_power = np.zeros(states), np.full(states, NEVER, np.int32)
-    reached, reached_power = np.zeros(states), np.full(states, NEVER, np.int32)
     after, after_power = np.zeros(states), np.full(states, NEVER, np.int32)
-    mass, mass_power = np.zeros(classes), np.full(classes, NEVER, np.int32)
-    _wide(0.0, start, forward, forward_power)
+    here, here_power = np.zeros(1), np.zeros(1, np.int32)
+    probability, reached = np.zeros(states), np.zeros(states)
+    probability[start] = 1.0
     for i in range(length):
         for c in range(classes):
             _wide(emission[i, c], c, weight, weight_power)
         for k in range(bounds[i + 1], bounds[i + 2]):
             _wide(value[k], live[k], after, after_power)
+        row = posterior[i]
         for k in range(bounds[i], bounds[i + 1]):
             s = live[k]
-            if forward[s] == 0.0:
-                continue
-            for e in range(offsets[s], offsets[s + 1]):
-                c, t = symbols[e], targets[e]
-                x, p = forward[s] * weight[c], forward_power[s] + weight_power[c]
-                if x > 0.0 and after[t] > 0.0:
-                    _add(reached, reached_power, t, x, p)
-                    _add(mass, mass_power, c, x * after[t], p + after_power[t])
-            forward[s] = 0.0
-        top = -np.inf
-        for c in range(classes):
-            if mass[c] > 0.0:
-                posterior[i, c] = np.log(mass[c]) + mass_power[c] * STEP
-                top = max(top, posterior[i, c])
-            mass[c], mass_power[c] = 0.0, NEVER
-        posterior[i] -= np.log(np.exp(posterior[i] - top).sum()) + top
+            if probability[s] > 0.0:
+                _wide(value[k], 0, here, here_power)
+                share = probability[s] / here[0]
+                for e in range(offsets[s], offsets[s + 1]):
+                    c, t = symbols[e], targets[e]
+                    below = here_power[0] - (weight_power[c] + after_power[t])
+                    if below < 3:
+                        x = share * weight[c] * after[t]
+                        x = _lowered(x, below) if below >= 0 else x * 2.0**256
+                        row[c] += x
+                        reached[t] += x
+                probability[s] = 0.0
         for k in range(bounds[i + 1], bounds[i + 2]):
             s = live[k]
             after[s], after_power[s] = 0.0, NEVER
-            if reached[s] > 0.0:
-                _wide(np.log(reached[s]) + reached_power[s] * STEP, s, forward, forward_power)
-            reached[s], reached_power[s] = 0.0, NEVER
+            probability[s], reached[s] = reached[s], 0.0
     return posterior
 
 

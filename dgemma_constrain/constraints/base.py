@@ -117,7 +117,7 @@ class Constraint:
         """This, from `least` to `most` times in a row (None: as often as you like)."""
         for bound in (least, 0 if most is None else most):
             if not isinstance(bound, int) or isinstance(bound, bool) or bound < 0:
-                raise ConstraintError(f"repeat({least!r}, {most!r}): bounds are whole numbers from 0 up, or None at the top")
+                raise ConstraintError(f"repeat({least!r}, {most!r}): bounds are whole numbers from 0 up")
         if most is not None and most < least:
             raise ConstraintError(f"repeat({least}, {most}): the upper bound is below the lower one")
         return Repeat(self, least, most)
@@ -252,7 +252,7 @@ def check_text(text: object, what: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ConstraintError(f"{what} holds half a surrogate pair at position {error.start}; it is no Unicode text") from None
+        raise ConstraintError(f"{what} holds half a surrogate pair at position {error.start}, so is no text") from None
 
 
 def _flat(constraint: Constraint, kind: type) -> tuple[Constraint, ...]:

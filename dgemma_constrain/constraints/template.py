@@ -38,8 +38,8 @@ class Template(Constraint):
             count = holes[name].dfa().count()
             if count is None:
                 raise TemplateError(
-                    f"the hole {{{name}}} stands {names.count(name)} times, but allows infinitely many texts, and their "
-                    "equality cannot be kept by a finite automaton; bound its constraint or give the holes other names"
+                    f"the hole {{{name}}} stands {names.count(name)} times, but allows infinitely many texts, and "
+                    "their equality cannot be kept by a finite automaton; bound its constraint or give the holes other names"
                 )
             total *= count
             if total > MAX_VALUES:
@@ -63,7 +63,7 @@ class Template(Constraint):
         return fragments.union(versions)
 
     def fields(self, text: str) -> dict[str, str]:
-        """What each hole holds. Where a text can be cut in several ways, each hole takes as much as it can, left first."""
+        """What each hole holds. Of several ways to cut a text: each hole takes as much as it can, left first."""
         pieces: list[str] = []
         for holes in self._versions():
             sequence = self._sequence(holes)
@@ -83,9 +83,10 @@ class Template(Constraint):
 def template(source: str, /, **holes: Constraint | str) -> Constraint:
     """Fixed text with holes: `template("Dear {name},", name=regex("[A-Z][a-z]+"))`.
 
-    `{{` and `}}` stand for braces. A name that stands twice must hold the same text twice, which needs a constraint with
-    finitely many texts. The filled holes come back as `fields`.
-    Raises TemplateError, with the position, for braces that don't pair and for holes without a constraint (or the reverse).
+    `{{` and `}}` stand for braces. A name that stands twice must hold the same text twice, which needs a constraint
+    with finitely many texts. The filled holes come back as `fields`.
+    Raises TemplateError, with the position, for braces that don't pair, and for holes without a constraint (or the
+    reverse).
     """
     pieces = read(source)
     names = pieces[1::2]
@@ -94,7 +95,8 @@ def template(source: str, /, **holes: Constraint | str) -> Constraint:
             raise TemplateError(f"the hole {{{name}}} has no constraint; pass {name}=…, for instance {name}=text()")
     for name in holes:
         if name not in names:
-            raise TemplateError(f"there is no hole {{{name}}} in this template; its holes: {', '.join(names) or 'none'}")
+            known = ", ".join(names) or "none"
+            raise TemplateError(f"there is no hole {{{name}}} in this template; its holes: {known}")
     return Template(source, tuple(pieces), tuple((n, as_constraint(c)) for n, c in holes.items()))
 
 
@@ -109,9 +111,9 @@ def read(source: str) -> list[str]:
         if token[0] in ("{{", "}}"):
             pieces[-1] += token[0][0]
         elif token[1] is None:
-            raise TemplateError(f"a single {token[0]!r} at position {token.start()}; write {token[0] * 2!r} for a brace")
+            raise TemplateError(f"a single {token[0]!r} at position {token.start()}; a brace is {token[0] * 2!r}")
         elif not token[1].isidentifier():
-            raise TemplateError(f"{token[0]!r} at position {token.start()} is not a hole: a name must stand between the braces")
+            raise TemplateError(f"{token[0]!r} at position {token.start()} is not a hole: no name between the braces")
         else:
             pieces += [token[1], ""]
     pieces[-1] += source[end:]
