@@ -201,7 +201,10 @@ class Peer:
 def _serve(connection, name: str, vocabulary: Vocabulary, longest: int) -> None:
     os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no processes of its own that would outlive this one
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    engine = ENGINES[name](vocabulary)
+    try:
+        engine = ENGINES[name](vocabulary)
+    except Exception as error:  # then that is the answer to everything
+        engine = error
     logits = torch.randn(longest, len(vocabulary)) * 3
     scratch = torch.empty_like(logits)
     kernels = _kernels(scratch)
@@ -209,6 +212,8 @@ def _serve(connection, name: str, vocabulary: Vocabulary, longest: int) -> None:
     while True:
         what, *arguments = connection.recv()
         try:
+            if isinstance(engine, Exception):
+                raise engine
             if what == "compile":
                 answer = _compile(engine, connection, *arguments)
             else:
