@@ -10,12 +10,14 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 import dgemma_constrain as dc
+from dgemma_constrain import interrupt
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, Infeasible, LimitExceeded
 from dgemma_constrain.inputs import Hole, Length, Prompt, Text, TextFile
 
@@ -53,41 +55,42 @@ def dgemma() -> None:
     """
 
 
+setting = functools.partial(click.option, show_default=True)
+
+whitespace = setting(
+    "--whitespace", type=click.Choice(["any", "compact", "pretty"]), default="any", help="Where it may stand."
+)
+flavor = setting("--flavor", type=click.Choice(["python", "ecma"]), default="python", help="Whose syntax.")
+ignore_case = click.option("--ignore-case", is_flag=True, help="Letters match in either case.")
+holes = click.option("--hole", "holes", type=Hole(), multiple=True, help="What may fill a hole; without it, any text.")
+
+COUNT = {"type": click.IntRange(1), "metavar": "N"}
+SCHEDULES = click.Choice(["linear", "cosine", "confidence", "entropy"])
+WRITING = {
+    "length": setting("--length", type=Length(min=0), metavar="N|auto", default="auto", help="At most so many tokens."),
+    "steps": setting("--steps", **COUNT, default=16, help="Denoising steps a canvas."),
+    "seed": setting("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, help="Same seed, same text."),
+    "candidates": setting("--candidates", **COUNT, default=1, help="Write so many, keep the best."),
+    "temperature": setting("--temperature", type=click.FloatRange(0), metavar="T", default=0, help="0: the likeliest."),
+    "schedule": setting("--schedule", type=SCHEDULES, default="linear", help="How many tokens a step decides."),
+    "remask": setting("--remask", type=click.FloatRange(0, 1), metavar="P", default=0, help="Redo what is less sure."),
+    "trace": click.option("--trace", type=click.Path(dir_okay=False), help="Write every step to this HTML page."),
+    "as_json": click.option("--json", "as_json", is_flag=True, help="Print JSON: text, value, fields, score, …"),
+    "quiet": click.option("--quiet", is_flag=True, help="No picture, no notes on stderr."),
+    "model": setting("--model", default="embedded", help="Which model writes."),
+}  # fmt: skip
+
+
 def writing(command):
-    """The options of every command that writes a text, handed on as one dict."""
+    """Give a command the options of all that write a text; it gets them as one dict, `options`."""
 
     @functools.wraps(command)
     def collected(**given):
-        names = ("length", "steps", "seed", "candidates", "temperature", "schedule", "remask", "trace", "as_json", "quiet", "model")
-        options = {name: given.pop(name) for name in names}
-        return command(**given, options=options)
+        return command(options={name: given.pop(name) for name in WRITING}, **given)
 
-    for option in reversed(
-        [
-            click.option("--length", type=Length(min=0), metavar="N|auto", default="auto", show_default=True, help="At most so many tokens."),
-            click.option("--steps", type=click.IntRange(1), metavar="N", default=16, show_default=True, help="Denoising steps a canvas."),
-            click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True, help="Same seed, same text."),
-            click.option("--candidates", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Write so many, keep the best."),
-            click.option("--temperature", type=click.FloatRange(0), metavar="T", default=0.0, show_default=True, help="0: the likeliest text."),
-            click.option("--schedule", type=click.Choice(["linear", "cosine", "confidence", "entropy"]), default="linear",
-                         show_default=True, help="How many tokens a step decides."),
-            click.option("--remask", type=click.FloatRange(0, 1), metavar="P", default=0.0, show_default=True,
-                         help="Reconsider tokens less sure than this, once."),
-            click.option("--trace", type=click.Path(dir_okay=False), help="Write every step to this HTML page."),
-            click.option("--json", "as_json", is_flag=True, help="Print one JSON object: text, value, fields, score, tokens, steps, ms."),
-            click.option("--quiet", is_flag=True, help="No picture, no notes on stderr."),
-            click.option("--model", default="embedded", show_default=True, help="Which model writes."),
-        ]
-    ):  # fmt: skip
+    for option in reversed(WRITING.values()):
         collected = option(collected)
     return collected
-
-
-whitespace = click.option("--whitespace", type=click.Choice(["any", "compact", "pretty"]), default="any", show_default=True,
-                          help="Where the JSON may have white space.")  # fmt: skip
-flavor = click.option("--flavor", type=click.Choice(["python", "ecma"]), default="python", show_default=True, help="Whose syntax.")
-ignore_case = click.option("--ignore-case", is_flag=True, help="Letters match in either case.")
-holes = click.option("--hole", "holes", type=Hole(), multiple=True, help="What may fill a hole; without it, any text.")
 
 
 @dgemma.command("json", short_help="Read a text into JSON that satisfies a schema.")
@@ -174,10 +177,14 @@ def choose_command(choices: tuple[str, ...], options: dict) -> None:
 @flavor
 @ignore_case
 @holes
-@click.option("--tokenizer", metavar="PATH", help="A tokenizer.json or a folder with one, instead of the embedded model's.")
+@click.option(
+    "--tokenizer", metavar="PATH", help="A tokenizer.json or a folder with one, instead of the embedded model's."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", is_flag=True, help="No notes on stderr.")
-def inspect_command(schema, pattern, template, choices, whitespace, flavor, ignore_case, holes, tokenizer, as_json, quiet) -> None:
+def inspect_command(
+    schema, pattern, template, choices, whitespace, flavor, ignore_case, holes, tokenizer, as_json, quiet
+) -> None:
     """What a constraint costs: states, classes, memory, time; its shortest text, and how many texts it has.
 
     \b
@@ -215,7 +222,9 @@ def _refuse(why: str) -> NoReturn:
     click.get_current_context().fail(why)
 
 
-def _write(prompt: str, constraint: dc.Constraint, options: dict, parsed: bool = False, room_for: Sequence[str] = ()) -> None:
+def _write(
+    prompt: str, constraint: dc.Constraint, options: dict, parsed: bool = False, room_for: Sequence[str] = ()
+) -> None:
     """Write a text and print it. `parsed`: the text is JSON, and is its own value."""
     trace = Path(options["trace"]) if options["trace"] else None
     if trace and not os.access(trace.absolute().parent, os.W_OK):
@@ -271,7 +280,7 @@ def _record(model: Model, out: Output, seconds: float, parsed: bool) -> str:
     members = {key: json.dumps(value, ensure_ascii=False) for key, value in record.items()}
     if parsed:
         members["value"] = out.text.replace("\n", " ").replace("\r", " ")  # JSON has them between its tokens only
-    return "{%s}" % ", ".join(f"{json.dumps(key)}: {value}" for key, value in members.items())
+    return "{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in members.items()) + "}"
 
 
 def _warm_up(quiet: bool) -> None:
@@ -309,9 +318,10 @@ def _replace(path: Path, text: str) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns its exit code. Every error is one line on stderr."""
+    interrupt_seen = interrupt.watch() if argv is None else None
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale says: texts are any Unicode
-    # Threads that wait by spinning made a small model's step 20 times slower where other programs wanted the same cores.
+    # Threads that wait by spinning make a step 20 times slower where other programs want the same cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         arguments = sys.argv[1:] if argv is None else list(argv)
@@ -321,7 +331,9 @@ def main(argv: list[str] | None = None) -> int:
     except click.exceptions.Exit as finished:
         return finished.exit_code
     except KeyboardInterrupt:
-        return _fail(130, "interrupted")
+        if interrupt_seen:
+            interrupt_seen.set()
+        return _fail(interrupt.CODE, "interrupted")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the flush at exit finds nobody to complain to
         return 141

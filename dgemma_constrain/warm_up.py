@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Callable
 
 import dgemma_constrain as dc
 from dgemma_constrain.cache import folder

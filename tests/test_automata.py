@@ -11,10 +11,11 @@ from dgemma_constrain.automata import nfa as fragments
 from dgemma_constrain.automata.acyclic import equal_states
 from dgemma_constrain.automata.alphabet import alphabet_of, members, refine
 from dgemma_constrain.automata.charset import ANY, EMPTY, Charset
+from dgemma_constrain.automata.determinize import determinize
 from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersect, subtract, unite
 from dgemma_constrain.automata.kernels import sources
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.minimize import equivalent_states
+from dgemma_constrain.automata.minimize import equivalent_states, trim
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.errors import LimitExceeded
 
@@ -176,14 +177,16 @@ def test_boolean_operations_are_set_algebra(first, second):
     assert not complement(a).accepts("\ud800")  # half a surrogate pair is no text, whatever the language
 
 
-@given(st.lists(st.text("ab", max_size=6), max_size=8))
-def test_finite_languages_are_minimised_as_valmari_would(texts):
-    dfa = compile_nfa(fragments.strings(texts))
-    rows = dfa.offsets, dfa.symbols, dfa.targets, dfa.accept
-    tree = compile_nfa(fragments.union([fragments.literal(t) for t in texts]))
-    assert dfa.same_language(tree)
-    assert equal_states(*rows)[1] == dfa.states
-    assert equivalent_states(sources(dfa.offsets), *rows[1:], dfa.alphabet.size)[1] == dfa.states or dfa.is_empty
+@given(st.lists(st.text("abc", max_size=5), min_size=1, max_size=60))
+@settings(max_examples=200)
+def test_finite_languages_are_minimised_as_any_other(texts):
+    nfa = fragments.strings(texts)
+    alphabet = alphabet_of(nfa.charsets)
+    rows = trim(*determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, Limits()))
+    block, blocks = equal_states(*rows)
+    other, others = equivalent_states(sources(rows[0]), *rows[1:], alphabet.size)
+    assert blocks == others == len(set(zip(block.tolist(), other.tolist())))
+    assert set(compile_nfa(nfa).words()) == set(texts)
 
 
 # Combinators

@@ -19,7 +19,11 @@ from dgemma_constrain.cli import main
 from dgemma_constrain.diffusion.model import Model
 
 ROOT = Path(__file__).parents[1]
-PERSON = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}, "required": ["name", "age"]}
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+}
 COMMANDS = ["json", "regex", "fill", "choose", "inspect"]
 
 
@@ -56,7 +60,9 @@ def stdin(monkeypatch, data: bytes):
 
 
 def command(*argv, **options):
-    return subprocess.run([sys.executable, "-m", "dgemma_constrain.cli", *argv], cwd=ROOT, capture_output=True, timeout=300, **options)
+    return subprocess.run(
+        [sys.executable, "-m", "dgemma_constrain.cli", *argv], cwd=ROOT, capture_output=True, timeout=300, **options
+    )
 
 
 # -- what comes out
@@ -69,7 +75,9 @@ def test_json_obeys_its_schema_and_nothing_else_is_printed(capsys, schema):
 
 
 def test_json_output_is_one_object_with_the_value_spelled_as_in_the_text(capsys, schema):
-    code, out, err = run(capsys, "json", "--schema", schema, "--json", "--whitespace", "pretty", "--seed", "3", "Anna is 34.")
+    code, out, err = run(
+        capsys, "json", "--schema", schema, "--json", "--whitespace", "pretty", "--seed", "3", "Anna is 34."
+    )
     assert (code, err, out.count("\n")) == (0, "", 1)
     record = json.loads(out)
     assert list(record) == ["text", "value", "fields", "score", "tokens", "steps", "ms"]
@@ -91,7 +99,7 @@ def test_regex_fills_named_groups(capsys):
     code, out, _ = run(capsys, "regex", r"(?P<a>\d{2})-(?P<b>[x-z]+)", "hi", "--json")
     record = json.loads(out)
     assert code == 0 and re.fullmatch(r"\d{2}-[x-z]+", record["text"])
-    assert record["fields"] == dict(zip("ab", record["text"].split("-"))) and record["value"] is None
+    assert record["fields"] == dict(zip("ab", record["text"].split("-"), strict=True)) and record["value"] is None
 
 
 def test_options_may_stand_between_the_arguments(capsys):
@@ -128,7 +136,12 @@ def test_inspect_tells_sizes(capsys, schema):
     facts = json.loads(out)
     assert code == 0
     assert (facts["texts"], facts["shortest"], facts["characters"]["states"]) == (8, "aaa", 4)
-    assert facts["tokens"]["states"] <= 4 and facts["memory_bytes"] > 0 and facts["compile_ms"] >= 0 and facts["lift_ms"] >= 0
+    assert (
+        facts["tokens"]["states"] <= 4
+        and facts["memory_bytes"] > 0
+        and facts["compile_ms"] >= 0
+        and facts["lift_ms"] >= 0
+    )
     for argv in (["--schema", schema], ["--template", "{a}{b}", "--hole", "a=x"], ["--choice", "a", "--choice", "b"]):
         code, out, err = run(capsys, "inspect", *argv)
         assert (code, err) == (0, "") and "tokens" in out
@@ -211,7 +224,9 @@ def test_an_error_of_our_own_is_one_line_too(capsys, monkeypatch):
 
 
 def test_a_trace_that_cannot_be_written_leaves_nothing(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(Path, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device", "t.html")))
+    monkeypatch.setattr(
+        Path, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device", "t.html"))
+    )
     code, out, err = run(capsys, "regex", "a", "x", "--trace", tmp_path / "t.html")
     assert (code, out) == (2, "a\n") and "No space" in err and not list(tmp_path.iterdir())
 
@@ -239,7 +254,10 @@ def test_the_first_use_is_announced_unless_quiet(capsys, monkeypatch):
 def test_help_is_quick_and_imports_nothing_heavy():
     heavy = "torch numba numpy rich transformers tokenizers"
     for name in COMMANDS:
-        script = f"import sys; from dgemma_constrain.cli import main; c = main(['{name}', '--help']); print([m for m in '{heavy}'.split() if m in sys.modules], c)"
+        script = (
+            "import sys; from dgemma_constrain.cli import main; "
+            f"c = main(['{name}', '--help']); print([m for m in '{heavy}'.split() if m in sys.modules], c)"
+        )
         times = []
         for _ in range(3):
             began = time.perf_counter()
@@ -268,7 +286,16 @@ def test_texts_are_utf8_whatever_the_locale(tmp_path):
 
 
 def test_the_embedded_model_reads_a_person(schema, tmp_path):
-    done = command("json", "--schema", schema, "--json", "--quiet", "--trace", str(tmp_path / "t.html"), "Anna Keller is 34 years old.")
+    done = command(
+        "json",
+        "--schema",
+        schema,
+        "--json",
+        "--quiet",
+        "--trace",
+        str(tmp_path / "t.html"),
+        "Anna Keller is 34 years old.",
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     record = json.loads(done.stdout)
     assert dc.json_schema(PERSON).matches(record["text"]) and "Anna" in record["value"]["name"]
@@ -285,6 +312,21 @@ def test_ctrl_c_while_it_writes():
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "dgemma: interrupted" and "Traceback" not in err
+
+
+def test_ctrl_c_while_a_kernel_runs():
+    busy = "import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"  # minutes in C, without the interpreter's lock
+    script = (
+        f"import dgemma_constrain.cli as cli, sys; cli._warm_up = lambda quiet: exec({busy!r}); "
+        "sys.argv = ['dgemma', 'regex', 'a', 'x']; sys.exit(cli.main())"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "dgemma: interrupted\n")
 
 
 @pytest.mark.slow

@@ -42,7 +42,19 @@ class Page(HTMLParser):
 
 def step(canvas, proposal, committed=(), remasked=(), offset=0, block=0, alternatives=()):
     n = len(canvas)
-    return Step(block, offset, list(canvas), list(proposal), list(committed), list(remasked), [0.5] * n, [7] * n, list(alternatives), 1.5, 0.25)
+    return Step(
+        block,
+        offset,
+        list(canvas),
+        list(proposal),
+        list(committed),
+        list(remasked),
+        [0.5] * n,
+        [7] * n,
+        list(alternatives),
+        1.5,
+        0.25,
+    )
 
 
 def two_blocks() -> Trace:
@@ -59,7 +71,9 @@ def two_blocks() -> Trace:
 
 
 def generated(length=40, **options) -> tuple[Trace, str]:
-    out = Model(RandomDenoiser(block=24)).generate("a prompt", dc.regex(r"(\w+ ){3,}\n  [a-z]*"), length, 8, trace=True, **options)
+    out = Model(RandomDenoiser(block=24)).generate(
+        "a prompt", dc.regex(r"(\w+ ){3,}\n  [a-z]*"), length, 8, trace=True, **options
+    )
     return out.trace, out.text
 
 
@@ -99,7 +113,9 @@ def test_a_text_without_steps_is_a_page_too():
 
 # -- in a browser
 
-needs_chromium = pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on PATH: the page isn't seen as a reader sees it")
+needs_chromium = pytest.mark.skipif(
+    not shutil.which("chromium"), reason="no chromium on PATH: the page isn't seen as a reader sees it"
+)
 QUIET = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --virtual-time-budget=10000"
@@ -120,6 +136,11 @@ def seen(tmp_path):
         return Page(done.stdout.decode())
 
     return look
+
+
+def card(page: Page) -> dict:
+    """The attributes of the card that tells about one token."""
+    return next(a for _, a in page.tags if a.get("id") == "card")
 
 
 def cells(page: Page) -> list[tuple[str, str]]:
@@ -157,7 +178,6 @@ def test_slider_keys_and_play_move_through_the_steps(seen):
 def test_focus_shows_what_else_was_likely(seen):
     page = trace_html(two_blocks(), NASTY)
     focus = "document.querySelector('[data-position=\"%d\"]').focus();"
-    card = lambda page: next(a for tag, a in page.tags if a.get("id") == "card")  # noqa: E731
     told = seen(page, "step=1", focus % 1)
     assert "hidden" not in card(told) and "left:" in card(told)["style"]
     assert "Position 1, undecided; proposed with 50.0\u00a0%." in told.all
@@ -170,6 +190,8 @@ def test_focus_shows_what_else_was_likely(seen):
 def test_no_script_of_a_token_runs_and_no_error_is_raised(seen):
     watch = "<script>\nonerror = (m) => { document.title = m; }; alert = () => { document.title = 'ran'; };\n"
     page = trace_html(two_blocks(), NASTY).replace("<script>\n", watch, 1)
-    everything = "ghosts(); for (let k = 0; k < 6; k++) { go(k); for (const t of document.querySelectorAll('.t')) t.focus(); }"
+    everything = (
+        "ghosts(); for (let k = 0; k < 6; k++) { go(k); for (const t of document.querySelectorAll('.t')) t.focus(); }"
+    )
     assert "How a text was written" in (dom := seen(page, "step=2", everything)).all and "6 of 6" in dom.all
     assert "ReferenceError" in seen(page, "step=2", "nonsense()").all  # the watch watches

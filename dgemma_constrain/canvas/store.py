@@ -81,7 +81,6 @@ def _consistent(a: TokenAutomaton, vocabulary: Vocabulary) -> bool:
         and _within(a.symbols, 0, count)
         and _within(a.targets, 0, states)
         and _within(a.members, 0, ids)
-        and _within(a.classes, -1, count)
     ):
         return False
     of = np.full(ids, -1, np.int32)

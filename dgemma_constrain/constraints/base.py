@@ -6,6 +6,7 @@ A constraint knows how to build itself as an NFA fragment over characters. Every
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersec
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.split import split
-from dgemma_constrain.errors import ConstraintError, EmptyConstraint
+from dgemma_constrain.errors import ConstraintError, EmptyConstraint, LimitExceeded
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,10 @@ class Constraint:
     def dfa(self, limits: Limits = Limits()) -> DFA:
         """The minimal automaton, made once. Raises LimitExceeded."""
         if "_dfa" not in self.__dict__:
-            self.__dict__["_dfa"] = self._make_dfa(limits)
+            try:
+                self.__dict__["_dfa"] = self._make_dfa(limits)
+            except RecursionError:
+                raise LimitExceeded("this constraint is nested too deeply; build it from flatter parts") from None
         return self.__dict__["_dfa"]
 
     def _make_dfa(self, limits: Limits) -> DFA:
@@ -93,10 +97,10 @@ class Constraint:
         return f"no text satisfies {_short(self)}"
 
     def __and__(self, other: Constraint | str) -> Constraint:
-        return And(self, as_constraint(other))
+        return And((*_flat(self, And), *_flat(as_constraint(other), And)))
 
     def __rand__(self, other: Constraint | str) -> Constraint:
-        return And(as_constraint(other), self)
+        return as_constraint(other) & self
 
     def __or__(self, other: Constraint | str) -> Constraint:
         return Or((*_flat(self, Or), *_flat(as_constraint(other), Or)))
@@ -139,29 +143,36 @@ class Literal(Constraint):
 
 @dataclass(frozen=True)
 class And(Constraint):
-    """Texts in both."""
+    """Texts in all of them."""
 
-    left: Constraint
-    right: Constraint
+    items: tuple[Constraint, ...]
 
     def _make_dfa(self, limits: Limits) -> DFA:
-        return intersect(self.left.dfa(limits), self.right.dfa(limits), limits)
+        return functools.reduce(lambda a, b: intersect(a, b, limits), (i.dfa(limits) for i in self.items))
 
     def nfa(self, limits: Limits) -> NFA:
         return self.dfa(limits).nfa()
 
     def fields(self, text: str) -> dict[str, str]:
-        return {**self.right.fields(text), **self.left.fields(text)}
+        found: dict[str, str] = {}
+        for item in reversed(self.items):  # of equal names the first counts
+            found.update(item.fields(text))
+        return found
 
     def value(self, text: str) -> Any:
-        left = self.left.value(text)
-        return self.right.value(text) if left is None else left
+        return next((v for i in self.items if (v := i.value(text)) is not None), None)
 
     def parts(self) -> tuple[Constraint, ...]:
-        return self.left, self.right
+        return self.items
 
     def _why_empty(self) -> str:
-        return f"no text satisfies both {_short(self.left)} and {_short(self.right)}; loosen one side of the &"
+        both = self.items[0].dfa()
+        for k in range(1, len(self.items)):
+            both = intersect(both, self.items[k].dfa())
+            if both.is_empty:
+                before = " & ".join(map(_short, self.items[:k]))
+                return f"no text satisfies both {before:.200} and {_short(self.items[k])}; loosen one side of the &"
+        return super()._why_empty()
 
 
 @dataclass(frozen=True)

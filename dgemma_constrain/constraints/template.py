@@ -39,7 +39,7 @@ class Template(Constraint):
             if count is None:
                 raise TemplateError(
                     f"the hole {{{name}}} stands {names.count(name)} times, but allows infinitely many texts, and "
-                    "their equality cannot be kept by a finite automaton; bound its constraint or give the holes other names"
+                    "their equality cannot be kept by a finite automaton; bound its constraint or rename the holes"
                 )
             total *= count
             if total > MAX_VALUES:

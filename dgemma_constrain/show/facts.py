@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,11 @@ def constraint_facts(constraint: Constraint, vocabulary: Vocabulary) -> dict[str
         "texts": characters.count(),
         "shortest": characters.shortest(),
         "fewest_tokens": int(tokens.distance[0]),
-        "characters": {"states": characters.states, "classes": characters.alphabet.size, "transitions": len(characters.targets)},
+        "characters": {
+            "states": characters.states,
+            "classes": characters.alphabet.size,
+            "transitions": len(characters.targets),
+        },
         "bytes": {
             "states": len(octets.table),
             "classes": octets.table.shape[1],
@@ -45,7 +50,7 @@ def constraint_facts(constraint: Constraint, vocabulary: Vocabulary) -> dict[str
 
 
 def _timed(make: Callable[[], Any]) -> tuple[Any, float]:
-    """What `make` makes, and the milliseconds. What is quick is made twice: the first time may have read kernels from disk."""
+    """What `make` makes, and the milliseconds. If quick, the second time counts: the first may have loaded kernels."""
     for _ in range(2):
         began = time.perf_counter()
         made = make()
@@ -87,4 +92,6 @@ def facts_text(facts: dict[str, Any]) -> str:
 def _number(n: int) -> str:
     if n.bit_length() < 64:
         return f"{n:,}"
-    return f"about 10^{int(n.bit_length() * 0.30103)}"  # Python won't write the longest ones, nor would anybody read them
+    return (
+        f"about 10^{int(n.bit_length() * 0.30103)}"  # Python won't write the longest ones, nor would anybody read them
+    )

@@ -21,7 +21,9 @@ def trace_html(trace: Trace, text: str) -> str:
     }
     parts = {"prompt": escape(trace.prompt), "text": escape(text), "data": _for_script(data)}
     page = files(__package__).joinpath("trace.html").read_text("utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda m: parts[m[1]], page)  # one pass: what a prompt says is never filled in again
+    return re.sub(
+        r"\{\{(\w+)\}\}", lambda m: parts[m[1]], page
+    )  # one pass: what a prompt says is never filled in again
 
 
 def _step(step: Step, cells: list[Cell]) -> dict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 from rich.color import Color
 from rich.console import Console, Group, RenderableType
@@ -53,7 +53,9 @@ class Picture:
         figures.append(f"  model {step.model_ms:.0f} ms, constraint {step.constraint_ms:.0f} ms", "not bold dim")
         width = min(60, self.console.width)
         done = width * (total - left) // max(1, total)
-        return Group(figures, Text("━" * done, "green").append("━" * (width - done), "dim"), *self._lines(self._cells()))
+        return Group(
+            figures, Text("━" * done, "green").append("━" * (width - done), "dim"), *self._lines(self._cells())
+        )
 
     def _cells(self) -> list[Cell]:
         return [cell for _, block in sorted(self.history.blocks.items()) for cell in block]

@@ -1,5 +1,5 @@
 """Tokens as bytes: what each id of a tokenizer adds to a text, and the trie over them."""
 
-from .vocabulary import Vocabulary
+from dgemma_constrain.tokens.vocabulary import Vocabulary
 
 __all__ = ["Vocabulary"]

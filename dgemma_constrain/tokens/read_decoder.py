@@ -14,7 +14,7 @@ Anything else that depends on the neighbours is an error that names the decoder.
 import re
 from collections.abc import Callable
 
-from ..errors import VocabularyError
+from dgemma_constrain.errors import VocabularyError
 
 Piece = str | bytes
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ..errors import VocabularyError
-from .read_decoder import byte_fallback, byte_level, read_decoder, word_piece
+from dgemma_constrain.errors import VocabularyError
+from dgemma_constrain.tokens.read_decoder import byte_fallback, byte_level, read_decoder, word_piece
 
 # Control tokens that tokenizers forget to mark as special: Gemma has 6,244 (`<unused12>`, `<mask>`, `[multimodal]`).
 _PLACEHOLDER = re.compile(r"<\|?(unused|reserved|extra_id|mask)\w*\|?>|\[(unused\d+|MASK|multimodal)\]")

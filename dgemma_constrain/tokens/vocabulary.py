@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ..errors import VocabularyError
-from .trie import Trie, build_trie, fewest_tokens, sort_tokens
+from dgemma_constrain.errors import VocabularyError
+from dgemma_constrain.tokens.trie import Trie, build_trie, fewest_tokens, sort_tokens
 
 
 class Vocabulary:
@@ -62,7 +62,7 @@ class Vocabulary:
         `eos_id`, `pad_id`, `mask_id`: what the model uses, where that differs from what the tokenizer says.
         Raises VocabularyError if the tokenizer cannot be read exactly.
         """
-        from .read_tokenizer import read_tokenizer
+        from dgemma_constrain.tokens.read_tokenizer import read_tokenizer
 
         read = read_tokenizer(tokenizer)
         tokens = read.tokens
