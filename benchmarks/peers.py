@@ -189,11 +189,16 @@ class Peer:
             self.ready = True
 
     def close(self) -> None:
+        self.connection.close()  # tells it to end
+        self.process.join(5)
+        self._kill()
+
+    def _kill(self) -> None:
         self.process.kill()
         self.process.join()
 
     def _again(self) -> None:
-        self.close()
+        self._kill()
         self._begin()
         self.wait()  # not while others are measured
 
@@ -210,7 +215,10 @@ def _serve(connection, name: str, vocabulary: Vocabulary, longest: int) -> None:
     kernels = _kernels(scratch)
     connection.send(("ready", None))
     while True:
-        what, *arguments = connection.recv()
+        try:
+            what, *arguments = connection.recv()
+        except EOFError:
+            return
         try:
             if isinstance(engine, Exception):
                 raise engine

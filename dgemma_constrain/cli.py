@@ -105,7 +105,7 @@ def json_command(schema: str, whitespace: str, text: str, options: dict) -> None
     Example:
       echo '{"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
              "required": ["name", "age"]}' > person.json
-      dgemma json --schema person.json 'Anna Keller, 34, moved to Zurich last spring.'
+      dgemma json --schema person.json 'Maria Lopez, 29, moved to Lisbon last year.'
     """
     from dgemma_constrain.models.embedded.prompts import record_prompt
 

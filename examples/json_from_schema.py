@@ -10,7 +10,7 @@ schema = json.loads((Path(__file__).parent / "person.schema.json").read_text())
 model = dc.load()
 
 out = model.generate(
-    record_prompt(schema, "Anna Keller, 34, moved to Zurich last spring."),
+    record_prompt(schema, "Maria Lopez, 29, moved to Lisbon last year."),
     constraint=dc.json_schema(schema),
     length=64,
     steps=16,

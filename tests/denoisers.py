@@ -20,7 +20,7 @@ class RandomDenoiser:
 
     def __init__(self, seed: int = 0, block: int = 64, spread: float = 3.0, context_length: int = 512):
         self.vocabulary, self.seed, self.block, self.spread = words_vocabulary(), seed, block, spread
-        self.context_length = context_length
+        self.context_length, self.window = context_length, 16
         self.calls: list[list[int]] = []
 
     def frame(self, prompt: str) -> tuple[list[int], list[int]]:

@@ -17,12 +17,14 @@ import numpy as np
 from dgemma_constrain.canvas.canvas import Canvas
 from dgemma_constrain.canvas.compiled import Compiled
 from dgemma_constrain.diffusion.denoiser import Denoiser
-from dgemma_constrain.diffusion.schedules import Schedule
+from dgemma_constrain.diffusion.schedules import Schedule, entropy
 from dgemma_constrain.diffusion.trace import Step
 from dgemma_constrain.errors import ConstraintError
 
 if TYPE_CHECKING:
     import torch
+
+SURE = 1e-3  # what a step commits without counting: less than this (a probability, or nats of entropy) is in doubt
 
 
 class Cancelled(ConstraintError):
@@ -126,18 +128,26 @@ def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, gener
     ids = canvas.sample(logits, settings.temperature, generator).ids
     logp = canvas.token_marginals(logits, ids)
     undecided = np.array([i for i, t in enumerate(draft.ids) if t is None])
-    marginals = canvas.marginals(logits) if settings.alternatives or settings.schedule.__name__ == "entropy" else None
-    entropy = np.zeros(len(undecided))
-    if marginals is not None and settings.schedule.__name__ == "entropy":
-        entropy = torch.special.entr(marginals[undecided].exp()).sum(-1).cpu().numpy()
+    pool = _text_first(undecided, ids, denoiser.vocabulary.eos_ids)
+    by_entropy = settings.schedule is entropy
+    marginals = canvas.marginals(logits) if settings.alternatives or by_entropy else None
+    doubt = 1.0 - np.exp(logp[pool])
+    if by_entropy:
+        doubt = torch.special.entr(marginals[pool].exp()).sum(-1).cpu().numpy()
     allowed = canvas.choices.tolist()
 
     probability = np.exp(logp)
     last = step + 1 >= settings.steps
-    count = settings.schedule(probability[undecided], entropy, step, settings.steps)
-    count = len(undecided) if last else min(max(count, 1), len(undecided))
-    order = np.lexsort((undecided, -probability[undecided] if not entropy.any() else entropy))
-    committed = sorted(undecided[order[:count]].tolist())
+    # What the constraint (or the model) leaves no doubt about is free; the schedule spends its share on the rest, and
+    # only near the left edge of what is undecided: a model that commits far ahead fixes how long a name is before it
+    # has thought of the name (semi-autoregressive decoding, as LLaDA's blocks, with a sliding edge).
+    open_ = np.flatnonzero(doubt >= SURE)
+    count = max(settings.schedule(probability[pool[open_]], doubt[open_], step, settings.steps), 1)
+    near = open_[: max(denoiser.window, count)]
+    edge = pool[near[-1]] if len(near) else pool[-1]
+    chosen = pool[near[np.lexsort((near, doubt[near]))][:count]]
+    free = pool[(doubt < SURE) & (pool <= edge)]
+    committed = sorted((undecided if last else np.union1d(free, chosen)).tolist())
     for i in committed:
         draft.ids[i], draft.logp[i] = ids[i], float(logp[i])
     remasked = [] if last else _doubtful(draft, settings.remask)
@@ -159,6 +169,17 @@ def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, gener
         model_ms=(proposed - began) * 1e3,
         constraint_ms=(ended - proposed) * 1e3,
     )
+
+
+def _text_first(undecided: np.ndarray, ids: list[int], ends: tuple[int, ...]) -> np.ndarray:
+    """The undecided positions before the first end token of the proposal; where none are left, the end and its tail.
+
+    A model is sure of padding long before it knows what it pads. Committing the tail early would fix the length of a
+    text that has not been thought of yet.
+    """
+    stop = next((i for i, t in enumerate(ids) if t in ends), len(ids))
+    text = undecided[undecided < stop]
+    return text if len(text) else undecided
 
 
 def _doubtful(draft: Draft, threshold: float) -> list[int]:

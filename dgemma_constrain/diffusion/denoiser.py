@@ -15,11 +15,14 @@ class Denoiser(Protocol):
 
     context_length  most ids in one forward, canvas included
     block           how many tokens it writes at once at most; longer texts go on in the next canvas
+    window          of how many of the leftmost undecided positions a step may choose which to commit: a model that is good
+                    at committing anywhere has a large one
     """
 
     vocabulary: Vocabulary
     context_length: int
     block: int
+    window: int
 
     def frame(self, prompt: str) -> tuple[list[int], list[int]]:
         """The ids before and after a canvas that answers `prompt`. Raises ConstraintError if it does not fit."""

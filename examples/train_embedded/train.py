@@ -1,7 +1,7 @@
 """Train the embedded denoiser. From the repository's root:
 
-    python examples/train_embedded/train.py --out /tmp/train --minutes 66
-    python examples/train_embedded/train.py --out /tmp/train --minutes 66 --install     # when it is done
+    python examples/train_embedded/train.py --out /tmp/train --minutes 56
+    python examples/train_embedded/train.py --out /tmp/train --minutes 56 --install     # when it is done
 
 One process, two CPU cores. It trains the tokenizer if there is none, then the network, and writes a checkpoint every two
 minutes; the same command goes on from it. `--minutes` counts time spent training: an interruption costs nothing, and the learning rate follows that clock.
@@ -79,7 +79,7 @@ class Threads:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the loss log")
-    parser.add_argument("--minutes", type=float, default=66, help="time to spend training")
+    parser.add_argument("--minutes", type=float, default=56, help="time to spend training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--no-compile", action="store_true", help="run the network as it is (no C++ compiler needed)")

@@ -1,4 +1,4 @@
-"""The denoiser that ships with the package: six million parameters, no download, runs on any CPU.
+"""The denoiser that ships with the package: five million parameters, no download, runs on any CPU.
 
 It was trained by `examples/train_embedded`; `data/MODEL_CARD.md` has the figures. It reads short texts into JSON
 records, fills form letters, picks options and completes Python lines. It is small: it shows what the constraints do and
@@ -20,6 +20,7 @@ class EmbeddedModel:
         self.network, self.tokenizer = network, tokenizer
         self.context_length = network.shape.context
         self.block = 128  # the longest canvas it was trained on
+        self.window = 2  # measured on 40 sentences: 30 records right, against 28 with 1, 27 with 4 and 22 with 8
 
     @cached_property
     def vocabulary(self):
