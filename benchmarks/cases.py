@@ -30,7 +30,7 @@ class Case:
 def _names(count: int, seed: int) -> list[str]:
     """Made-up words, all different, 4 to 12 letters."""
     chance = random.Random(seed)
-    parts = ["an", "bel", "cor", "da", "el", "fin", "gra", "ho", "is", "jun", "ka", "lor", "mi", "nor", "o", "pra", "ri", "sta"]
+    parts = "an bel cor da el fin gra ho is jun ka lor mi nor o pra ri sta".split()
     words: dict[str, None] = {}
     while len(words) < count:
         words["".join(chance.choices(parts, k=chance.randint(2, 4))).ljust(4, "e")] = None
@@ -66,11 +66,14 @@ REGEXES = [
     _regex("email", r"[A-Za-z0-9._%+-]+@([A-Za-z0-9-]+\.)+[A-Za-z]{2,24}", "anna.keller+news@mail.example.org"),
     _regex(
         "url",
-        r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?(/[A-Za-z0-9._~%!$&'()*+,;=:@-]*)*(\?[^ #\n]*)?(#[^ \n]*)?",
+        r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?"
+        r"(/[A-Za-z0-9._~%!$&'()*+,;=:@-]*)*(\?[^ #\n]*)?(#[^ \n]*)?",
         "https://docs.example.org:8080/guide/start.html?lang=en&page=2#install",
     ),
     _regex("ipv4", rf"({_BYTE}\.){{3}}{_BYTE}", "192.168.17.254"),
-    _regex("phone", r"\+[1-9][0-9]{0,2}[ -]?(\([0-9]{1,4}\)[ -]?)?[0-9]{2,4}([ -]?[0-9]{2,4}){1,4}", "+49 (30) 1234 567-89"),
+    _regex(
+        "phone", r"\+[1-9][0-9]{0,2}[ -]?(\([0-9]{1,4}\)[ -]?)?[0-9]{2,4}([ -]?[0-9]{2,4}){1,4}", "+49 (30) 1234 567-89"
+    ),
     _regex("number", r"-?(0|[1-9][0-9]{0,2}(,[0-9]{3})*)(\.[0-9]{1,4})?", "-12,345,678.25"),
     _regex("free text", r".{1,200}", _SENTENCE),
     _regex("line", r"[^\n]{0,80}", _SENTENCE),
@@ -82,8 +85,8 @@ REGEXES = [
 ]
 
 _ADDRESS = _object(
-    {"street": STRING, "number": {"type": "string", "maxLength": 8}, "city": STRING, "postcode": {"type": "string", "pattern": "^[0-9]{5}$"},
-     "country": {"enum": ["AT", "CH", "DE", "FR", "IT", "PT"]}}
+    {"street": STRING, "number": {"type": "string", "maxLength": 8}, "city": STRING,
+     "postcode": {"type": "string", "pattern": "^[0-9]{5}$"}, "country": {"enum": ["AT", "CH", "DE", "FR", "IT", "PT"]}}
 )  # fmt: skip
 _ITEM = _object(
     {"sku": {"type": "string", "pattern": "^[A-Z]{3}-[0-9]{4}$"}, "quantity": INTEGER,
@@ -97,7 +100,9 @@ _TREE = {
     "$defs": {
         "point": _object({"x": NUMBER, "y": NUMBER}),
         "line": _object({"from": {"$ref": "#/$defs/point"}, "to": {"$ref": "#/$defs/point"}, "label": STRING}),
-        "shape": _object({"name": STRING, "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}, "minItems": 1, "maxItems": 4}}),
+        "shape": _object(
+            {"name": STRING, "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}, "minItems": 1, "maxItems": 4}}
+        ),
     },
     **_object({"left": {"$ref": "#/$defs/shape"}, "right": {"$ref": "#/$defs/shape"}}),
 }
@@ -114,7 +119,8 @@ SCHEMAS = [
     _schema(
         "payload",
         _object({"id": INTEGER, "customer": _object({"name": STRING, "address": _ADDRESS}),
-                 "items": {"type": "array", "items": _ITEM, "minItems": 1, "maxItems": 10}, "note": STRING}, ["id", "customer", "items"]),
+                 "items": {"type": "array", "items": _ITEM, "minItems": 1, "maxItems": 10}, "note": STRING},
+                ["id", "customer", "items"]),
         {"id": 1042, "customer": {"name": "Anna Keller", "address": _ADDRESS_VALUE},
          "items": [{"sku": "ABC-0042", "quantity": 2, "price": 19.5, "tags": ["new", "blue"]}], "note": "ring twice"},
     ),  # fmt: skip
@@ -126,7 +132,8 @@ SCHEMAS = [
     ),
     _schema(
         "bounded",
-        _object({"title": {"type": "string", "minLength": 1, "maxLength": 80}, "summary": {"type": "string", "maxLength": 200}}),
+        _object({"title": {"type": "string", "minLength": 1, "maxLength": 80},
+                 "summary": {"type": "string", "maxLength": 200}}),
         {"title": "Ferries this week", "summary": _SENTENCE},
     ),
     _schema("5,000 cities", _object({"city": {"enum": _CITIES}}), {"city": _CITIES[2500]}),
@@ -138,13 +145,15 @@ SCHEMAS = [
     _schema("integers", {"type": "array", "items": INTEGER, "maxItems": 20}, [3, 1, 4, 15, 92, -65, 358, 9793]),
     _schema(
         "nullable",
-        _object({"first": STRING, "middle": _NULLABLE, "last": STRING, "age": {"anyOf": [INTEGER, {"type": "null"}]}, "notes": _NULLABLE}),
+        _object({"first": STRING, "middle": _NULLABLE, "last": STRING, "age": {"anyOf": [INTEGER, {"type": "null"}]},
+                 "notes": _NULLABLE}),
         {"first": "Anna", "middle": None, "last": "Keller", "age": 34, "notes": None},
     ),
     _schema("tree", _TREE, {side: {"name": side, "lines": [_LINE_VALUE]} for side in ("left", "right")}),
     _schema(
         "config",
-        _object({**{f"enable_{name}": BOOLEAN for name in _FIELDS[:12]}, "level": {"enum": ["debug", "info", "warning"]}, "workers": INTEGER}),
+        _object({**{f"enable_{name}": BOOLEAN for name in _FIELDS[:12]},
+                 "level": {"enum": ["debug", "info", "warning"]}, "workers": INTEGER}),
         {**{f"enable_{name}": i % 3 == 0 for i, name in enumerate(_FIELDS[:12])}, "level": "info", "workers": 4},
     ),
 ]

@@ -12,7 +12,8 @@ def print_table(lines: list[dict[str, Any]], length: int, out: TextIO) -> None:
     """One row a case, milliseconds: our side at `length`, then for each peer its compile, and its masks and their use."""
     peers = list(lines[0]["peers"]) if lines else []
     head = [*_COLUMNS, *(f"{name} {what}" for name in peers for what in ("compile", "masks"))]
-    print(f"\ncanvas of {length}: `masked` all masks applied, `best` the best string, `half` with half pinned; peers: {length} masks, applied", file=out)
+    legend = "`masked` all masks applied, `best` the best string, `half` with half pinned"
+    print(f"\ncanvas of {length}, ms: {legend}; peers: {length} masks, applied", file=out)
     print(f"{'case':14}" + "".join(f"{title:>{_width(title)}}" for title in head), file=out)
     for line in lines:
         row = [*_ours(line, length), *(cell for name in peers for cell in _peer(line["peers"][name], length))]

@@ -1,9 +1,11 @@
 """Lifting: from an automaton over bytes to one over the tokens of a vocabulary.
 
-A walk of the trie from a state tells where every token leads; branches that die are pruned. Tokens that lead to the
-same place from every state are one *class*: each walk adds a random 64-bit word for (state, target) to the token's
-column hash, and equal hashes are equal columns but for odds of about n²/2⁶⁵. A second, small walk over one token of
-each class writes the transitions. Nothing is kept per token but its class.
+A walk of the trie tells where every token leads; it is walked once for thousands of states at a time, with one vector of
+states per depth, from which those that die are dropped. One byte then moves all of them along one column of the table.
+
+Tokens that lead to the same place from every state are one *class*. A token's column of targets is hashed as the sum of
+left[state] · right[target] over random 64-bit words; equal hashes are equal columns but for odds of about n²/2⁶⁰. A
+second walk, over one token of each class, writes the transitions. Nothing is kept per token but its class.
 
 Long runs of similar states (the inside of a string, 500 characters of a bounded one) would walk the whole trie once
 each. `region.py` finds them and gives them smaller tries, in which tokens that none of them can tell apart are one.
@@ -16,12 +18,14 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.encodings import ByteDFA
-from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix, reachable, sources
+from dgemma_constrain.automata.kernels import grouped, grown, kernel, sources
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.errors import EmptyConstraint
 from dgemma_constrain.tokens.region import PICKY, find_region, number_equal
 from dgemma_constrain.tokens.trie import build_trie
 from dgemma_constrain.tokens.vocabulary import Vocabulary
+
+TOGETHER = 4096  # states that walk at a time: their vectors stay in the processor's cache
 
 
 class TokenAutomaton(NamedTuple):
@@ -59,36 +63,50 @@ class TokenAutomaton(NamedTuple):
 
 
 @kernel
-def _walk(table, byte_class, q, along, byte, depth, skip, first, last, column, begin, end, known, found, count):
-    """Walk nodes begin:end of a trie from byte state q, whose states along the path so far are in `along`."""
-    steps = 0
-    k = begin
-    while k < end:
-        steps += 1
+def _walk(columns, byte_class, trie, k, end, states, origins, counts, left, right, column, known, found, count, max_work):
+    """Walk nodes k:end of a trie, where d is the depth of node k, from states[d-1, :counts[d-1]]; `origins` are the states
+    they began in. Adds to the hashes in `column` and to the states in `found`. Returns how many those are, and the work."""
+    byte, depth, skip, first, last = trie
+    work = np.int64(0)
+    while k < end and work <= max_work:
         d = depth[k]
-        t = table[along[d - 1], byte_class[byte[k]]]
-        if t < 0:
+        c = byte_class[byte[k]]
+        work += counts[d - 1]
+        n = 0
+        for j in range(counts[d - 1]):
+            t = columns[c, states[d - 1, j]]
+            states[d, n] = t
+            origins[d, n] = origins[d - 1, j]
+            n += np.int64(t >= 0)
+        if n == 0:
             k = skip[k]
             continue
-        along[d] = t
+        counts[d] = n
         if last[k] > first[k]:
-            column[k] += mix((np.int64(q) << 32) | np.int64(t))
-            if not known[t]:
-                known[t] = True
+            total = np.uint64(0)
+            for j in range(n):
+                t = states[d, j]
+                total += left[origins[d, j]] * right[t]
                 found[count] = t
-                count += 1
+                count += np.int64(not known[t])
+                known[t] = True
+            column[k] += total
         k += 1
-    return count, steps
+    return count, work
 
 
 @kernel
-def _discover(table, byte_class, trie, column, inside, enters, picky, stay, stay_column, enter, enter_column, height,
-              max_states, max_work):  # fmt: skip
+def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, stay_column, enter, enter_column, height,
+              left, right, max_states, max_work):  # fmt: skip
     """Walk from every byte state that stands between two tokens. Returns those states in order of discovery, and a
     status. The columns, one entry a node of each trie, receive the hashes."""
-    found = np.empty(len(table), np.int32)
-    known = np.zeros(len(table), np.bool_)
-    along = np.empty(height + 1, np.int32)
+    total = columns.shape[1]
+    found = np.empty(total + 1, np.int32)  # one more, for the writes that don't count
+    known = np.zeros(total, np.bool_)
+    width = min(TOGETHER, total)
+    states, origins = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.int32)
+    counts = np.zeros(height + 1, np.int64)
+    outside = np.empty(width, np.int32)
     child = np.full(256, -1, np.int32)  # where the subtree of each first byte begins in `enter`
     k = 0
     while k < len(enter[0]):
@@ -96,81 +114,131 @@ def _discover(table, byte_class, trie, column, inside, enters, picky, stay, stay
         k = enter[2][k]
     found[0] = 0
     known[0] = True
-    count = 1
-    s = 0
+    count, begin = 1, 0
     work = np.int64(0)
-    while s < count:
-        q = found[s]
-        along[0] = q
-        if inside[q]:
-            byte, depth, skip, first, last = stay
-            count, steps = _walk(table, byte_class, q, along, byte, depth, skip, first, last, stay_column,
-                                 0, len(byte), known, found, count)  # fmt: skip
+    while begin < count:
+        past = min(count, begin + width)
+        n = out = 0
+        for i in range(begin, past):
+            if inside[found[i]]:
+                states[0, n] = origins[0, n] = found[i]
+                n += 1
+            else:
+                outside[out] = found[i]
+                out += 1
+        begin = past
+        counts[0] = n
+        if n:
+            count, steps = _walk(columns, byte_class, stay, 0, len(stay[0]), states, origins, counts, left, right,
+                                 stay_column, known, found, count, max_work - work)  # fmt: skip
             work += steps
-        else:
-            k = 0
-            while k < len(trie[0]):
-                b = trie[0][k]
-                t = table[q, byte_class[b]]
-                if t >= 0:
-                    if child[b] >= 0 and enters[t, np.int64(picky[b])]:
-                        byte, depth, skip, first, last = enter
-                        count, steps = _walk(table, byte_class, q, along, byte, depth, skip, first, last, enter_column,
-                                             child[b], skip[child[b]], known, found, count)  # fmt: skip
-                    else:
-                        byte, depth, skip, first, last = trie
-                        count, steps = _walk(table, byte_class, q, along, byte, depth, skip, first, last, column,
-                                             k, skip[k], known, found, count)  # fmt: skip
+        k = 0
+        while out and k < len(trie[0]):
+            b = trie[0][k]
+            c = byte_class[b]
+            for entering in (True, False):
+                n = 0
+                for j in range(out):
+                    t = columns[c, outside[j]]
+                    states[0, n] = origins[0, n] = outside[j]
+                    n += np.int64(t >= 0 and (child[b] >= 0 and enters[t, np.int64(picky[b])]) == entering)
+                counts[0] = n
+                if n and entering:
+                    count, steps = _walk(columns, byte_class, enter, child[b], enter[2][child[b]], states, origins, counts,
+                                         left, right, enter_column, known, found, count, max_work - work)  # fmt: skip
                     work += steps
-                k = trie[2][k]
-        s += 1
+                elif n:
+                    count, steps = _walk(columns, byte_class, trie, k, trie[2][k], states, origins, counts,
+                                         left, right, column, known, found, count, max_work - work)  # fmt: skip
+                    work += steps
+            k = trie[2][k]
         if count > max_states:
-            return found[:count], 1
+            return found[:count].copy(), 1
         if work > max_work:
-            return found[:count], 2
-    return found[:count], 0
+            return found[:count].copy(), 2
+    return found[:count].copy(), 0
 
 
 @kernel
-def _add_columns(hashes, first, last, column, key):
-    """Add to each token's hash (uint64[n], in sorted order) that of its key's node in a trie of keys."""
-    at_key = np.empty(first[-1], np.uint64)
-    for k in range(len(last)):
+def _token_hashes(trie, column, stay, stay_column, stay_key, enter, enter_column, enter_key):
+    """The hash of each token, in sorted order: that of its own node, and those of its keys' nodes."""
+    hashes = np.zeros(trie[3][-1], np.uint64)
+    _at_tokens(trie, column, hashes)
+    if len(stay_key):
+        by_stay, by_enter = np.empty(stay[3][-1], np.uint64), np.empty(enter[3][-1], np.uint64)
+        _at_tokens(stay, stay_column, by_stay)
+        _at_tokens(enter, enter_column, by_enter)
+        for i in range(len(hashes)):
+            hashes[i] += by_stay[stay_key[i]] + by_enter[enter_key[i]]
+    return hashes
+
+
+@kernel
+def _at_tokens(trie, column, out):
+    byte, depth, skip, first, last = trie
+    for k in range(len(byte)):
         for i in range(first[k], last[k]):
-            at_key[i] = column[k]
-    for i in range(len(key)):
-        hashes[i] += at_key[key[i]]
+            out[i] = column[k]
 
 
 @kernel
-def _transitions(table, byte_class, boundary, number, byte, depth, skip, first, last, height, max_work):
-    """Rows of the token automaton; the trie holds one token a class, and position i of it is class i."""
+def _transitions(columns, byte_class, boundary, number, trie, height, max_work):
+    """Rows of the token automaton, and a status; the trie holds one token a class, and position i of it is class i."""
+    byte, depth, skip, first, last = trie
     offsets = np.zeros(len(boundary) + 1, np.int64)
     symbols, targets = np.empty(4096, np.int32), np.empty(4096, np.int32)
-    along = np.empty(height + 1, np.int32)
-    used = 0
+    width = min(TOGETHER, len(boundary))
+    states, origins = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.int32)
+    counts = np.zeros(height + 1, np.int64)
+    source, target = np.empty(4096, np.int32), np.empty(4096, np.int32)  # transitions of one walk, class by class:
+    group, ends = np.empty(len(byte), np.int32), np.zeros(len(byte), np.int64)  # those of group[g] end at ends[g]
+    at = np.empty(width, np.int64)
     work = np.int64(0)
-    for s in range(len(boundary)):
-        along[0] = boundary[s]
-        k = 0
+    for begin in range(0, len(boundary), width):
+        together = min(width, len(boundary) - begin)
+        for i in range(together):
+            states[0, i], origins[0, i] = boundary[begin + i], i
+        counts[0] = together
+        used = groups = k = 0
         while k < len(byte):
             d = depth[k]
-            t = table[along[d - 1], byte_class[byte[k]]]
-            work += 1
-            if t < 0:
+            c = byte_class[byte[k]]
+            work += counts[d - 1]
+            n = 0
+            for j in range(counts[d - 1]):
+                t = columns[c, states[d - 1, j]]
+                states[d, n] = t
+                origins[d, n] = origins[d - 1, j]
+                n += np.int64(t >= 0)
+            if n == 0:
                 k = skip[k]
                 continue
-            along[d] = t
+            counts[d] = n
             if last[k] > first[k]:
-                symbols, targets = grown(symbols, used + 1), grown(targets, used + 1)
-                symbols[used] = first[k]
-                targets[used] = number[t]
-                used += 1
+                source, target = grown(source, used + n), grown(target, used + n)
+                for j in range(n):
+                    source[used] = origins[d, j]
+                    target[used] = states[d, j]
+                    offsets[begin + origins[d, j] + 1] += 1
+                    used += 1
+                group[groups], ends[groups] = first[k], used
+                groups += 1
             k += 1
-        offsets[s + 1] = used
+        for i in range(together):  # sizes of rows → where they begin
+            at[i] = offsets[begin + i]
+            offsets[begin + i + 1] += offsets[begin + i]
+        symbols, targets = grown(symbols, offsets[begin + together]), grown(targets, offsets[begin + together])
+        e = 0
+        for g in range(groups):
+            while e < ends[g]:
+                place = at[source[e]]
+                at[source[e]] += 1
+                symbols[place] = group[g]
+                targets[place] = number[target[e]]
+                e += 1
         if work > max_work:
             return offsets, symbols, targets, 2
-    return offsets, symbols[:used].copy(), targets[:used].copy(), 0
+    return offsets, symbols[: offsets[-1]].copy(), targets[: offsets[-1]].copy(), 0
 
 
 @kernel
@@ -224,25 +292,23 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
         dfa = _with_leading_space(dfa)
     trie = vocabulary.trie
     region = find_region(dfa, vocabulary)
+    columns = np.ascontiguousarray(dfa.table.T)
+    left, right = np.random.default_rng(0x5EED).integers(0, 2**64, (2, len(dfa.table)), np.uint64)
     column, stay, enter = (np.zeros(len(t.byte), np.uint64) for t in (trie, region.stay, region.enter))
     boundary, status = _discover(
-        dfa.table, dfa.classes, tuple(trie), column, region.inside, region.enters, PICKY,
-        tuple(region.stay), stay, tuple(region.enter), enter, trie.height, limits.states, limits.work,
+        columns, dfa.classes, tuple(trie), column, region.inside, region.enters, PICKY, tuple(region.stay), stay,
+        tuple(region.enter), enter, trie.height, left, right, limits.states, limits.work,
     )  # fmt: skip
     limits.check(status, "lifting this constraint to tokens")
-    hashes = np.zeros(len(vocabulary.order), np.uint64)
-    _add_columns(hashes, trie.first, trie.last, column, np.arange(len(hashes)))
-    _add_columns(hashes, region.stay.first, region.stay.last, stay, region.stay_key)
-    _add_columns(hashes, region.enter.first, region.enter.last, enter, region.enter_key)
+    hashes = _token_hashes(
+        tuple(trie), column, tuple(region.stay), stay, region.stay_key, tuple(region.enter), enter, region.enter_key
+    )
     class_of, example = number_equal(hashes)
 
     number = np.full(len(dfa.table), -1, np.int32)
     number[boundary] = np.arange(len(boundary))
     small = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[example])
-    *rows, status = _transitions(
-        dfa.table, dfa.classes, boundary, number, small.byte, small.depth, small.skip, small.first, small.last,
-        trie.height, limits.work,
-    )  # fmt: skip
+    *rows, status = _transitions(columns, dfa.classes, boundary, number, tuple(small), trie.height, limits.work)
     limits.check(status, "lifting this constraint to tokens")
     offsets, symbols, targets = rows
     accept = dfa.accept[boundary]
@@ -258,16 +324,31 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
 
 def _with_classes(vocabulary, class_of, offsets, symbols, targets, accept, distance) -> TokenAutomaton:
     """Number the classes that are in use, and list their members."""
-    used = np.unique(symbols)
-    rename = np.full(int(class_of.max(initial=-1)) + 2, -1, np.int32)
-    rename[used] = np.arange(len(used))
-    classes = np.full(len(vocabulary), -1, np.int32)
-    classes[vocabulary.order] = rename[class_of]  # index -1 hits the last entry, which is -1
-    ids = np.flatnonzero(classes >= 0).astype(np.int32)
-    member_offsets, order = grouped(classes[ids], len(used))
-    return TokenAutomaton(
-        classes, member_offsets, ids[order], offsets, rename[symbols], targets, accept, distance
-    )
+    used = np.zeros(int(class_of.max(initial=-1)) + 1, bool)
+    used[symbols] = True
+    number = np.where(used, np.cumsum(used) - 1, -1).astype(np.int32)
+    classes, member_offsets, members = _members(vocabulary.order, class_of, number, int(used.sum()), len(vocabulary))
+    return TokenAutomaton(classes, member_offsets, members, offsets, number[symbols], targets, accept, distance)
+
+
+@kernel
+def _members(order, class_of, number, count, size):
+    """The class of each id under its final number, and the ids of each class."""
+    classes = np.full(size, -1, np.int32)
+    offsets = np.zeros(count + 1, np.int64)
+    for i in range(len(order)):
+        if class_of[i] >= 0 and number[class_of[i]] >= 0:
+            classes[order[i]] = number[class_of[i]]
+            offsets[number[class_of[i]] + 1] += 1
+    for c in range(count):
+        offsets[c + 1] += offsets[c]
+    place = offsets.copy()
+    members = np.empty(offsets[count], np.int32)
+    for t in range(size):
+        if classes[t] >= 0:
+            members[place[classes[t]]] = t
+            place[classes[t]] += 1
+    return classes, offsets, members
 
 
 def _with_leading_space(dfa: ByteDFA) -> ByteDFA:

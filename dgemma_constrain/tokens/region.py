@@ -13,12 +13,14 @@ of a token, where the byte before is unknown, continuation bytes have finer part
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 from dgemma_constrain.automata.encodings import ByteDFA
-from dgemma_constrain.automata.kernels import grown, kernel, mix
+from dgemma_constrain.automata.kernels import grown, kernel
 from dgemma_constrain.tokens.trie import Trie, build_trie
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
@@ -26,6 +28,8 @@ MANY_BYTES = 40  # a state with so many live bytes walks much of the trie
 WORTH_IT = 4  # so many of them pay for building two more tries
 MAX_PARTS = 40
 SAMPLE = 256  # busy states looked at to find the commonest kinds
+NONE = np.uint64(0)
+SEED, MULTIPLIER = np.uint64(0x2545F4914F6CDD1D), np.uint64(0x9E3779B97F4A7C15)
 
 
 def _byte_sets(*sets: tuple) -> np.ndarray:
@@ -68,9 +72,10 @@ def find_region(dfa: ByteDFA, vocabulary: Vocabulary) -> Region:
         no_key = np.zeros(0, np.int32)
         return Region(nobody, np.stack([nobody, nobody], 1), nothing, no_key, nothing, no_key)
     sample = busy[:: -(-len(busy) // SAMPLE)]
-    kinds, counts = np.unique(_patterns(dfa.table[sample], dfa.classes), axis=0, return_counts=True)
+    kinds = Counter(pattern.tobytes() for pattern in _patterns(dfa.table[sample], dfa.classes))
     part = FINE
-    for kind in kinds[np.argsort(-counts, kind="stable")]:
+    for pattern, _ in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
+        kind = np.frombuffer(pattern, np.uint8)
         finer = np.unique(part * 256 + kind, return_inverse=True)[1]
         if finer.max() < MAX_PARTS:
             part = finer
@@ -80,8 +85,7 @@ def find_region(dfa: ByteDFA, vocabulary: Vocabulary) -> Region:
     enters = np.stack([plain, inside], 1)
     leaves = _leaving(dfa.table, dfa.classes, inside, enters, PICKY)
     tries = []
-    for raw in (0, 1):
-        hashes = _keys(vocabulary.data, vocabulary.offsets, vocabulary.order, part, coarse, PICKY, leaves, raw)
+    for hashes in _keys(tuple(vocabulary.trie), vocabulary.trie.height, part, coarse, PICKY, leaves):
         key, first = number_equal(hashes)
         tries += [build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[first]), key]
     return Region(inside, enters, *tries)
@@ -149,55 +153,73 @@ def _patterns(rows, classes):
 
 
 @kernel
-def _keys(data, offsets, order, part, coarse, picky, leaves, raw):
-    """A 64-bit hash of each token's key, its first `raw` bytes kept as they are."""
-    hashes = np.empty(len(order), np.uint64)
-    for i in range(len(order)):
-        h = np.uint64(1)
-        left = False
-        start = offsets[order[i]]
-        for j in range(start, offsets[order[i] + 1]):
-            b = data[j]
-            if j - start < raw:
-                h = mix(h ^ np.uint64(256 + b))
-                continue
-            left = left or leaves[b]
-            known = j > start and not picky[data[j - 1]]
-            h = mix(h ^ np.uint64(256 + b if left else coarse[b] if known else part[b]))
-        hashes[i] = h
-    return hashes
+def _keys(trie, height, part, coarse, picky, leaves):
+    """Two 64-bit hashes of each token's key, in sorted order: with its first byte as a part, and as it is.
+
+    Hashed along the trie, so that what tokens share is hashed once.
+    """
+    byte, depth, skip, first, last = trie
+    stay, enter = np.empty(first[-1], np.uint64), np.empty(first[-1], np.uint64)
+    hashes = np.full((height + 1, 2), SEED, np.uint64)
+    left = np.zeros((height + 1, 2), np.bool_)
+    path = np.zeros(height + 1, np.uint8)
+    for k in range(len(byte)):
+        d, b = depth[k], byte[k]
+        path[d] = b
+        p = coarse[b] if d > 1 and not picky[path[d - 1]] else part[b]
+        left[d, 0] = left[d - 1, 0] or leaves[b]
+        left[d, 1] = d > 1 and (left[d - 1, 1] or leaves[b])
+        for raw in range(2):
+            whole = left[d, raw] or d <= raw
+            h = (hashes[d - 1, raw] ^ np.uint64(256 + b if whole else p)) * MULTIPLIER
+            hashes[d, raw] = h ^ (h >> np.uint64(32))
+        for i in range(first[k], last[k]):
+            stay[i], enter[i] = hashes[d, 0], hashes[d, 1]
+    return stay, enter
 
 
 @kernel
 def number_equal(hashes):
     """Number equal non-zero hashes alike: (ids int32[n], -1 for zero; the first index of each)."""
-    size = 1 << 12
-    table = np.full(size, -1, np.int32)
+    size = 1 << 15
+    keys = np.zeros(size, np.uint64)  # the hash in each slot, NONE if free, and its number
+    numbers = np.empty(size, np.int32)
     ids = np.empty(len(hashes), np.int32)
     first = np.empty(1024, np.int32)
     count = 0
     for i in range(len(hashes)):
         h = hashes[i]
-        if h == 0:
+        if h == NONE:
             ids[i] = -1
             continue
-        slot = np.int64(h & np.uint64(size - 1))
-        while table[slot] >= 0 and hashes[first[table[slot]]] != h:
-            slot = (slot + 1) & (size - 1)
-        if table[slot] < 0:
+        if i > 0 and h == hashes[i - 1]:  # neighbours are alike more often than not
+            ids[i] = ids[i - 1]
+            continue
+        slot = _slot(keys, h)
+        if keys[slot] == NONE:
             first = grown(first, count + 1)
             first[count] = i
-            table[slot] = count
+            keys[slot] = h
+            numbers[slot] = count
             count += 1
-            if 2 * count > size:
+            if 4 * count > size:
                 size *= 4
-                table = np.full(size, -1, np.int32)
+                keys = np.zeros(size, np.uint64)
+                numbers = np.empty(size, np.int32)
                 for j in range(count):
-                    slot = np.int64(hashes[first[j]] & np.uint64(size - 1))
-                    while table[slot] >= 0:
-                        slot = (slot + 1) & (size - 1)
-                    table[slot] = j
+                    slot = _slot(keys, hashes[first[j]])
+                    keys[slot] = hashes[first[j]]
+                    numbers[slot] = j
             ids[i] = count - 1
         else:
-            ids[i] = table[slot]
+            ids[i] = numbers[slot]
     return ids, first[:count].copy()
+
+
+@njit(inline="always")
+def _slot(keys, h):
+    """Where a hash is in an open table, or would be."""
+    slot = np.int64(h >> np.uint64(20)) & (len(keys) - 1)
+    while keys[slot] != NONE and keys[slot] != h:
+        slot = (slot + 1) & (len(keys) - 1)
+    return slot
