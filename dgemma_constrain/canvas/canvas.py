@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Mapping, NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.canvas import dynamic, emissions, logits as reductions
+from dgemma_constrain.canvas import arcs, dynamic, emissions, logits as reductions
 from dgemma_constrain.canvas.dynamic import FREE
 from dgemma_constrain.canvas.graph import Graph
 from dgemma_constrain.errors import ConstraintError, Infeasible
@@ -63,7 +63,7 @@ class Canvas:
 
     def _live_under(self, pins: np.ndarray):
         g = self._graph
-        return dynamic.live_states(g.offsets, g.symbols, g.targets, self._start, self._final, pins, g.wild)
+        return dynamic.live_states(g.offsets, g.symbols, g.targets, g.labels, self._start, self._final, pins, g.wild)
 
     @cached_property
     def _live(self):
@@ -73,7 +73,7 @@ class Canvas:
     def _used(self) -> np.ndarray:
         """bool[L, K+1]: the classes on valid paths at each position, the wild one last."""
         g = self._graph
-        return dynamic.used_classes(g.offsets, g.symbols, g.targets, *self._live, self._pins, g.states, g.wild)
+        return dynamic.used_classes(g.offsets, g.symbols, g.targets, g.labels, *self._live, self._pins, g.states, g.wild)
 
     @property
     def _wanted(self) -> np.ndarray:
@@ -155,11 +155,13 @@ class Canvas:
         """
         self.check()
         reduced = self._reduce(logits, emissions.MAX, 1.0)
-        value = self._sweep(dynamic.max_sweep, reduced.emission)
+        weights = arcs.label_best(self._graph.labels, reduced.emission)
+        value = self._sweep(dynamic.max_sweep, weights)
         self._check_weight(value[0] if self.length else 0.0)
-        path = self._sweep(dynamic.best_path, reduced.emission, value, self._start)
-        weights = reduced.emission[np.arange(self.length), path]
-        return Completion(reduced.best_members(path, self._pinned).tolist(), float(weights.sum()))
+        path = self._sweep(dynamic.best_path, weights, value, self._start)
+        path = arcs.best_classes(self._graph.labels, reduced.emission, path)
+        score = reduced.emission[np.arange(self.length), path].sum()
+        return Completion(reduced.best_members(path, self._pinned).tolist(), float(score))
 
     def sample(self, logits: torch.Tensor, temperature: float = 1.0, generator: torch.Generator | None = None) -> Completion:
         """An exact joint sample of prod softmax(logits / temperature) restricted to the valid strings; score as in `best`.
@@ -173,11 +175,14 @@ class Canvas:
             return self.best(logits)
         self.check()
         reduced = self._reduce(logits, emissions.SUM, scale)
-        value = self._sweep(dynamic.sum_sweep, reduced.emission)
+        labels = self._graph.labels
+        weights = arcs.label_sum(labels, reduced.emission)
+        value = self._sweep(dynamic.sum_sweep, weights)
         self._check_weight(value[0] if self.length else 0.0)
-        uniform = torch.rand(2, self.length, dtype=torch.float64, generator=generator).numpy()
-        path = self._sweep(dynamic.sampled_path, reduced.emission, value, uniform[0], self._start)
-        ids = reduced.drawn_members(path, self._pinned, uniform[1])
+        uniform = torch.rand(3, self.length, dtype=torch.float64, generator=generator).numpy()
+        path = self._sweep(dynamic.sampled_path, weights, value, uniform[0], self._start)
+        path = arcs.drawn_classes(labels, reduced.emission, weights, path, uniform[1])
+        ids = reduced.drawn_members(path, self._pinned, uniform[2])
         read = path != self._graph.wild
         plain = reduced if scale == 1.0 else self._reduce(logits, emissions.MAX, 1.0)
         return Completion(ids.tolist(), float(plain.log_softmax(ids)[read].sum()))
@@ -207,17 +212,20 @@ class Canvas:
     def _reduce(self, logits: torch.Tensor, mode: int, scale: float):
         return reductions.reduce(logits, self._graph.classes, self._pinned, self._pins, self._wanted, mode, scale)
 
-    def _sweep(self, sweep, emission: np.ndarray, *more):
+    def _sweep(self, sweep, weights: np.ndarray, *more):
         g = self._graph
         bounds, live = self._live
-        return sweep(g.offsets, g.symbols, g.targets, bounds, live, emission, g.states, *more)
+        return sweep(g.offsets, g.symbols, g.targets, bounds, live, weights, g.states, *more)
 
     def _posterior(self, emission: np.ndarray) -> np.ndarray:
         """Log-probability of every class at every position, float64[L, K]."""
-        value = self._sweep(dynamic.sum_sweep, emission)
+        labels = self._graph.labels
+        weights = arcs.label_sum(labels, emission)
+        value = self._sweep(dynamic.sum_sweep, weights)
         self._check_weight(value[0] if self.length else 0.0)
+        by_label = self._sweep(dynamic.posteriors, weights, value, self._start)
         with np.errstate(divide="ignore"):
-            return np.log(self._sweep(dynamic.posteriors, emission, value, self._start))
+            return np.log(arcs.spread(labels, emission, weights, by_label))
 
     def _check_weight(self, weight: float) -> None:
         if weight == -np.inf:

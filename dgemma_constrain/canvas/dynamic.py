@@ -1,7 +1,7 @@
 """The dynamic program over (position × state), once for each semiring.
 
 A canvas of L tokens is a layered graph: states at boundary i, and between boundaries i and i+1 one arc for each
-transition of the token automaton. Valid canvases are the paths from the start to a final state, and a path weighs the
+arc of the graph. Valid canvases are the paths from the start to a final state, and a path weighs the
 product of its emissions. So (boolean, max, sum) over paths answer (possible? best? how probable?), each by one sweep:
 Bellman 1957 for max, the forward-backward algorithm (Baum et al. 1970) for sums, forward-filtering backward-sampling
 read in the other direction for samples.
@@ -9,7 +9,8 @@ read in the other direction for samples.
 Only boundary states that are reachable *and* co-reachable are kept ("live"): `bounds` int64[L+2] and `live` int32[n],
 the live states at boundary i being live[bounds[i]:bounds[i+1]]. Values of boundary states are stored in that order.
 
-`emission` float64[L, K]: log-weight of each class at each position, -inf where a pin forbids it.
+`offsets`, `symbols`, `targets` are the graph's arcs in rows; symbols are labels, sets of classes (see `arcs`).
+`emission` float64[L, N]: log-weight of each label at each position, -inf where a pin forbids it.
 """
 
 from __future__ import annotations
@@ -24,31 +25,42 @@ NEVER = -(2**28)  # the power of zero
 
 
 @kernel
-def live_states(offsets, symbols, targets, start, final, pins, wild):
+def _open_labels(labels, pin, wild, open_):
+    """Which labels hold the pinned class, or the wild one: uint8[N]."""
+    offsets, classes = labels
+    for k in range(len(open_)):
+        open_[k] = 0
+        for j in range(offsets[k], offsets[k + 1]):
+            open_[k] |= np.uint8(classes[j] == pin or classes[j] == wild)
+
+
+@kernel
+def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
     """The boolean semiring: which boundary states lie on a valid path. Returns (bounds, live).
 
-    pins int32[L]: the class pinned at each position, or FREE; the class `wild` is not touched by pins. The inner loops
-    have no branches, so that a free position costs about a nanosecond a transition.
+    pins int32[L]: the class pinned at each position, or FREE; the class `wild` is not touched by pins. The forward loops
+    have no branches, so that a position costs about a nanosecond an arc.
     """
     length = len(pins)
     states = len(final)
     bounds = np.zeros(length + 2, np.int64)
     live = np.empty(states + 16, np.int32)
     reached = np.zeros(states, np.uint8)
+    open_ = np.empty(len(labels[0]) - 1, np.uint8)
     live[0] = start
     count = 1
     bounds[1] = 1
     for i in range(length):
+        if pins[i] != FREE:
+            _open_labels(labels, pins[i], wild, open_)
         for k in range(bounds[i], count):
-            s = live[k]
-            first, last = offsets[s], offsets[s + 1]
+            first, last = offsets[live[k]], offsets[live[k] + 1]
             if pins[i] == FREE:
                 for e in range(first, last):
                     reached[targets[e]] = 1
             else:
                 for e in range(first, last):
-                    if symbols[e] == pins[i] or symbols[e] == wild:
-                        reached[targets[e]] = 1
+                    reached[targets[e]] |= open_[symbols[e]]
         live = grown(live, count + states)
         for s in range(states):
             live[count] = s
@@ -68,19 +80,14 @@ def live_states(offsets, symbols, targets, start, final, pins, wild):
             kept[at] = live[k]
     new_bounds[length] = at
     for i in range(length - 1, -1, -1):
+        if pins[i] != FREE:
+            _open_labels(labels, pins[i], wild, open_)
         for k in range(bounds[i + 1] - 1, bounds[i] - 1, -1):
-            s = live[k]
-            alive = np.uint8(0)
-            if pins[i] == FREE:
-                for e in range(offsets[s], offsets[s + 1]):
-                    alive |= good[targets[e]]
-            else:
-                for e in range(offsets[s], offsets[s + 1]):
-                    if symbols[e] == pins[i] or symbols[e] == wild:
-                        alive |= good[targets[e]]
-            if alive:
-                at -= 1
-                kept[at] = s
+            for e in range(offsets[live[k] + 1] - 1, offsets[live[k]] - 1, -1):
+                if good[targets[e]] and (pins[i] == FREE or open_[symbols[e]]):
+                    at -= 1
+                    kept[at] = live[k]
+                    break
         new_bounds[i] = at
         for k in range(new_bounds[i + 1], new_bounds[i + 2]):
             good[kept[k]] = 0
@@ -90,25 +97,28 @@ def live_states(offsets, symbols, targets, start, final, pins, wild):
 
 
 @kernel
-def used_classes(offsets, symbols, targets, bounds, live, pins, states, wild):
+def used_classes(offsets, symbols, targets, labels, bounds, live, pins, states, wild):
     """bool[L, K+1]: the classes that lie on a valid path at each position."""
     length = len(pins)
-    used = np.zeros((length, wild + 1), np.uint8)
+    label_offsets, label_classes = labels
+    used = np.zeros((length, wild + 1), np.bool_)
     good = np.zeros(states, np.uint8)
+    marked = np.zeros(len(label_offsets) - 1, np.uint8)
     for i in range(length):
         for k in range(bounds[i + 1], bounds[i + 2]):
             good[live[k]] = 1
-        row = used[i]
         for k in range(bounds[i], bounds[i + 1]):
             for e in range(offsets[live[k]], offsets[live[k] + 1]):
-                row[symbols[e]] |= good[targets[e]]
-        if pins[i] != FREE:
-            for c in range(wild):
-                if c != pins[i]:
-                    row[c] = 0
+                marked[symbols[e]] |= good[targets[e]]
+        for k in range(len(marked)):
+            if marked[k]:
+                for j in range(label_offsets[k], label_offsets[k + 1]):
+                    c = label_classes[j]
+                    used[i, c] |= pins[i] == FREE or c == pins[i] or c == wild
+                marked[k] = 0
         for k in range(bounds[i + 1], bounds[i + 2]):
             good[live[k]] = 0
-    return used.view(np.bool_)
+    return used
 
 
 @kernel
@@ -138,7 +148,7 @@ def max_sweep(offsets, symbols, targets, bounds, live, emission, states):
 
 @kernel
 def best_path(offsets, symbols, targets, bounds, live, emission, states, value, start):
-    """Follow the maximum from the start: the class at each position, int32[L]."""
+    """Follow the maximum from the start: the label at each position, int32[L]."""
     length = len(emission)
     path = np.empty(length, np.int32)
     following = np.full(states, -np.inf)
@@ -216,7 +226,7 @@ def _lowered(x, powers):
 
 @kernel
 def posteriors(offsets, symbols, targets, bounds, live, emission, states, value, start):
-    """The probability of class c at position i, float64[L, K], forwards over the values of `sum_sweep`.
+    """The probability of label k at position i, float64[L, N], forwards over the values of `sum_sweep`.
 
     Given what lies behind a state, an arc out of it has the conditional probability weight · value(target) / value(state),
     so plain probabilities run forward: the forward pass needs no weights of its own, and what underflows is below 1e-300.
@@ -257,7 +267,7 @@ def posteriors(offsets, symbols, targets, bounds, live, emission, states, value,
 
 @kernel
 def sampled_path(offsets, symbols, targets, bounds, live, emission, states, value, uniform, start):
-    """Draw a path forwards, each arc in proportion to all that can follow it: a joint sample of the classes, int32[L].
+    """Draw a path forwards, each arc in proportion to all that can follow it: a joint sample of the labels, int32[L].
 
     value: log-weights of the live states; uniform float64[L] in [0, 1).
     """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dgemma_constrain.canvas.arcs import Labels, bundle
 from dgemma_constrain.canvas.emissions import Classes, make_classes
 from dgemma_constrain.tokens.lift import TokenAutomaton
 from dgemma_constrain.tokens.vocabulary import Vocabulary
@@ -13,7 +14,9 @@ from dgemma_constrain.tokens.vocabulary import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Rows as in TokenAutomaton, with one state more, `ended`, and three classes more: end, pad and `wild`.
+    """Arcs in rows, like the transitions of TokenAutomaton, but labelled with sets of classes: see `arcs`.
+
+    There is one state more, `ended`, and three classes more: end, pad and `wild`.
 
     Every accepting state leads to `ended` by an end token. From there tail="end" goes on with end or pad tokens, scored
     like any other; tail="any" with `wild`, which stands for any token, weighs nothing and is not read.
@@ -22,6 +25,7 @@ class Graph:
     offsets: np.ndarray
     symbols: np.ndarray
     targets: np.ndarray
+    labels: Labels
     distance: np.ndarray
     classes: Classes
     wild: int
@@ -59,10 +63,10 @@ def make_graph(automaton: TokenAutomaton, vocabulary: Vocabulary, tail: str) -> 
     symbols[old], targets[old] = automaton.symbols, automaton.targets
     symbols[added], targets[added] = end, states
     symbols[offsets[-2] :], targets[offsets[-2] :] = after, states
+    *arcs, label_offsets, label_classes = bundle(offsets, symbols, targets)
     return Graph(
-        offsets,
-        symbols,
-        targets,
+        *arcs,
+        Labels(label_offsets, label_classes),
         np.append(automaton.distance, 0).astype(np.int32),
         make_classes(of, np.concatenate([automaton.member_offsets, last]).astype(np.int64), members),
         wild,

@@ -1,0 +1,152 @@
+"""Parallel transitions as one arc.
+
+Between two states there are often dozens of classes (a letter, two letters, …), and the same set of classes stands
+between many pairs. Such a set is a *label*. The dynamic program runs over arcs, at most one for each pair of states,
+and sees labels as if they were classes; distributivity makes that exact: the best (or the summed) weight over parallel
+transitions is the arc's weight. What a label's weight is made of is looked up only where somebody asks for classes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dgemma_constrain.automata.kernels import kernel, mix
+from dgemma_constrain.tokens.region import number_equal
+
+TINY = 1e-200  # below this a sum of weights relative to the row's largest may have lost digits
+
+
+class Labels(NamedTuple):
+    """The classes of label l are classes[offsets[l]:offsets[l+1]], ascending: int64[N+1], int32[…]."""
+
+    offsets: np.ndarray
+    classes: np.ndarray
+
+
+@kernel
+def bundle(offsets, symbols, targets):
+    """Transitions in rows → arcs in rows (offsets, labels, targets) and the classes of each label (offsets, classes).
+
+    Equal sets are told by a sum of 64-bit hashes of their classes.
+    """
+    states, count = len(offsets) - 1, len(symbols)
+    arc_to = np.full(states, -1, np.int64)  # the arc of the present row that leads to each state
+    arc_offsets = np.zeros(states + 1, np.int64)
+    arc_targets = np.empty(count, np.int32)
+    hashes = np.zeros(count, np.uint64)
+    arc_of = np.empty(count, np.int64)
+    arcs = 0
+    for s in range(states):
+        for e in range(offsets[s], offsets[s + 1]):
+            t = targets[e]
+            if arc_to[t] < arc_offsets[s]:
+                arc_to[t] = arcs
+                arc_targets[arcs] = t
+                arcs += 1
+            arc_of[e] = arc_to[t]
+            hashes[arc_to[t]] += mix(symbols[e] + 1)
+        arc_offsets[s + 1] = arcs
+    labels, first = number_equal(hashes[:arcs])
+    example = np.full(arcs, -1, np.int32)
+    for k in range(len(first)):
+        example[first[k]] = k
+    label_offsets = np.zeros(len(first) + 1, np.int64)
+    for e in range(count):
+        if example[arc_of[e]] >= 0:
+            label_offsets[example[arc_of[e]] + 1] += 1
+    for k in range(len(first)):
+        label_offsets[k + 1] += label_offsets[k]
+    place = label_offsets.copy()
+    classes = np.empty(label_offsets[-1], np.int32)
+    for e in range(count):
+        k = example[arc_of[e]]
+        if k >= 0:
+            classes[place[k]] = symbols[e]
+            place[k] += 1
+    return arc_offsets, labels, arc_targets[:arcs].copy(), label_offsets, classes
+
+
+@kernel
+def label_best(labels, emission):
+    """The best class weight of each label at each position: float64[L, K+1] → float64[L, N]."""
+    offsets, classes = labels
+    best = np.full((len(emission), len(offsets) - 1), -np.inf)
+    for i in range(len(emission)):
+        for k in range(len(offsets) - 1):
+            for j in range(offsets[k], offsets[k + 1]):
+                best[i, k] = max(best[i, k], emission[i, classes[j]])
+    return best
+
+
+@kernel
+def _log_sum(offsets, classes, k, row):
+    """log Σ e^x over the classes of label k, from the label's own maximum."""
+    top = -np.inf
+    for j in range(offsets[k], offsets[k + 1]):
+        top = max(top, row[classes[j]])
+    total = 0.0
+    for j in range(offsets[k], offsets[k + 1]):
+        if top > -np.inf:
+            total += np.exp(row[classes[j]] - top)
+    return top + np.log(total) if total > 0.0 else -np.inf
+
+
+@kernel
+def label_sum(labels, emission):
+    """The log of the summed class weights of each label at each position: float64[L, K+1] → float64[L, N]."""
+    offsets, classes = labels
+    result = np.empty((len(emission), len(offsets) - 1))
+    for i in range(len(emission)):
+        top = emission[i].max()
+        weight = np.exp(emission[i] - top)
+        for k in range(len(offsets) - 1):
+            total = 0.0
+            for j in range(offsets[k], offsets[k + 1]):
+                total += weight[classes[j]]
+            result[i, k] = top + np.log(total) if total > TINY else _log_sum(offsets, classes, k, emission[i])
+    return result
+
+
+@kernel
+def spread(labels, emission, summed, posterior):
+    """Label probabilities float64[L, N] → class probabilities float64[L, K+1], shared out by weight."""
+    offsets, classes = labels
+    result = np.zeros(emission.shape)
+    for i in range(len(emission)):
+        for k in range(len(offsets) - 1):
+            if posterior[i, k] > 0.0:
+                for j in range(offsets[k], offsets[k + 1]):
+                    result[i, classes[j]] += posterior[i, k] * np.exp(emission[i, classes[j]] - summed[i, k])
+    return result
+
+
+@kernel
+def best_classes(labels, emission, path):
+    """The best class of each position's label, int32[L]."""
+    offsets, classes = labels
+    chosen = np.empty(len(path), np.int32)
+    for i in range(len(path)):
+        chosen[i] = classes[offsets[path[i]]]
+        for j in range(offsets[path[i]], offsets[path[i] + 1]):
+            if emission[i, classes[j]] > emission[i, chosen[i]]:
+                chosen[i] = classes[j]
+    return chosen
+
+
+@kernel
+def drawn_classes(labels, emission, summed, path, uniform):
+    """A class of each position's label in proportion to its weight; uniform float64[L] in [0, 1)."""
+    offsets, classes = labels
+    chosen = np.empty(len(path), np.int32)
+    for i in range(len(path)):
+        left = uniform[i]
+        for j in range(offsets[path[i]], offsets[path[i] + 1]):
+            share = np.exp(emission[i, classes[j]] - summed[i, path[i]])
+            if share > 0.0:
+                chosen[i] = classes[j]
+                left -= share
+                if left < 0.0:
+                    break
+    return chosen
