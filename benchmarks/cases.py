@@ -101,7 +101,10 @@ _TREE = {
         "point": _object({"x": NUMBER, "y": NUMBER}),
         "line": _object({"from": {"$ref": "#/$defs/point"}, "to": {"$ref": "#/$defs/point"}, "label": STRING}),
         "shape": _object(
-            {"name": STRING, "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}, "minItems": 1, "maxItems": 4}}
+            {
+                "name": STRING,
+                "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}, "minItems": 1, "maxItems": 4},
+            }
         ),
     },
     **_object({"left": {"$ref": "#/$defs/shape"}, "right": {"$ref": "#/$defs/shape"}}),
@@ -118,11 +121,21 @@ SCHEMAS = [
     _schema("address", _ADDRESS, _ADDRESS_VALUE),
     _schema(
         "payload",
-        _object({"id": INTEGER, "customer": _object({"name": STRING, "address": _ADDRESS}),
-                 "items": {"type": "array", "items": _ITEM, "minItems": 1, "maxItems": 10}, "note": STRING},
-                ["id", "customer", "items"]),
-        {"id": 1042, "customer": {"name": "Anna Keller", "address": _ADDRESS_VALUE},
-         "items": [{"sku": "ABC-0042", "quantity": 2, "price": 19.5, "tags": ["new", "blue"]}], "note": "ring twice"},
+        _object(
+            {
+                "id": INTEGER,
+                "customer": _object({"name": STRING, "address": _ADDRESS}),
+                "items": {"type": "array", "items": _ITEM, "minItems": 1, "maxItems": 10},
+                "note": STRING,
+            },
+            ["id", "customer", "items"],
+        ),
+        {
+            "id": 1042,
+            "customer": {"name": "Anna Keller", "address": _ADDRESS_VALUE},
+            "items": [{"sku": "ABC-0042", "quantity": 2, "price": 19.5, "tags": ["new", "blue"]}],
+            "note": "ring twice",
+        },
     ),  # fmt: skip
     _schema("30 strings", _object({name: STRING for name in _FIELDS[80:]}), {name: "value" for name in _FIELDS[80:]}),
     _schema(
@@ -132,28 +145,46 @@ SCHEMAS = [
     ),
     _schema(
         "bounded",
-        _object({"title": {"type": "string", "minLength": 1, "maxLength": 80},
-                 "summary": {"type": "string", "maxLength": 200}}),
+        _object(
+            {
+                "title": {"type": "string", "minLength": 1, "maxLength": 80},
+                "summary": {"type": "string", "maxLength": 200},
+            }
+        ),
         {"title": "Ferries this week", "summary": _SENTENCE},
     ),
     _schema("5,000 cities", _object({"city": {"enum": _CITIES}}), {"city": _CITIES[2500]}),
     _schema(
         "patterns",
-        _object({"id": {"type": "string", "pattern": f"^{_UUID}$"}, "day": {"type": "string", "pattern": f"^{_DATE}$"}}),
+        _object(
+            {"id": {"type": "string", "pattern": f"^{_UUID}$"}, "day": {"type": "string", "pattern": f"^{_DATE}$"}}
+        ),
         {"id": "3f2b8c1e-9d4a-4b7c-8e21-0a5d6f7e8b90", "day": "2026-11-23"},
     ),
     _schema("integers", {"type": "array", "items": INTEGER, "maxItems": 20}, [3, 1, 4, 15, 92, -65, 358, 9793]),
     _schema(
         "nullable",
-        _object({"first": STRING, "middle": _NULLABLE, "last": STRING, "age": {"anyOf": [INTEGER, {"type": "null"}]},
-                 "notes": _NULLABLE}),
+        _object(
+            {
+                "first": STRING,
+                "middle": _NULLABLE,
+                "last": STRING,
+                "age": {"anyOf": [INTEGER, {"type": "null"}]},
+                "notes": _NULLABLE,
+            }
+        ),
         {"first": "Anna", "middle": None, "last": "Keller", "age": 34, "notes": None},
     ),
     _schema("tree", _TREE, {side: {"name": side, "lines": [_LINE_VALUE]} for side in ("left", "right")}),
     _schema(
         "config",
-        _object({**{f"enable_{name}": BOOLEAN for name in _FIELDS[:12]},
-                 "level": {"enum": ["debug", "info", "warning"]}, "workers": INTEGER}),
+        _object(
+            {
+                **{f"enable_{name}": BOOLEAN for name in _FIELDS[:12]},
+                "level": {"enum": ["debug", "info", "warning"]},
+                "workers": INTEGER,
+            }
+        ),
         {**{f"enable_{name}": i % 3 == 0 for i, name in enumerate(_FIELDS[:12])}, "level": "info", "workers": 4},
     ),
 ]

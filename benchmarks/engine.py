@@ -63,7 +63,9 @@ def to_bytes(case: Case) -> ByteDFA:
     return utf8(case.constraint().dfa())
 
 
-def measure(case: Case, vocabulary: Vocabulary, logits: torch.Tensor, lengths: list[int], repeat: int) -> dict[str, Any]:
+def measure(
+    case: Case, vocabulary: Vocabulary, logits: torch.Tensor, lengths: list[int], repeat: int
+) -> dict[str, Any]:
     """One case on our side."""
     over_bytes = to_bytes(case)
     compiled = Compiled(lift(over_bytes, vocabulary), vocabulary, case.constraint())
@@ -112,7 +114,9 @@ def step(compiled: Compiled, logits: torch.Tensor, pinned: dict[int, int], repea
         "sample_ms": lambda: fresh().sample(logits),
         "marginals_ms": lambda: fresh().marginals(logits),
     }
-    return {"length": len(logits), "pinned": len(pinned)} | {k: milliseconds(call, repeat) for k, call in questions.items()}
+    return {"length": len(logits), "pinned": len(pinned)} | {
+        k: milliseconds(call, repeat) for k, call in questions.items()
+    }
 
 
 def rounded(value: Any) -> Any:
@@ -130,7 +134,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--lengths", nargs="+", type=int, default=[64, 256], help="canvas lengths (64 256)")
     parser.add_argument("--repeat", type=int, default=7, help="runs that each median is taken of (7)")
     parser.add_argument("--vocabulary-size", type=int, default=262_144, help="of the generated vocabulary")
-    parser.add_argument("--tokenizer", help="a tokenizer.json, or a folder with one, instead of the generated vocabulary")
+    parser.add_argument(
+        "--tokenizer", help="a tokenizer.json, or a folder with one, instead of the generated vocabulary"
+    )
     parser.add_argument("--no-peers", action="store_true", help="leave out llguidance, xgrammar and outlines-core")
     return parser.parse_args(argv)
 
@@ -166,7 +172,9 @@ def main(argv: list[str] | None = None) -> None:
                 line["error"] = f"{type(error).__name__}: {error}"
             ids = vocabulary.encode(case.text)
             line["text_tokens"] = len(ids)
-            line["peers"] = {name: peer.measure(case, ids, options.lengths, options.repeat) for name, peer in running.items()}
+            line["peers"] = {
+                name: peer.measure(case, ids, options.lengths, options.repeat) for name, peer in running.items()
+            }
             print(json.dumps(rounded(line)), flush=True)
             lines.append(line)
     finally:

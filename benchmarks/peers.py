@@ -68,7 +68,10 @@ class XGrammar:
         import xgrammar
 
         info = xgrammar.TokenizerInfo(
-            _tokens(vocabulary), xgrammar.VocabType.RAW, vocab_size=len(vocabulary), stop_token_ids=list(vocabulary.eos_ids)
+            _tokens(vocabulary),
+            xgrammar.VocabType.RAW,
+            vocab_size=len(vocabulary),
+            stop_token_ids=list(vocabulary.eos_ids),
         )
         self.compiler = xgrammar.GrammarCompiler(info, max_threads=torch.get_num_threads(), cache_enabled=False)
         self.matcher_type = xgrammar.GrammarMatcher
@@ -302,5 +305,7 @@ def _walk(engine, bits: torch.Tensor, vocabulary: Vocabulary, ids: list[int]) ->
             at = 0
             continue
         if not engine.advance(ids[at]):
-            raise ValueError(f"refuses token {at} of {vocabulary.decode(ids)!r}: {vocabulary.decode(ids[at : at + 1])!r}")
+            raise ValueError(
+                f"refuses token {at} of {vocabulary.decode(ids)!r}: {vocabulary.decode(ids[at : at + 1])!r}"
+            )
         at += 1

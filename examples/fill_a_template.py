@@ -13,6 +13,8 @@ constraint = dc.template(
 )
 model = dc.load()
 
-out = model.generate(fill_prompt(letter, "Maria ordered on Thursday; number 48213; sent by the Parcel Team"), constraint, steps=16)
+out = model.generate(
+    fill_prompt(letter, "Maria ordered on Thursday; number 48213; sent by the Parcel Team"), constraint, steps=16
+)
 print(out.text)
 print(out.fields)

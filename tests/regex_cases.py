@@ -17,20 +17,26 @@ ECMA_ANCHORS = ["^", "$", r"\b", r"\B"]
 SMALL_TEXTS = ["".join(t) for n in range(5) for t in itertools.product("ab\n-", repeat=n)]
 
 # Pieces of syntax to throw together; most of what comes out is wrong somewhere.
-PYTHON_PIECES = list("ab()[]{}*+?|^$.\\-:=!<>PLimsxu#,019 \n&~") + (
-    "(? (?: (?P< (?P<n> (?i (?i) (?- \\x \\u00 \\d \\w \\b [^ {1,2} {2,1} (?# \\N{ DASH} (?<= (?! (?> \\12 "
-    "\\0 \\777 \\8"
-).split()
+PYTHON_PIECES = (
+    list("ab()[]{}*+?|^$.\\-:=!<>PLimsxu#,019 \n&~")
+    + (
+        "(? (?: (?P< (?P<n> (?i (?i) (?- \\x \\u00 \\d \\w \\b [^ {1,2} {2,1} (?# \\N{ DASH} (?<= (?! (?> \\12 "
+        "\\0 \\777 \\8"
+    ).split()
+)
 FLAG_PIECES = (
     "a b K k s ſ İ ı i é É ß ẞ ^ $ | ( (?: ) ) ) ) * + ? *+ ++ ?+ {1,2}+ {2} {,2} {1,} [ ] [^ - . \\w \\W \\d "
     "\\s \\b \\B \\A \\Z (?i: (?s: (?-i: (?s-m: (?> (?= (?! (?<= (?<! # \\n \\x41 \\u017f _ (?P<n> \\\\ { }"
 ).split() + [" ", "\n", "\\\n", "\\ "]
 FLAG_TEXT = "abKks\u017fİıiIéÉßẞ\n _-0\u212a"
-ECMA_PIECES = list("abk()()()[]{}*+?|^$.\\-:=!<>/,01_") + (
-    "(?: (?<n> (?<m> (?= (?! (?<= (?<! {1,2} {2,1} {2} {1,} *? +? ?? [^ \\d \\D \\w \\W \\s \\b \\B \\u{4b} \\u0041 "
-    "\\uD83D\\uDE00 \\ud800 \\cA \\c \\0 \\00 \\- \\/ \\x41 \\x4 \\p{Lu} \\P{Lu} \\p{Script=Greek} \\p{L \\k<n> \\1 "
-    "a b K ) ) ) ]"
-).split()
+ECMA_PIECES = (
+    list("abk()()()[]{}*+?|^$.\\-:=!<>/,01_")
+    + (
+        "(?: (?<n> (?<m> (?= (?! (?<= (?<! {1,2} {2,1} {2} {1,} *? +? ?? [^ \\d \\D \\w \\W \\s \\b \\B \\u{4b} \\u0041 "
+        "\\uD83D\\uDE00 \\ud800 \\cA \\c \\0 \\00 \\- \\/ \\x41 \\x4 \\p{Lu} \\P{Lu} \\p{Script=Greek} \\p{L \\k<n> \\1 "
+        "a b K ) ) ) ]"
+    ).split()
+)
 ECMA_TEXT = "abkK\u212a\u017fsS_-0A\n\u2028\U0001f600αΑßẞé"
 
 

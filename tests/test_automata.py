@@ -5,7 +5,8 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dgemma_constrain.automata import nfa as fragments
 from dgemma_constrain.automata.acyclic import equal_states

@@ -8,7 +8,18 @@ from benchmarks import engine
 from benchmarks.cases import CASES
 
 STEP = {"length", "pinned", "floor_ms", "canvas_ms", "allowed_ms", "masked_ms", "best_ms", "sample_ms", "marginals_ms"}
-LINE = {"case", "kind", "compile_ms", "lift_ms", "byte_states", "states", "classes", "transitions", "memory_bytes", "steps"}
+LINE = {
+    "case",
+    "kind",
+    "compile_ms",
+    "lift_ms",
+    "byte_states",
+    "states",
+    "classes",
+    "transitions",
+    "memory_bytes",
+    "steps",
+}
 
 
 def run(capsys, *arguments):

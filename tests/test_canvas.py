@@ -184,7 +184,10 @@ def test_samples_follow_the_exact_joint_distribution():
             assert sample.score == pytest.approx(solutions[tuple(sample.ids)], abs=1e-3)
         observed = np.array(list(counts.values()))
         common = expected >= 5
-        groups = np.append(expected[common], expected[~common].sum()), np.append(observed[common], observed[~common].sum())
+        groups = (
+            np.append(expected[common], expected[~common].sum()),
+            np.append(observed[common], observed[~common].sum()),
+        )
         keep = groups[0] > 0
         statistic = (((groups[1] - groups[0]) ** 2) / np.maximum(groups[0], 1e-9))[keep].sum()
         freedom = max(1, keep.sum() - 1)
@@ -196,7 +199,9 @@ def test_samples_follow_the_exact_joint_distribution():
 
 
 def test_weights_far_beyond_the_range_of_a_double_are_exact():
-    case = next(c for c in cases(500, 9000) if len(c.solutions()) > 5 and c.length == 4 and not c.pinned and c.tail == "end")
+    case = next(
+        c for c in cases(500, 9000) if len(c.solutions()) > 5 and c.length == 4 and not c.pinned and c.tail == "end"
+    )
     logits = case.logits.clone()
     cheap = [i for i, t in enumerate(case.tokens) if t is None and i not in case.eos and i != case.pad]
     logits[:, cheap] = 0.0
@@ -245,7 +250,11 @@ def test_a_class_far_below_the_row_maximum_keeps_its_probabilities():
 
 @pytest.fixture(scope="module")
 def small() -> Compiled:
-    return compile(Literal("ab").repeat(1, 2), Vocabulary([b"a", b"b", b"ab", None, None, None], eos_id=3, pad_id=4, mask_id=5), cache=False)
+    return compile(
+        Literal("ab").repeat(1, 2),
+        Vocabulary([b"a", b"b", b"ab", None, None, None], eos_id=3, pad_id=4, mask_id=5),
+        cache=False,
+    )
 
 
 def test_too_short_says_how_many_tokens_are_needed():
@@ -273,7 +282,9 @@ def test_without_an_end_token_the_length_is_exact():
 
 def test_length_zero_holds_only_the_empty_text():
     vocabulary = Vocabulary([b"a", None], eos_id=1)
-    assert compile(Literal("a").repeat(0, 3), vocabulary, cache=False).canvas(0).best(torch.zeros(0, 2)) == Completion([], 0.0)
+    assert compile(Literal("a").repeat(0, 3), vocabulary, cache=False).canvas(0).best(torch.zeros(0, 2)) == Completion(
+        [], 0.0
+    )
     with pytest.raises(Infeasible):
         compile(Literal("a"), vocabulary, cache=False).canvas(0).check()
 

@@ -110,7 +110,9 @@ def test_an_end_in_a_block_ends_the_text():
 def test_the_best_of_several_candidates_is_returned():
     model = dc.Model(RandomDenoiser())
     scores = [model.generate("p", CONSTRAINTS["template"], seed=s, temperature=1.0).score for s in range(4)]
-    assert model.generate("p", CONSTRAINTS["template"], candidates=4, temperature=1.0).score == pytest.approx(max(scores))
+    assert model.generate("p", CONSTRAINTS["template"], candidates=4, temperature=1.0).score == pytest.approx(
+        max(scores)
+    )
 
 
 def test_infill_writes_only_the_hole_and_sees_both_sides():

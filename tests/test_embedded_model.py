@@ -16,7 +16,12 @@ from dgemma_constrain.models.embedded.prompts import choice_prompt, fill_prompt,
 
 PERSON = {
     "type": "object",
-    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}, "city": {"type": "string"}, "email": {"type": "string", "format": "email"}},
+    "properties": {
+        "name": {"type": "string"},
+        "age": {"type": "integer"},
+        "city": {"type": "string"},
+        "email": {"type": "string", "format": "email"},
+    },
     "required": ["name", "age", "city"],
 }
 

@@ -5,7 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from dgemma_constrain.automata import nfa as fragments
 from dgemma_constrain.automata.charset import ANY, Charset

@@ -25,7 +25,9 @@ def test_fill_a_template(capsys):
 
 def test_infill_code(capsys):
     runpy.run_path(str(EXAMPLES / "infill_code.py"))
-    assert re.match(r"def area\(width, height\):\n    return [a-z]+.*\n\n\nprint\(area\(2, 3\)\)\n", capsys.readouterr().out)
+    assert re.match(
+        r"def area\(width, height\):\n    return [a-z]+.*\n\n\nprint\(area\(2, 3\)\)\n", capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda f: f.name)

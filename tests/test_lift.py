@@ -15,7 +15,14 @@ STRING = {"type": "string", "maxLength": 9}
 CASES = {
     "date": dc.regex(r"\d{4}-\d{2}-\d{2}"),
     "record": dc.json_schema(
-        {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}, "tags": {"type": "array", "items": {"enum": ["a", "b"]}}}}
+        {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string"},
+                "age": {"type": "integer"},
+                "tags": {"type": "array", "items": {"enum": ["a", "b"]}},
+            },
+        }
     ),
     "bounded strings": dc.json_schema({"type": "object", "properties": {"a": STRING, "bc": STRING}, "required": ["a"]}),
     "any text": dc.text(),
@@ -46,7 +53,10 @@ def test_every_token_leads_where_its_bytes_lead(name, vocabulary):
     dfa = utf8(CASES[name].dfa())
     automaton = lift(dfa, vocabulary)
     ids = np.flatnonzero(~vocabulary.special).tolist()
-    byte_state, todo = {0: 0}, [0]  # what each token state is in bytes: found by walking, and must not contradict itself
+    byte_state, todo = (
+        {0: 0},
+        [0],
+    )  # what each token state is in bytes: found by walking, and must not contradict itself
     rng = random.Random(0)
     while todo:
         s = todo.pop()

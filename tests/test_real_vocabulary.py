@@ -19,7 +19,12 @@ EVENT = {
         "title": {"type": "string", "maxLength": 30},
         "count": {"type": "integer"},
         "ratio": {"type": ["number", "null"]},
-        "tags": {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 8}, "minItems": 1, "maxItems": 3},
+        "tags": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": 8},
+            "minItems": 1,
+            "maxItems": 3,
+        },
         "ok": {"type": "boolean"},
     },
     "required": ["id", "kind", "tags"],
@@ -95,7 +100,9 @@ def test_the_best_string_is_no_worse_than_any_sample_and_agrees_with_the_margina
     assert torch.equal(marginals > -torch.inf, canvas.allowed())
 
 
-@pytest.mark.parametrize("pattern", [r"[0-9]{4}-(0[1-9]|1[0-2])", r"[a-z0-9._]+@[a-z0-9-]+(\.[a-z]{2,6})+", r"(a|ab|[^\n]{3})*!"])
+@pytest.mark.parametrize(
+    "pattern", [r"[0-9]{4}-(0[1-9]|1[0-2])", r"[a-z0-9._]+@[a-z0-9-]+(\.[a-z]{2,6})+", r"(a|ab|[^\n]{3})*!"]
+)
 def test_left_to_right_masks_agree_with_llguidance(pattern, vocabulary):
     """With everything to the left pinned and room to the right, the next position's mask is what a left-to-right engine
     computes for it."""

@@ -10,7 +10,11 @@ from regex_cases import ECMA_PIECES, ECMA_TEXT, FLAG_PIECES, FLAG_TEXT, ask_node
 from dgemma_constrain.automata.charset import ANY, Charset, char
 from dgemma_constrain.constraints.regex import parse
 from dgemma_constrain.constraints.regex.characters import (
-    _cased, _everything, ignoring_case, shorthand, unicode_property,
+    _cased,
+    _everything,
+    ignoring_case,
+    shorthand,
+    unicode_property,
 )  # fmt: skip
 from dgemma_constrain.errors import RegexError
 

@@ -3,7 +3,8 @@
 import itertools
 import time
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import dgemma_constrain as dc
 from dgemma_constrain.constraints.split import split

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import dgemma_constrain as dc
-from dgemma_constrain.canvas import compiled as compiling, store
+from dgemma_constrain.canvas import compiled as compiling
+from dgemma_constrain.canvas import store
 
 VOCABULARY = dc.Vocabulary(
     [bytes([b]) for b in range(32, 127)] + [b"in", b"the", b" a", None, None], eos_id=98, pad_id=99

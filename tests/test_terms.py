@@ -6,7 +6,8 @@ import re
 import time
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import dgemma_constrain as dc
 from dgemma_constrain.constraints.base import as_constraint

@@ -248,9 +248,7 @@ def determinize(nfa, alphabet_rows, classes: int, limits):
     wanted[0] = True
     wanted[target] = True
     jump_targets = np.ascontiguousarray(nfa.jumps[:, 1])[jump_order]
-    closure_offsets, closure, status = closures(
-        nfa.states, jump_offsets, jump_targets, important, wanted, limits.work
-    )
+    closure_offsets, closure, status = closures(nfa.states, jump_offsets, jump_targets, important, wanted, limits.work)
     limits.check(status, "following the empty steps of this constraint")
     *rows, status = subset_construction(
         edge_offsets, labels[order], target[order], set_offsets, set_classes, classes,

@@ -81,9 +81,7 @@ class DFA:
         np.add.at(signature, pair, words[self.symbols])
         _, example, label = np.unique(signature, return_index=True, return_inverse=True)
         offsets, order = grouped(pair.astype(np.int32), len(first))
-        charsets = tuple(
-            self.alphabet.charset(self.symbols[order[offsets[g] : offsets[g + 1]]]) for g in example
-        )
+        charsets = tuple(self.alphabet.charset(self.symbols[order[offsets[g] : offsets[g + 1]]]) for g in example)
         edges = np.stack([source[first], label, self.targets[first]], 1).astype(np.int32)
         accepting = np.flatnonzero(self.accept)
         jumps = np.stack([accepting, np.full_like(accepting, self.states)], 1).astype(np.int32)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Mapping, NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.canvas import arcs, dynamic, emissions, logits as reductions
+from dgemma_constrain.canvas import arcs, dynamic, emissions
+from dgemma_constrain.canvas import logits as reductions
 from dgemma_constrain.canvas.dynamic import FREE
 from dgemma_constrain.canvas.graph import Graph
 from dgemma_constrain.errors import ConstraintError, Infeasible
@@ -35,7 +36,9 @@ class Canvas:
     still be finished in so many tokens.
     """
 
-    def __init__(self, compiled: Compiled, graph: Graph, pinned: Mapping[int, int], length: int, more_tokens: int, start: int):
+    def __init__(
+        self, compiled: Compiled, graph: Graph, pinned: Mapping[int, int], length: int, more_tokens: int, start: int
+    ):
         self.compiled, self._graph, self.length = compiled, graph, length
         self.more_tokens, self._start = more_tokens, start
         self._pinned = np.full(length, -1, np.int64)
@@ -73,7 +76,9 @@ class Canvas:
     def _used(self) -> np.ndarray:
         """bool[L, K+1]: the classes on valid paths at each position, the wild one last."""
         g = self._graph
-        return dynamic.used_classes(g.offsets, g.symbols, g.targets, g.labels, *self._live, self._pins, g.states, g.wild)
+        return dynamic.used_classes(
+            g.offsets, g.symbols, g.targets, g.labels, *self._live, self._pins, g.states, g.wild
+        )
 
     @property
     def _wanted(self) -> np.ndarray:
@@ -112,9 +117,11 @@ class Canvas:
                 + f"; unpin it or change the canvas of {self.length} tokens"
             )
         if needed > self.length + self.more_tokens:
-            return f"at least {needed} tokens are needed, but the canvas has {self.length}" + (
-                f" and {self.more_tokens} more may follow" if self.more_tokens else ""
-            ) + "; make it longer"
+            return (
+                f"at least {needed} tokens are needed, but the canvas has {self.length}"
+                + (f" and {self.more_tokens} more may follow" if self.more_tokens else "")
+                + "; make it longer"
+            )
         return (
             f"no valid string has exactly {self.length} tokens"
             + ("" if self.compiled.vocabulary.eos_ids else ", and this vocabulary has no end token")
@@ -141,7 +148,9 @@ class Canvas:
         used = used[rows.start : rows.stop] if position is None else used[rows[0] : rows[0] + 1]
         pinned = self._pinned if position is None else self._pinned[rows[0] : rows[0] + 1]
         out = np.zeros((len(used), len(self._graph.classes.of)), bool)
-        emissions.in_threads(lambda part: emissions.expand_mask(used[part], self._graph.classes.of, out[part]), len(used))
+        emissions.in_threads(
+            lambda part: emissions.expand_mask(used[part], self._graph.classes.of, out[part]), len(used)
+        )
         for k in np.flatnonzero(pinned >= 0):
             out[k] = False
             out[k, pinned[k]] = used[k].any()
@@ -163,7 +172,9 @@ class Canvas:
         score = reduced.emission[np.arange(self.length), path].sum()
         return Completion(reduced.best_members(path, self._pinned).tolist(), float(score))
 
-    def sample(self, logits: torch.Tensor, temperature: float = 1.0, generator: torch.Generator | None = None) -> Completion:
+    def sample(
+        self, logits: torch.Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
+    ) -> Completion:
         """An exact joint sample of prod softmax(logits / temperature) restricted to the valid strings; score as in `best`.
 
         Temperature 0 is `best`. The same generator state gives the same sample. Raises as `best` does.
@@ -205,7 +216,9 @@ class Canvas:
         at, of = np.arange(self.length), self._graph.classes.of[ids]
         token = reduced.log_softmax(ids)
         with np.errstate(invalid="ignore"):
-            read = np.where((of >= 0) & (posterior[at, of] > -np.inf), posterior[at, of] + token - reduced.emission[at, of], -np.inf)
+            read = np.where(
+                (of >= 0) & (posterior[at, of] > -np.inf), posterior[at, of] + token - reduced.emission[at, of], -np.inf
+            )
         unread = posterior[at, -1] + np.where(posterior[at, -1] > -np.inf, token, 0.0)
         return np.where(self._pinned >= 0, 0.0, np.logaddexp(read, unread))
 
@@ -243,5 +256,7 @@ def check_pins(pinned: Mapping[int, int], length: int, size: int) -> None:
 
 def _scale(temperature: float, zero: bool = True) -> float | None:
     if not isinstance(temperature, (int, float)) or not 0 <= temperature < np.inf or (temperature == 0 and not zero):
-        raise ConstraintError(f"temperature must be a {'non-negative' if zero else 'positive'} number, not {temperature!r}")
+        raise ConstraintError(
+            f"temperature must be a {'non-negative' if zero else 'positive'} number, not {temperature!r}"
+        )
     return None if temperature == 0 else 1.0 / temperature

@@ -66,7 +66,9 @@ class Compiled:
             c = a.classes[token]
             at = int(np.searchsorted(row, c))
             if c < 0 or at == len(row) or row[at] != c:
-                raise ConstraintError(f"id {token}, number {n} of the ids before this canvas, does not fit the constraint")
+                raise ConstraintError(
+                    f"id {token}, number {n} of the ids before this canvas, does not fit the constraint"
+                )
             state = int(a.targets[a.offsets[state] + at])
         return state
 
@@ -85,7 +87,9 @@ def compile(
     """
     constraint = as_constraint(constraint)
     if not isinstance(vocabulary, Vocabulary):
-        raise ConstraintError(f"compile needs a Vocabulary, not {type(vocabulary).__name__}; see Vocabulary.from_tokenizer")
+        raise ConstraintError(
+            f"compile needs a Vocabulary, not {type(vocabulary).__name__}; see Vocabulary.from_tokenizer"
+        )
     dfa = constraint.dfa(limits)
     constraint.check_not_empty()
     name = _name(dfa, vocabulary.fingerprint)

@@ -223,7 +223,11 @@ def reduce_rows(rows, classes, pinned, pins, wanted, mode, scale, emission, norm
             for block in range(blocks[c + 1] - blocks[c]):
                 first, past = _block(classes, c, block)
                 if mode == SUM:
-                    value = _sum_masked(exps[first:past], mask[first:past]) if c == dense else _sum_of(exps, members[first:past])
+                    value = (
+                        _sum_masked(exps[first:past], mask[first:past])
+                        if c == dense
+                        else _sum_of(exps, members[first:past])
+                    )
                     weight += value
                 else:
                     if c == dense:

@@ -36,7 +36,9 @@ def reduce(logits: torch.Tensor, classes: Classes, pinned, pins, used, mode: int
 
 
 def _refuse(row: int) -> None:
-    raise LogitsError(f"the logits of position {row} hold NaN or +inf; check the model's output (-inf is fine: it means never)")
+    raise LogitsError(
+        f"the logits of position {row} hold NaN or +inf; check the model's output (-inf is fine: it means never)"
+    )
 
 
 class HostLogits:

@@ -25,7 +25,9 @@ class JsonSchema(Constraint):
         return self.schema.value(text)
 
 
-def json_schema(schema: Any, whitespace: str = "any", max_depth: int | None = None, values_from: str | None = None) -> Constraint:
+def json_schema(
+    schema: Any, whitespace: str = "any", max_depth: int | None = None, values_from: str | None = None
+) -> Constraint:
     """JSON texts that satisfy a schema: a dict, JSON text, pydantic model, dataclass, TypedDict or type like `list[int]`.
 
     whitespace: "any" wherever JSON allows it inside, "compact" none, "pretty" as json.dumps(…, indent=2).

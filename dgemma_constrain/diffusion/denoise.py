@@ -98,7 +98,9 @@ def _reserve(pinned: dict[int, int], stop: int, left: int) -> int:
     return left
 
 
-def _fill(denoiser, canvas: Canvas, before, after, settings: Settings, generator, offset: int) -> tuple[list[int], float]:
+def _fill(
+    denoiser, canvas: Canvas, before, after, settings: Settings, generator, offset: int
+) -> tuple[list[int], float]:
     """Denoise one canvas until nothing is undecided."""
     canvas.check()
     n = canvas.length

@@ -108,8 +108,19 @@ class Model:
         before, after = self.denoiser.frame_infill(prefix, suffix)
         if length == "auto":
             length = self._likely_length(before, after, constraint)
-        settings = dict(temperature=0.0, schedule="linear", remask=0.0, tail="end", pinned={}, trace=False, on_step=None, cancel=None)
-        return self._write(prefix, constraint, before, after, length, steps, seed, candidates, **{**settings, **options})
+        settings = dict(
+            temperature=0.0,
+            schedule="linear",
+            remask=0.0,
+            tail="end",
+            pinned={},
+            trace=False,
+            on_step=None,
+            cancel=None,
+        )
+        return self._write(
+            prefix, constraint, before, after, length, steps, seed, candidates, **{**settings, **options}
+        )
 
     def _likely_length(self, before, after, constraint) -> int:
         import torch
@@ -127,7 +138,9 @@ class Model:
                 best = score, n
         if best is None:
             needed = int(compiled.automaton.distance[0])
-            raise Infeasible(f"no hole of up to {INFILL_LENGTHS[-1]} tokens fits; the constraint needs at least {needed}; pass length=")
+            raise Infeasible(
+                f"no hole of up to {INFILL_LENGTHS[-1]} tokens fits; the constraint needs at least {needed}; pass length="
+            )
         return best[1]
 
     def _compile(self, constraint: Constraint | str | None) -> Compiled:
@@ -174,12 +187,18 @@ class Model:
         text = self.vocabulary.decode(ids[:stop])
         constraint = compiled.constraint
         if not constraint.matches(text):  # cannot happen; if it does, it must not pass in silence
-            raise ConstraintError(f"internal error: the text written does not satisfy the constraint: {constraint.explain(text)}")
+            raise ConstraintError(
+                f"internal error: the text written does not satisfy the constraint: {constraint.explain(text)}"
+            )
         return Output(text, constraint.value(text), constraint.fields(text), score, trace, ids)
 
     def _name_pieces(self, trace: Trace, step: Step) -> None:
         v = self.vocabulary
-        ids = {*step.proposal, *(t for t in step.canvas if t is not None), *(t for row in step.alternatives for t, _ in row)}
+        ids = {
+            *step.proposal,
+            *(t for t in step.canvas if t is not None),
+            *(t for row in step.alternatives for t, _ in row),
+        }
         for t in ids - trace.pieces.keys():
             named = "end" if t in v.eos_ids else "pad" if t == v.pad_id else "special"
             trace.pieces[t] = v.token_bytes(t) or f"<{named}>"

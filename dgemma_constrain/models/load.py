@@ -22,5 +22,7 @@ def load(name: str = "embedded") -> Model:
     `diffusion.denoiser.Denoiser` and pass it to `diffusion.model.Model`.
     """
     if name != "embedded":
-        raise ConstraintError(f'no model {name!r}: this version loads "embedded" only; wrap others as a Denoiser (see diffusion/denoiser.py)')
+        raise ConstraintError(
+            f'no model {name!r}: this version loads "embedded" only; wrap others as a Denoiser (see diffusion/denoiser.py)'
+        )
     return _embedded()

@@ -63,7 +63,9 @@ class TokenAutomaton(NamedTuple):
 
 
 @kernel
-def _walk(columns, byte_class, trie, k, end, states, origins, counts, left, right, column, known, found, count, max_work):
+def _walk(
+    columns, byte_class, trie, k, end, states, origins, counts, left, right, column, known, found, count, max_work
+):
     """Walk nodes k:end of a trie, where d is the depth of node k, from states[d-1, :counts[d-1]]; `origins` are the states
     they began in. Adds to the hashes in `column` and to the states in `found`. Returns how many those are, and the work."""
     byte, depth, skip, first, last = trie

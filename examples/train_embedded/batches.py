@@ -4,9 +4,8 @@ import random
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-
 from tasks import Example, Tasks
+from torch import Tensor
 
 from dgemma_constrain.models.embedded.network import BOS, EOS, MASK, PAD, SEP
 
@@ -66,7 +65,7 @@ def canvas_length(n: int, rng: random.Random, infill: bool) -> int:
     if r < 0.3:
         return n + 1
     if r < (0.45 if infill else 0.65):
-        return min([k for k in (8, 16, 24, 32, 48, 64, 64, 96, 128) if k >= n], key=lambda k: (rng.random() * k))
+        return min([k for k in (8, 16, 24, 32, 48, 64, 64, 96, 128) if k >= n], key=lambda k: rng.random() * k)
     return rng.randint(n, n + 16)
 
 

@@ -24,7 +24,11 @@ def role(kind: str, type: str, keys: str, **said: str) -> Role:
 
 
 PERSON = dict(
-    name=role("name", "string", "name name name full_name fullName person who customer patient employee contact author student"),
+    name=role(
+        "name",
+        "string",
+        "name name name full_name fullName person who customer patient employee contact author student",
+    ),
     age=role("age", "integer", "age age age years age_years"),
     city=role("city", "string", "city city city town location place residence home_town"),
     old=role("city", "string", "previous_city from origin former_city moved_from birthplace"),
@@ -34,7 +38,9 @@ PERSON = dict(
     email=role("email", "email", "email email email mail email_address contact e_mail"),
     phone=role("phone", "string", "phone phone telephone phone_number tel mobile"),
     year=role("year", "integer", "year since year_joined start_year"),
-    married=role("flag", "boolean", "married is_married", true="married; who is married", false="single; not married; unmarried"),
+    married=role(
+        "flag", "boolean", "married is_married", true="married; who is married", false="single; not married; unmarried"
+    ),
 )
 ORDER = dict(
     customer=role("name", "string", "customer name buyer client customer_name ordered_by"),
@@ -44,10 +50,29 @@ ORDER = dict(
     order=role("code", "string", "id order_id order number order_number reference ref"),
     city=role("city", "string", "city destination ship_to delivery_city address"),
     date=role("date", "date", "date order_date ordered_on delivery_date day when"),
-    status=role("choice", "enum", "status state order_status", shipped="shipped; has been shipped; is on its way", pending="pending; is pending; is waiting",
-                delivered="delivered; was delivered; has arrived", cancelled="cancelled; was cancelled; has been called off"),
-    paid=role("flag", "boolean", "paid is_paid settled", true="paid; already paid; paid in full", false="unpaid; not paid; not yet paid"),
-    gift=role("flag", "boolean", "gift gift_wrap is_gift", true="as a gift; gift-wrapped", false="not a gift; without gift wrap"),
+    status=role(
+        "choice",
+        "enum",
+        "status state order_status",
+        shipped="shipped; has been shipped; is on its way",
+        pending="pending; is pending; is waiting",
+        delivered="delivered; was delivered; has arrived",
+        cancelled="cancelled; was cancelled; has been called off",
+    ),
+    paid=role(
+        "flag",
+        "boolean",
+        "paid is_paid settled",
+        true="paid; already paid; paid in full",
+        false="unpaid; not paid; not yet paid",
+    ),
+    gift=role(
+        "flag",
+        "boolean",
+        "gift gift_wrap is_gift",
+        true="as a gift; gift-wrapped",
+        false="not a gift; without gift wrap",
+    ),
 )
 EVENT = dict(
     event=role("title", "string", "title event name event_name subject topic"),
@@ -59,24 +84,51 @@ EVENT = dict(
     guests=role("people", "list", "guests attendees participants people members invited"),
     seats=role("quantity", "integer", "seats capacity places tickets max_guests"),
     room=role("code", "string", "room room_number hall venue"),
-    online=role("flag", "boolean", "online remote virtual is_online", true="online; held online; remotely", false="in person; on site; not online"),
+    online=role(
+        "flag",
+        "boolean",
+        "online remote virtual is_online",
+        true="online; held online; remotely",
+        false="in person; on site; not online",
+    ),
 )
 TICKET = dict(
     reporter=role("name", "string", "reporter name user reported_by customer from"),
     ticket=role("code", "string", "id ticket ticket_id issue number case"),
-    priority=role("choice", "enum", "priority severity urgency level", high="high; urgent", medium="medium; normal", low="low; not urgent"),
-    status=role("choice", "enum", "status state", open="open; still open", closed="closed; now closed", blocked="blocked; stuck"),
+    priority=role(
+        "choice",
+        "enum",
+        "priority severity urgency level",
+        high="high; urgent",
+        medium="medium; normal",
+        low="low; not urgent",
+    ),
+    status=role(
+        "choice", "enum", "status state", open="open; still open", closed="closed; now closed", blocked="blocked; stuck"
+    ),
     tags=role("tags", "list", "tags labels topics categories keywords"),
     product=role("product", "string", "product device item component"),
     date=role("date", "date", "date reported_on opened created due"),
     version=role("number", "number", "version release"),
     owner=role("first", "string", "assignee owner assigned_to responsible"),
-    resolved=role("flag", "boolean", "resolved fixed done is_resolved", true="resolved; fixed; solved", false="not resolved; not fixed; unsolved"),
+    resolved=role(
+        "flag",
+        "boolean",
+        "resolved fixed done is_resolved",
+        true="resolved; fixed; solved",
+        false="not resolved; not fixed; unsolved",
+    ),
 )
 THING = dict(
     product=role("product", "string", "name product item title product_name"),
     price=role("price", "number", "price price cost amount price_usd"),
-    stock=role("flag", "boolean", "in_stock available inStock is_available", true="in stock; available", false="out of stock; sold out; not available"),
+    stock=role(
+        "flag",
+        "boolean",
+        "in_stock available inStock is_available",
+        true="in stock; available",
+        false="out of stock; sold out; not available",
+    ),
     number=role("quantity", "integer", "stock quantity count left units pieces"),
     sku=role("code", "string", "sku id code article_number model"),
     weight=role("number", "number", "weight weight_kg kg size length_cm"),
@@ -90,7 +142,14 @@ BOOK = dict(
     year=role("year", "integer", "year published year_published publication_year"),
     pages=role("integer", "integer", "pages page_count length number_of_pages"),
     publisher=role("company", "string", "publisher house published_by"),
-    genre=role("choice", "enum", "genre category type", fiction="novel; story", poetry="book of poems; poetry collection", history="history; historical study"),
+    genre=role(
+        "choice",
+        "enum",
+        "genre category type",
+        fiction="novel; story",
+        poetry="book of poems; poetry collection",
+        history="history; historical study",
+    ),
 )
 TRIP = dict(
     passenger=role("name", "string", "passenger name traveller guest who"),
@@ -104,7 +163,9 @@ TRIP = dict(
 )
 
 DOMAINS = [
-    (PERSON, """{name}, {age}, [moved|has moved|relocated|just moved] to {city} [last spring|last year|in May|recently|two weeks ago|].
+    (
+        PERSON,
+        """{name}, {age}, [moved|has moved|relocated|just moved] to {city} [last spring|last year|in May|recently|two weeks ago|].
 {name}, {age}, [lives|is living|now lives] in {city}[ with two cats| and likes it|].
 {name} ([aged |]{age}) is [a|the] {job} [from|in|based in] {city}.
 {name} is {age} years old and [lives in|comes from|works in] {city}.
@@ -124,9 +185,20 @@ DOMAINS = [
 [Please contact|Write to|Contact|You can reach] {name} [at|under|via] {email} [or {phone}|or call {phone}|].
 [The {job} |]{name}, {age}, can be reached at {phone}.
 {name}, {age}, {city}, {email}""",
-     ["[Her|His|Their] email is {email}.", "[Email|Mail|E-mail|Contact]: {email}[.|]", "[Phone|Tel.|Call]: {phone}[.|]", "[She|He] works as a {job}.",
-      "[She|He] is {married}.", "[She|He] is {age}.", "[She|He] can be reached at {phone} or {email}.", "[She|He] works for {company}."]),
-    (ORDER, """{customer} [ordered|bought|has ordered|would like] {quantity} {product}[s|] [for|at|,] {price}.
+        [
+            "[Her|His|Their] email is {email}.",
+            "[Email|Mail|E-mail|Contact]: {email}[.|]",
+            "[Phone|Tel.|Call]: {phone}[.|]",
+            "[She|He] works as a {job}.",
+            "[She|He] is {married}.",
+            "[She|He] is {age}.",
+            "[She|He] can be reached at {phone} or {email}.",
+            "[She|He] works for {company}.",
+        ],
+    ),
+    (
+        ORDER,
+        """{customer} [ordered|bought|has ordered|would like] {quantity} {product}[s|] [for|at|,] {price}.
 [Order|Order no.|Your order] {order}: {quantity} x {product}, {price}, [ship to|to|for] {city}.
 [Order|The order] {order} [from|of|by] {customer} {status}.
 {customer} from {city} [bought|ordered|wants|needs] {quantity} {product}[s|] [on {date}|{gift}|].
@@ -136,8 +208,18 @@ The {product} for {customer} {status}; order {order}, {paid}.
 [Invoice|Bill] {order}: {customer}, {price}, {paid}, due {date}.
 Please send {quantity} {product}[s|] to {customer} in {city}, {gift}.
 The order {order} of {date} {status} and is {paid}.""",
-     ["The order is {paid}.", "It {status}.", "[Order|Reference|Ref] {order}.", "[Total|It costs|Price]: {price}.", "[Ordered|Placed] on {date}.", "Ship to {city}."]),
-    (EVENT, """[The|Our] [meeting|talk|concert|workshop|event] {event} [takes place|is|will be held] in {city} on {date}[ at {time}|].
+        [
+            "The order is {paid}.",
+            "It {status}.",
+            "[Order|Reference|Ref] {order}.",
+            "[Total|It costs|Price]: {price}.",
+            "[Ordered|Placed] on {date}.",
+            "Ship to {city}.",
+        ],
+    ),
+    (
+        EVENT,
+        """[The|Our] [meeting|talk|concert|workshop|event] {event} [takes place|is|will be held] in {city} on {date}[ at {time}|].
 {event}: {date}, {time}, {city}
 {host} [will speak|speaks|gives a talk] [about|on] {event} [on {day}|] at {time} in [room |]{room}.
 [Join us|Come] for {event} with {host} on {day} at {time}, {online}.
@@ -146,8 +228,18 @@ The order {order} of {date} {status} and is {paid}.""",
 The workshop {event} on {date} has {seats} [seats|places] and is {online}.
 [Reminder: |]{event} starts at {time} on {day} in {city}; {seats} [seats|places] left.
 On {date} {host} [hosts|opens|leads] {event} in {city}.""",
-     ["It is {online}.", "[Guests|Attendees|With]: {guests}.", "{host} is the host.", "There are {seats} seats.", "It starts at {time}.", "Room {room}."]),
-    (TICKET, """[Ticket|Issue|Case] {ticket} [from|by|opened by] {reporter}: [the|my] {product} [does not work|is broken|crashes|stopped working].
+        [
+            "It is {online}.",
+            "[Guests|Attendees|With]: {guests}.",
+            "{host} is the host.",
+            "There are {seats} seats.",
+            "It starts at {time}.",
+            "Room {room}.",
+        ],
+    ),
+    (
+        TICKET,
+        """[Ticket|Issue|Case] {ticket} [from|by|opened by] {reporter}: [the|my] {product} [does not work|is broken|crashes|stopped working].
 {reporter} [reported|reports|opened] {ticket} on {date}; priority [is |]{priority}.
 [Ticket|Issue] {ticket} is {status}, priority {priority}, assigned to {owner}.
 The {product} [fails|breaks|is slow] since version {version}; {owner} [is looking into it|takes care of it|owns it].
@@ -155,8 +247,18 @@ The {product} [fails|breaks|is slow] since version {version}; {owner} [is lookin
 [The ticket|Issue] {ticket} is tagged {tags} and is {status}.
 {owner}, please look at {ticket}: {reporter} says the {product} is broken. [Tags|Labels]: {tags}.
 {reporter}'s {product} problem ({ticket}) is {resolved}, {owner} said on {date}.""",
-     ["Priority: {priority}.", "Status: {status}.", "[Tags|Labels]: {tags}.", "It is {resolved}.", "Assigned to {owner}.", "Reported on {date}."]),
-    (THING, """[The|This|Our] {product} [costs|is|sells for|is priced at] {price} and is {stock}.
+        [
+            "Priority: {priority}.",
+            "Status: {status}.",
+            "[Tags|Labels]: {tags}.",
+            "It is {resolved}.",
+            "Assigned to {owner}.",
+            "Reported on {date}.",
+        ],
+    ),
+    (
+        THING,
+        """[The|This|Our] {product} [costs|is|sells for|is priced at] {price} and is {stock}.
 {product}, {price}, {stock}
 [The|A] {product} [by|from|made by] {company} [weighs|comes to] {weight} kg [and costs {price}|].
 [We have|There are|Still] {number} {product}[s|] [left|in the warehouse|] at {price} [each|apiece|].
@@ -165,22 +267,41 @@ The {product} [fails|breaks|is slow] since version {version}; {owner} [is lookin
 The {product} ({sku}) has a rating of {rating} and is {stock}.
 {company} {product}: {rating} stars, {price}, {stock}. Tags: {tags}.
 The {product} is {stock}, {number} pieces, tagged {tags}.""",
-     ["It is {stock}.", "[It costs|Price:] {price}.", "[Rating|Rated|Customers give it]: {rating}.", "[SKU|Model|Article] {sku}.", "Tags: {tags}.", "It weighs {weight} kg."]),
-    (BOOK, """{title} by {author} [was published|came out|appeared] in {year}[ and has {pages} pages|].
+        [
+            "It is {stock}.",
+            "[It costs|Price:] {price}.",
+            "[Rating|Rated|Customers give it]: {rating}.",
+            "[SKU|Model|Article] {sku}.",
+            "Tags: {tags}.",
+            "It weighs {weight} kg.",
+        ],
+    ),
+    (
+        BOOK,
+        """{title} by {author} [was published|came out|appeared] in {year}[ and has {pages} pages|].
 {author} [wrote|published|is the author of] the {genre} {title} [in {year}|].
 {author}: {title}. {publisher}, {year}, {pages} pages
 I [just read|loved|finished] "{title}" by {author}, a {genre} of {pages} pages.
 {publisher} [published|prints|brought out] {author}'s {title} in {year}.
 The {genre} {title} ({year}) was written by {author} and has {pages} pages.""",
-     ["It has {pages} pages.", "It was published by {publisher}.", "It came out in {year}.", "It is a {genre}."]),
-    (TRIP, """{passenger} [flies|is flying|travels|goes|takes the train] from {start} to {goal} on {date}[ at {time}|].
+        ["It has {pages} pages.", "It was published by {publisher}.", "It came out in {year}.", "It is a {genre}."],
+    ),
+    (
+        TRIP,
+        """{passenger} [flies|is flying|travels|goes|takes the train] from {start} to {goal} on {date}[ at {time}|].
 [Flight|Train|Bus] {seat} [from|leaves] {start} to {goal} [departs|leaves|goes] at {time}.
 {passenger}: {start} to {goal}, {date}, {price}
 [Book|Please book|I need] a [ticket|seat|flight] from {start} to {goal} for {passenger} on {date}.
 {passenger} stays {nights} nights in {goal} for {price}.
 {passenger} [will leave|leaves] {start} on {date} and stay in {goal} for {nights} [nights|days].
 The [fare|ticket|trip] from {start} to {goal} [costs|is] {price}, seat {seat}.""",
-     ["[Seat|Booking] {seat}.", "It costs {price}.", "[Departure|It leaves] at {time}.", "The stay is {nights} nights."]),
+        [
+            "[Seat|Booking] {seat}.",
+            "It costs {price}.",
+            "[Departure|It leaves] at {time}.",
+            "The stay is {nights} nights.",
+        ],
+    ),
 ]
 
 
@@ -233,14 +354,41 @@ def state(rng: random.Random, values: Values, role: Role) -> tuple[Fact, str]:
 def listing(rng: random.Random, values: Values, words: list[str], most: int = 5) -> tuple[str, dict[str, Fact], dict]:
     """Facts about keys that nobody has heard of, stated one after another; what teaches to look a key up."""
     found, parts = {}, []
-    style = expand(rng, rng.choice(["{k}: {v}", "{k}: {v}", "{k} = {v}", "[the |its |my |]{k} is {v}", "{k} {v}", "{v} is the {k}", "[The |]{k} [was|will be|must be] {v}", "{v} ({k})"]))
+    style = expand(
+        rng,
+        rng.choice(
+            [
+                "{k}: {v}",
+                "{k}: {v}",
+                "{k} = {v}",
+                "[the |its |my |]{k} is {v}",
+                "{k} {v}",
+                "{v} is the {k}",
+                "[The |]{k} [was|will be|must be] {v}",
+                "{v} ({k})",
+            ]
+        ),
+    )
     glue = rng.choice([", ", "; ", ". ", "\n", " and "])
     for _ in range(rng.randint(1, most)):
         key = rng.choice([rng.choice(words), rng.choice(words), invented(rng)])
         if key in found:
             continue
-        kind, type = rng.choice([("text", "string"), ("text", "string"), ("first", "string"), ("name", "string"), ("code", "string"), ("integer", "integer"), ("number", "number"),
-                                 ("city", "string"), ("date", "date"), ("tags", "list"), ("email", "string")])
+        kind, type = rng.choice(
+            [
+                ("text", "string"),
+                ("text", "string"),
+                ("first", "string"),
+                ("name", "string"),
+                ("code", "string"),
+                ("integer", "integer"),
+                ("number", "number"),
+                ("city", "string"),
+                ("date", "date"),
+                ("tags", "list"),
+                ("email", "string"),
+            ]
+        )
         value, said = values.kind(kind)
         spoken = key.replace("_", " ") if rng.random() < 0.5 else key
         found[key] = Fact(key, type, value)

@@ -1,11 +1,11 @@
 """What the model practises: each task gives an `Example`, drawn from one seeded generator.
 
-    record    a text and the keys asked for   ->  a JSON record
-    copy      a short text of odd words       ->  itself, or a run of it (where copying is learnt first)
-    fill      a form letter and some facts    ->  the letter, its holes filled
-    choose    options and a text              ->  one of the options
-    rewrite   a date, number, phone or name   ->  its normal form
-    code      Python around a hole            ->  what stood in the hole
+record    a text and the keys asked for   ->  a JSON record
+copy      a short text of odd words       ->  itself, or a run of it (where copying is learnt first)
+fill      a form letter and some facts    ->  the letter, its holes filled
+choose    options and a text              ->  one of the options
+rewrite   a date, number, phone or name   ->  its normal form
+code      Python around a hole            ->  what stood in the hole
 """
 
 import json
@@ -38,7 +38,9 @@ class Example:
 def stdlib_sources() -> list[str]:
     """The Python standard library's own files, without its tests and tables."""
     root = Path(sysconfig.get_path("stdlib"))
-    skip = re.compile(r"(^|/)(tests?|site-packages|encodings|pydoc_data|lib2to3|idlelib|turtledemo|config-[^/]*)/|_sysconfigdata|/_?test")
+    skip = re.compile(
+        r"(^|/)(tests?|site-packages|encodings|pydoc_data|lib2to3|idlelib|turtledemo|config-[^/]*)/|_sysconfigdata|/_?test"
+    )
     files = sorted(p for p in root.rglob("*.py") if not skip.search(str(p.relative_to(root))))
     return [text for p in files if 500 < len(text := p.read_text("utf-8", "replace"))]
 
@@ -55,7 +57,9 @@ class Tasks:
     def example(self, progress: float = 1.0) -> Example:
         """One example; early in training (progress 0 … 1) more of them are short copies."""
         early = max(0.0, 1 - 5 * progress)
-        weights = dict(record=6, lookup=2 + 2 * early, copy=0.4 + 5 * early, fill=1.2, choose=0.8, rewrite=1.0, code=3.0)
+        weights = dict(
+            record=6, lookup=2 + 2 * early, copy=0.4 + 5 * early, fill=1.2, choose=0.8, rewrite=1.0, code=3.0
+        )
         return getattr(self, self.rng.choices(list(weights), list(weights.values()))[0])()
 
     # -- records
@@ -64,7 +68,11 @@ class Tasks:
         text, found, roles = facts(self.rng, self.values)
         asked = self.rng.sample(list(found), self.rng.randint(max(1, len(found) - 2), len(found)))
         asked = [found[role] for role in asked] if self.rng.random() < 0.6 else [found[r] for r in found if r in asked]
-        absent = [Fact(self.rng.choice(roles[r].keys), roles[r].type, None, list(roles[r].said)) for r in roles if r not in found]
+        absent = [
+            Fact(self.rng.choice(roles[r].keys), roles[r].type, None, list(roles[r].said))
+            for r in roles
+            if r not in found
+        ]
         return self._record(text, asked, absent)
 
     def lookup(self) -> Example:
@@ -75,7 +83,11 @@ class Tasks:
     def _record(self, text: str, asked: list[Fact], absent: list[Fact]) -> Example:
         rng, properties, value, required = self.rng, {}, {}, []
         asked = list({f.key: f for f in asked}.values())
-        extra = [f for f in rng.sample(absent, min(len(absent), rng.choice([0, 0, 0, 1, 1, 2]))) if f.key not in {g.key for g in asked}]
+        extra = [
+            f
+            for f in rng.sample(absent, min(len(absent), rng.choice([0, 0, 0, 1, 1, 2])))
+            if f.key not in {g.key for g in asked}
+        ]
         loose = rng.random() < 0.15  # plain "string" where a format could stand, everything optional
         for fact in sorted(asked + extra, key=lambda f: rng.random()) if rng.random() < 0.5 else asked + extra:
             schema = self._schema(fact, plain=loose or rng.random() < 0.5)
@@ -105,15 +117,28 @@ class Tasks:
 
     def _nested(self, schema: dict, value: dict) -> tuple[dict, dict]:
         """Some of the record's keys moved into an object of their own."""
-        keys, outer = list(schema["properties"]), self.rng.choice(["details", "info", "data", "person", "address", "item", "contact", invented(self.rng)])
+        keys, outer = (
+            list(schema["properties"]),
+            self.rng.choice(["details", "info", "data", "person", "address", "item", "contact", invented(self.rng)]),
+        )
         if outer in keys:
             return schema, value
         cut = self.rng.randint(1, len(keys) - 1)
         first, second = keys[:cut], keys[cut:]
         pick = lambda of, names: {k: of[k] for k in names if k in of}  # noqa: E731
-        inner = {"type": "object", "properties": pick(schema["properties"], second), "required": [k for k in schema["required"] if k in second]}
-        whole = {"type": "object", "properties": pick(schema["properties"], first) | {outer: inner}, "required": [k for k in schema["required"] if k in first] + [outer]}
-        return whole, pick(value, [k for k in value if k in first]) | {outer: pick(value, [k for k in keys if k in second and k in value])}
+        inner = {
+            "type": "object",
+            "properties": pick(schema["properties"], second),
+            "required": [k for k in schema["required"] if k in second],
+        }
+        whole = {
+            "type": "object",
+            "properties": pick(schema["properties"], first) | {outer: inner},
+            "required": [k for k in schema["required"] if k in first] + [outer],
+        }
+        return whole, pick(value, [k for k in value if k in first]) | {
+            outer: pick(value, [k for k in keys if k in second and k in value])
+        }
 
     def _json(self, value) -> str:
         style = self.rng.random()
@@ -128,8 +153,18 @@ class Tasks:
     # -- copying
 
     def copy(self) -> Example:
-        words = [self.rng.choice([self.rng.choice(self.words), invented(self.rng), self.values.code(), self.values.first(), self.values.text()])
-                 for _ in range(self.rng.randint(1, 8))]
+        words = [
+            self.rng.choice(
+                [
+                    self.rng.choice(self.words),
+                    invented(self.rng),
+                    self.values.code(),
+                    self.values.first(),
+                    self.values.text(),
+                ]
+            )
+            for _ in range(self.rng.randint(1, 8))
+        ]
         glue = self.rng.choice([" ", " ", ", ", "\n", "_"])
         if self.rng.random() < 0.5:
             return Example("copy", "copy " + glue.join(words), ["", glue.join(words)])
@@ -185,15 +220,39 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
         question="what when how could why where would-you is-it-possible who which",
         request="please send could-you need want kindly give provide help",
     )
-    FRAMES = ["The {w} {x} again.", "I think the {w} is {x}.", "{w}, {x}", "My {w} and {x} yesterday.", "There was {w} and then {x}.", "About {w}: {x}", "{w} {x} {y}", "Nothing but {w} here, {x}.",
-              "We talked about {w}, {x} and {y}.", "This is about {w}."]
+    FRAMES = [
+        "The {w} {x} again.",
+        "I think the {w} is {x}.",
+        "{w}, {x}",
+        "My {w} and {x} yesterday.",
+        "There was {w} and then {x}.",
+        "About {w}: {x}",
+        "{w} {x} {y}",
+        "Nothing but {w} here, {x}.",
+        "We talked about {w}, {x} and {y}.",
+        "This is about {w}.",
+    ]
 
     def choose(self) -> Example:
         rng = self.rng
         if rng.random() < 0.35:  # the option stands in the text
-            options = list(dict.fromkeys(rng.choice([self.values.first(), rng.choice(self.words), self.values.thing(), self.values.city()]) for _ in range(rng.randint(2, 5))))
+            options = list(
+                dict.fromkeys(
+                    rng.choice([self.values.first(), rng.choice(self.words), self.values.thing(), self.values.city()])
+                    for _ in range(rng.randint(2, 5))
+                )
+            )
             right = rng.choice(options)
-            text = rng.choice(["It was {}.", "{} it is.", "I would take the {}, please.", "We met {} there.", "The answer: {}", "{} won."]).format(right)
+            text = rng.choice(
+                [
+                    "It was {}.",
+                    "{} it is.",
+                    "I would take the {}, please.",
+                    "We met {} there.",
+                    "The answer: {}",
+                    "{} won.",
+                ]
+            ).format(right)
         else:
             options = rng.sample(list(self.TOPICS), rng.randint(2, 5))
             right = rng.choice(options)
@@ -206,21 +265,50 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
     def rewrite(self) -> Example:
         rng, v = self.rng, self.values
         kind = rng.choice(["date", "date", "number", "phone", "time", "words", "price", "email", "initials", "code"])
-        around = rng.choice(["{}", "{}", "It was {}.", "on {}", "Please note {} for later.", "The value is {} today.", "We said {}, I think."])
+        around = rng.choice(
+            [
+                "{}",
+                "{}",
+                "It was {}.",
+                "on {}",
+                "Please note {} for later.",
+                "The value is {} today.",
+                "We said {}, I think.",
+            ]
+        )
         if kind == "date":
             iso, said = v.date()
             y, m, d = iso.split("-")
-            what, answer = rng.choice([("date as YYYY-MM-DD", iso), ("ISO date", iso), ("date", iso), ("year", y), ("month", MONTHS[int(m) - 1]), ("date as DD.MM.YYYY", f"{d}.{m}.{y}")])
+            what, answer = rng.choice(
+                [
+                    ("date as YYYY-MM-DD", iso),
+                    ("ISO date", iso),
+                    ("date", iso),
+                    ("year", y),
+                    ("month", MONTHS[int(m) - 1]),
+                    ("date as DD.MM.YYYY", f"{d}.{m}.{y}"),
+                ]
+            )
         elif kind == "number":
             n = rng.randint(1000, 10**7)
-            said, what, answer = rng.choice([f"{n:,}", f"{n:,}".replace(",", "'"), f"{n:,}".replace(",", " ")]), "number", str(n)
+            said, what, answer = (
+                rng.choice([f"{n:,}", f"{n:,}".replace(",", "'"), f"{n:,}".replace(",", " ")]),
+                "number",
+                str(n),
+            )
         elif kind == "phone":
             said = v.phone()
-            what, answer = rng.choice([("phone as digits", re.sub(r"\D", "", said)), ("phone", said), ("phone number", said)])
+            what, answer = rng.choice(
+                [("phone as digits", re.sub(r"\D", "", said)), ("phone", said), ("phone number", said)]
+            )
         elif kind == "time":
             h, m = rng.randint(1, 11), rng.choice([0, 15, 30, 45])
             late = rng.random() < 0.5
-            said, what, answer = f"{h}:{m:02d} {'pm' if late else 'am'}", rng.choice(["time as HH:MM", "time"]), f"{h + 12 * late:02d}:{m:02d}"
+            said, what, answer = (
+                f"{h}:{m:02d} {'pm' if late else 'am'}",
+                rng.choice(["time as HH:MM", "time"]),
+                f"{h + 12 * late:02d}:{m:02d}",
+            )
         elif kind == "words":
             n = rng.randrange(13)
             said, what, answer = UNITS[n], rng.choice(["number", "digits", "integer"]), str(n)
@@ -251,7 +339,9 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
         elif shape < 0.65 and line.strip():
             start, end = start + rng.choice([m.start() for m in re.finditer(r"\b|$", line)]), start + len(line)
         else:
-            spans = [m.span(1) for m in re.finditer(r"\(([^()]+)\)|= (.+)$", line) if m[1]] + [m.span() for m in re.finditer(r"\w+", line)]
+            spans = [m.span(1) for m in re.finditer(r"\(([^()]+)\)|= (.+)$", line) if m[1]] + [
+                m.span() for m in re.finditer(r"\w+", line)
+            ]
             if not spans:
                 return self.code()
             a, b = rng.choice(spans)

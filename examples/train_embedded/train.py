@@ -51,8 +51,10 @@ def optimizers(master: dict[str, torch.Tensor]) -> list[torch.optim.Optimizer]:
     """Muon for the blocks' matrices, AdamW for everything else."""
     matrices = [p for name, p in master.items() if name.startswith("blocks.") and p.dim() == 2]
     others = [p for name, p in master.items() if not (name.startswith("blocks.") and p.dim() == 2)]
-    return [torch.optim.Muon(matrices, lr=RATE_MATRICES, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0)]
+    return [
+        torch.optim.Muon(matrices, lr=RATE_MATRICES, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
 
 
 def rate(progress: float) -> float:
@@ -71,7 +73,10 @@ class Threads:
         if not os.path.exists("/proc/stat"):
             return
         running = next(int(line.split()[1]) for line in open("/proc/stat") if line.startswith("procs_running"))
-        mine = sum(Path(f"/proc/self/task/{task}/stat").read_text().rpartition(")")[2].split()[0] == "R" for task in os.listdir("/proc/self/task"))
+        mine = sum(
+            Path(f"/proc/self/task/{task}/stat").read_text().rpartition(")")[2].split()[0] == "R"
+            for task in os.listdir("/proc/self/task")
+        )
         self.others += 0.2 * (max(0, running - mine) - self.others)
         torch.set_num_threads(min(self.most, max(1, round(self.most - self.others + 0.1))))
 
@@ -147,7 +152,16 @@ def train(args: argparse.Namespace, shape: Shape) -> None:
         state["seconds"] += min(time.monotonic() - began, 5.0)
         mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
         if state["step"] % 50 == 0:
-            log(args.out, state | dict(loss=round(mean, 4), norm=round(norm.item(), 2), rate=round(factor, 4), threads=torch.get_num_threads()))
+            log(
+                args.out,
+                state
+                | dict(
+                    loss=round(mean, 4),
+                    norm=round(norm.item(), 2),
+                    rate=round(factor, 4),
+                    threads=torch.get_num_threads(),
+                ),
+            )
         if time.monotonic() - saved_at > CHECKPOINT_SECONDS or progress() >= 1:
             save(args.out, shape, master, optims, state)
             saved_at = time.monotonic()

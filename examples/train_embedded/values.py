@@ -24,7 +24,19 @@ Naples Florence Bologna Venice Barcelona Valencia Seville Porto Athens Istanbul 
 Osaka Kyoto Seoul Busan Beijing Shanghai Taipei Bangkok Hanoi Jakarta Manila Mumbai Delhi Chennai Karachi Dhaka Sydney Melbourne Perth
 Auckland Toronto Montreal Vancouver Boston Chicago Seattle Denver Austin Dallas Houston Miami Atlanta Portland Phoenix Detroit Lima
 Bogotá Quito Santiago Montevideo Budapest Bucharest Sofia Zagreb Riga Vilnius Tallinn Kraków Gdańsk Bristol Leeds Glasgow Edinburgh""".split()
-TWO_WORD_CITIES = ["New York", "San Francisco", "Los Angeles", "São Paulo", "Buenos Aires", "Mexico City", "Cape Town", "Hong Kong", "Tel Aviv", "Den Haag", "St. Gallen"]
+TWO_WORD_CITIES = [
+    "New York",
+    "San Francisco",
+    "Los Angeles",
+    "São Paulo",
+    "Buenos Aires",
+    "Mexico City",
+    "Cape Town",
+    "Hong Kong",
+    "Tel Aviv",
+    "Den Haag",
+    "St. Gallen",
+]
 COUNTRIES = """Switzerland Germany France Italy Spain Portugal Austria Poland Norway Sweden Finland Denmark Ireland Greece Turkey Egypt
 Nigeria Kenya Ghana Japan Korea China Vietnam Thailand India Pakistan Australia Canada Brazil Chile Peru Colombia Mexico Hungary""".split()
 JOBS = """teacher nurse engineer carpenter lawyer baker pilot chemist designer plumber journalist architect farmer electrician surgeon
@@ -36,7 +48,23 @@ tent blanket pillow mug plate knife pen desk shelf sofa mirror clock drill hamme
 headset charger cable router tablet phone laptop candle basket umbrella""".split()
 TAGS = """urgent review draft billing legal travel food music sport home work family school health garden design python linux cloud data
 security network mobile web backend frontend testing docs release beta internal public archive finance hiring science art""".split()
-COMPANIES = ["Acme", "Globex", "Initech", "Northwind", "Contoso", "Hooli", "Umbrella", "Vandelay", "Siemens", "Nestlé", "Volvo", "Nokia", "Sony", "Bosch", "Roche"]
+COMPANIES = [
+    "Acme",
+    "Globex",
+    "Initech",
+    "Northwind",
+    "Contoso",
+    "Hooli",
+    "Umbrella",
+    "Vandelay",
+    "Siemens",
+    "Nestlé",
+    "Volvo",
+    "Nokia",
+    "Sony",
+    "Bosch",
+    "Roche",
+]
 SUFFIXES = ["", "", " Inc", " AG", " GmbH", " Ltd", " Labs", " Systems", " & Sons", " Group"]
 TITLES = """silent river winter garden last train hidden city burning sky lost letter broken mirror golden hour paper moon distant shore
 empty house summer storm iron bridge long road quiet night salt wind glass island""".split()
@@ -60,8 +88,11 @@ def draw(rng: random.Random, pool: list[str], test: bool = False) -> str:
 
 def invented(rng: random.Random, syllables: tuple[int, int] = (2, 3)) -> str:
     """A pronounceable word that does not exist."""
-    parts = [rng.choice("b c d f g h j k l m n p r s t v w z br ch dr fl gr kl pr sh st th tr".split())
-             + rng.choice("a e i o u a e i o ai ea ou ie".split()) for _ in range(rng.randint(*syllables))]
+    parts = [
+        rng.choice("b c d f g h j k l m n p r s t v w z br ch dr fl gr kl pr sh st th tr".split())
+        + rng.choice("a e i o u a e i o ai ea ou ie".split())
+        for _ in range(rng.randint(*syllables))
+    ]
     return "".join(parts) + rng.choice(["", "", "n", "r", "s", "l", "k", "nd", "m"])
 
 
@@ -69,8 +100,16 @@ def code(rng: random.Random) -> str:
     """An identifier of letters and digits, as orders, tickets and rooms have them."""
     letters = "".join(rng.choices(string.ascii_uppercase, k=rng.randint(1, 4)))
     digits = "".join(rng.choices(string.digits, k=rng.randint(2, 6)))
-    return rng.choice([letters + "-" + digits, letters + digits, digits, digits + letters, "#" + digits,
-                       "".join(rng.choices(string.ascii_lowercase + string.digits, k=rng.randint(4, 9)))])
+    return rng.choice(
+        [
+            letters + "-" + digits,
+            letters + digits,
+            digits,
+            digits + letters,
+            "#" + digits,
+            "".join(rng.choices(string.ascii_lowercase + string.digits, k=rng.randint(4, 9))),
+        ]
+    )
 
 
 class Values:
@@ -128,7 +167,9 @@ class Values:
         whole, cents = self.rng.randint(1, 10 ** self.rng.randint(1, 4)), self.rng.randint(1, 99)
         exact = self.rng.random() < 0.3
         value, text = (whole, str(whole)) if exact else (round(whole + cents / 100, 2), f"{whole}.{cents:02d}")
-        return value, self.rng.choice(["${}", "${}", "€{}", "£{}", "{} dollars", "{} euros", "CHF {}", "{} €"]).format(text)
+        return value, self.rng.choice(["${}", "${}", "€{}", "£{}", "{} dollars", "{} euros", "CHF {}", "{} €"]).format(
+            text
+        )
 
     def number(self):
         value = round(self.rng.uniform(0, 10 ** self.rng.randint(0, 3)), self.rng.randint(1, 2))
@@ -142,14 +183,24 @@ class Values:
 
     def phone(self):
         d = lambda k: "".join(self.rng.choices(string.digits, k=k))  # noqa: E731
-        return self.rng.choice([f"{d(3)}-{d(4)}", f"+{d(2)} {d(2)} {d(3)} {d(2)} {d(2)}", f"({d(3)}) {d(3)}-{d(4)}", f"0{d(2)} {d(3)} {d(2)} {d(2)}", d(10)])
+        return self.rng.choice(
+            [
+                f"{d(3)}-{d(4)}",
+                f"+{d(2)} {d(2)} {d(3)} {d(2)} {d(2)}",
+                f"({d(3)}) {d(3)}-{d(4)}",
+                f"0{d(2)} {d(3)} {d(2)} {d(2)}",
+                d(10),
+            ]
+        )
 
     def date(self):
         y, m, d = self.rng.randint(1990, 2035), self.rng.randint(1, 12), self.rng.randint(1, 28)
         iso, month = f"{y}-{m:02d}-{d:02d}", MONTHS[m - 1]
         if self.rng.random() < 0.35:
             return iso, iso
-        return iso, self.rng.choice([f"{month} {d}, {y}", f"{d} {month} {y}", f"{month[:3]} {d}, {y}", f"{d} {month[:3]} {y}", f"{d}.{m}.{y}"])
+        return iso, self.rng.choice(
+            [f"{month} {d}, {y}", f"{d} {month} {y}", f"{month[:3]} {d}, {y}", f"{d} {month[:3]} {y}", f"{d}.{m}.{y}"]
+        )
 
     def time(self):
         h, m = self.rng.randint(0, 23), self.rng.choice([0, 5, 10, 15, 20, 30, 40, 45, 50])

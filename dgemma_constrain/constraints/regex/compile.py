@@ -14,7 +14,20 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import EPSILON, NFA, concat, union
 from dgemma_constrain.constraints.regex import lookaround, syntax
 from dgemma_constrain.constraints.regex.syntax import (
-    ANY_TEXT, EMPTY_TEXT, Alt, Boundary, Cat, Chars, Group, Look, Node, Repeat, alt, cat, is_assertion, walk,
+    ANY_TEXT,
+    EMPTY_TEXT,
+    Alt,
+    Boundary,
+    Cat,
+    Chars,
+    Group,
+    Look,
+    Node,
+    Repeat,
+    alt,
+    cat,
+    is_assertion,
+    walk,
 )  # fmt: skip
 from dgemma_constrain.constraints.regex.thompson import thompson
 
@@ -86,6 +99,7 @@ def _branch(node: Node, search: bool, limits: Limits) -> NFA:
     if before is after is EPSILON and len(items) == 1 and isinstance(items[0], Alt):
         nfa = _whole(items[0], False, limits)
     else:
+
         def main(marks: Mapping[Node, int]) -> NFA:
             return concat([part for part in (before, thompson(cat(items), marks), after) if part is not EPSILON])
 

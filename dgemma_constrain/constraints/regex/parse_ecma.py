@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from dgemma_constrain.automata.charset import EMPTY, Charset
 from dgemma_constrain.constraints.regex.characters import (
-    ECMA_LINE_BREAKS, ignoring_case, shorthand, single, unicode_property,
+    ECMA_LINE_BREAKS,
+    ignoring_case,
+    shorthand,
+    single,
+    unicode_property,
 )  # fmt: skip
 from dgemma_constrain.constraints.regex.reader import HEX_DIGITS, Reader
 from dgemma_constrain.constraints.regex.syntax import (
-    TEXT_END, TEXT_START, Boundary, Chars, Group, Look, Node, cat, repeat,
+    TEXT_END,
+    TEXT_START,
+    Boundary,
+    Chars,
+    Group,
+    Look,
+    Node,
+    cat,
+    repeat,
 )  # fmt: skip
 
 _SYNTAX = "^$\\.*+?()[]{}|"
@@ -110,7 +122,7 @@ class EcmaReader(Reader):
         if self.take(":"):
             return self.closed(frozenset(), opened)
         if not self.take("<"):
-            raise self.error("unknown group; flags inside a pattern are not supported in flavor \"ecma\"", opened)
+            raise self.error('unknown group; flags inside a pattern are not supported in flavor "ecma"', opened)
         return self.capture(self.group_name(opened), opened)
 
     def capture(self, name: str | None, opened: int) -> Node:

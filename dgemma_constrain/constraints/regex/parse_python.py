@@ -10,8 +10,25 @@ from dgemma_constrain.automata.charset import ANY, EMPTY, Charset
 from dgemma_constrain.constraints.regex.characters import ignoring_case, shorthand, single
 from dgemma_constrain.constraints.regex.reader import HEX_DIGITS, Reader
 from dgemma_constrain.constraints.regex.syntax import (
-    EMPTY_TEXT, LAST_LINE_END, NEWLINE, TEXT_END, TEXT_START,
-    Boundary, Cat, Chars, Group, Look, Node, Repeat, alt, cat, is_assertion, line_end, line_start, repeat, width,
+    EMPTY_TEXT,
+    LAST_LINE_END,
+    NEWLINE,
+    TEXT_END,
+    TEXT_START,
+    Boundary,
+    Cat,
+    Chars,
+    Group,
+    Look,
+    Node,
+    Repeat,
+    alt,
+    cat,
+    is_assertion,
+    line_end,
+    line_start,
+    repeat,
+    width,
 )  # fmt: skip
 
 FLAGS = "aiLmsux"
@@ -69,11 +86,15 @@ class PythonReader(Reader):
     def flag_letters(self) -> frozenset[str]:
         letters = self.take_while(FLAGS)
         if "L" in letters:
-            raise self.error("bad inline flags: cannot use 'L' flag with a str pattern",
-                             self.at - len(letters) + letters.index("L") + 1)
+            raise self.error(
+                "bad inline flags: cannot use 'L' flag with a str pattern",
+                self.at - len(letters) + letters.index("L") + 1,
+            )
         if "a" in letters and "u" in letters:
-            raise self.error("bad inline flags: flags 'a', 'u' and 'L' are incompatible",
-                             self.at - len(letters) + max(letters.index("a"), letters.index("u")) + 1)
+            raise self.error(
+                "bad inline flags: flags 'a', 'u' and 'L' are incompatible",
+                self.at - len(letters) + max(letters.index("a"), letters.index("u")) + 1,
+            )
         return frozenset(letters)
 
     def scoped_flags(self, flags: frozenset[str], opened: int) -> frozenset[str]:

@@ -77,7 +77,9 @@ class EmbeddedModel:
 
         B, T = ids.shape
         if T > self.context_length:
-            raise ConstraintError(f"{T} tokens do not fit the embedded model's context of {self.context_length}; shorten the prompt or the canvas")
+            raise ConstraintError(
+                f"{T} tokens do not fit the embedded model's context of {self.context_length}; shorten the prompt or the canvas"
+            )
         with torch.inference_mode():
             canvas = torch.zeros(B, T, dtype=torch.bool)
             canvas[:, start:stop] = True
