@@ -63,6 +63,18 @@ class TokenAutomaton(NamedTuple):
 
 
 @kernel
+def _move(column, states, origins, d, count):
+    """Move the `count` states at depth d-1 along one column of the table to depth d; how many live on."""
+    n = 0
+    for j in range(count):
+        t = column[states[d - 1, j]]
+        states[d, n] = t
+        origins[d, n] = origins[d - 1, j]
+        n += np.int64(t >= 0)
+    return n
+
+
+@kernel
 def _walk(
     columns, byte_class, trie, k, end, states, origins, counts, left, right, column, known, found, count, max_work
 ):
@@ -74,12 +86,7 @@ def _walk(
         d = depth[k]
         c = byte_class[byte[k]]
         work += counts[d - 1]
-        n = 0
-        for j in range(counts[d - 1]):
-            t = columns[c, states[d - 1, j]]
-            states[d, n] = t
-            origins[d, n] = origins[d - 1, j]
-            n += np.int64(t >= 0)
+        n = _move(columns[c], states, origins, d, counts[d - 1])
         if n == 0:
             k = skip[k]
             continue
@@ -206,12 +213,7 @@ def _transitions(columns, byte_class, boundary, number, trie, height, max_work):
             d = depth[k]
             c = byte_class[byte[k]]
             work += counts[d - 1]
-            n = 0
-            for j in range(counts[d - 1]):
-                t = columns[c, states[d - 1, j]]
-                states[d, n] = t
-                origins[d, n] = origins[d - 1, j]
-                n += np.int64(t >= 0)
+            n = _move(columns[c], states, origins, d, counts[d - 1])
             if n == 0:
                 k = skip[k]
                 continue

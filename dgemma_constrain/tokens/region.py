@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numba import njit
@@ -84,11 +85,27 @@ def find_region(dfa: ByteDFA, vocabulary: Vocabulary) -> Region:
     plain = inside & _constant(dfa.table, *_pairs(dfa.classes, coarse))  # may follow any byte; others, a picky one
     enters = np.stack([plain, inside], 1)
     leaves = _leaving(dfa.table, dfa.classes, inside, enters, PICKY)
-    tries = []
-    for hashes in _keys(tuple(vocabulary.trie), vocabulary.trie.height, part, coarse, PICKY, leaves):
-        key, first = number_equal(hashes)
-        tries += [build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[first]), key]
-    return Region(inside, enters, *tries)
+    return Region(inside, enters, *_tries(vocabulary, part, coarse, leaves))
+
+
+# Constraints of one kind (JSON strings, say) cut the bytes alike, so a vocabulary's last few pairs of tries are kept.
+_KEPT = 8
+_KNOWN: WeakKeyDictionary[Vocabulary, dict[bytes, tuple]] = WeakKeyDictionary()
+
+
+def _tries(vocabulary: Vocabulary, part: np.ndarray, coarse: np.ndarray, leaves: np.ndarray) -> tuple:
+    """(stay, stay_key, enter, enter_key) of `Region`."""
+    known = _KNOWN.setdefault(vocabulary, {})
+    cut = part.tobytes() + leaves.tobytes()
+    if cut not in known:
+        tries: list = []
+        for hashes in _keys(tuple(vocabulary.trie), vocabulary.trie.height, part, coarse, PICKY, leaves):
+            key, first = number_equal(hashes)
+            tries += [build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[first]), key]
+        known[cut] = tuple(tries)
+        while len(known) > _KEPT:
+            del known[next(iter(known))]
+    return known[cut]
 
 
 def _pairs(classes: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
