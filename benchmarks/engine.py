@@ -109,7 +109,7 @@ def step(compiled: Compiled, logits: torch.Tensor, pinned: dict[int, int], repea
         "floor_ms": lambda: logits.amax(1),
         "canvas_ms": fresh,
         "allowed_ms": lambda: fresh().allowed(),
-        "masked_ms": lambda: scratch.masked_fill_(fresh().allowed().logical_not_(), -torch.inf),
+        "masked_ms": lambda: fresh().mask_(scratch),
         "best_ms": lambda: fresh().best(logits),
         "sample_ms": lambda: fresh().sample(logits),
         "marginals_ms": lambda: fresh().marginals(logits),

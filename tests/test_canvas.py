@@ -138,6 +138,8 @@ def test_masks_feasibility_best_and_marginals_equal_brute_force(seed):
             mask[np.arange(case.length), list(ids)] = True
         assert np.array_equal(canvas.allowed().numpy(), mask)
         assert np.array_equal(canvas.choices, mask.sum(1))
+        forbidden = torch.isneginf(canvas.mask_(case.logits.clone())).numpy()
+        assert np.array_equal(forbidden, ~mask)
         if not solutions:
             with pytest.raises(Infeasible):
                 canvas.best(case.logits)

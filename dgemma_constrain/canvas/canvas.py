@@ -157,6 +157,21 @@ class Canvas:
         mask = torch.from_numpy(out)
         return mask if position is None else mask[0]
 
+    def mask_(self, logits: torch.Tensor) -> torch.Tensor:
+        """Write -inf over every token that `allowed` forbids, in place; returns `logits`. One pass, without the [L, V] mask.
+
+        Float32 logits in host memory are written where they lie; others by way of `allowed`.
+        """
+        import torch
+
+        used, of = self._used, self._graph.classes.of
+        reductions.check_shape(logits, self.length, len(of))
+        if logits.device.type != "cpu" or logits.dtype != torch.float32 or not logits.is_contiguous():
+            return logits.masked_fill_(~self.allowed().to(logits.device), -torch.inf)
+        rows = logits.detach().numpy()
+        emissions.in_threads(lambda part: emissions.forbid(used[part], of, self._pinned[part], rows[part]), len(rows))
+        return logits
+
     def best(self, logits: torch.Tensor) -> Completion:
         """The most probable valid string: argmax of the summed log-softmax, pinned positions included.
 

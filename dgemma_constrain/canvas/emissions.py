@@ -329,6 +329,25 @@ def expand_mask(used, of, out):
 
 
 @kernel
+def forbid(used, of, pinned, rows):
+    """Write -inf into float32 rows [n, V] wherever bool[n, K+1] over classes (or the pin) does not allow the token."""
+    wild = used.shape[1] - 1
+    allowed = np.empty(len(of), np.bool_)
+    for i in range(len(rows)):
+        if pinned[i] >= 0:
+            kept = rows[i, pinned[i]] if used[i].any() else -np.inf
+            rows[i] = -np.inf
+            rows[i, pinned[i]] = kept
+        elif not used[i, wild]:
+            if i == 0 or pinned[i - 1] >= 0 or (used[i] != used[i - 1]).any():
+                for t in range(len(of)):
+                    allowed[t] = of[t] >= 0 and used[i, of[t]]
+            for t in range(len(of)):
+                if not allowed[t]:
+                    rows[i, t] = -np.inf
+
+
+@kernel
 def expand_marginals(rows, of, posterior, emission, normaliser, pinned, scale, out):
     """Log-probabilities of classes → of tokens, float32[n, V]: log P(class) + log p(token) - log p(class)."""
     wild = posterior.shape[1] - 1

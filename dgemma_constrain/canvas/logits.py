@@ -19,20 +19,24 @@ if TYPE_CHECKING:
 
 def reduce(logits: torch.Tensor, classes: Classes, pinned, pins, used, mode: int, scale: float):
     """Reduce logits [L, V] to classes. Raises LogitsError for a wrong shape or dtype, NaN or +inf."""
+    check_shape(logits, len(pins), len(classes.of))
+    kind = HostLogits if logits.device.type == "cpu" else DeviceLogits
+    return kind(logits.detach(), classes, pinned, pins, used, mode, scale)
+
+
+def check_shape(logits: torch.Tensor, length: int, size: int) -> None:
+    """Raise LogitsError unless these are floating-point logits [length, size]."""
     import torch
 
     if not isinstance(logits, torch.Tensor):
         raise LogitsError(f"logits must be a torch tensor, not {type(logits).__name__}")
-    expected = (len(pins), len(classes.of))
-    if tuple(logits.shape) != expected:
+    if tuple(logits.shape) != (length, size):
         raise LogitsError(
-            f"logits have shape {list(logits.shape)}, but this canvas needs [{expected[0]}, {expected[1]}]: "
+            f"logits have shape {list(logits.shape)}, but this canvas needs [{length}, {size}]: "
             "its length and the size of its vocabulary"
         )
     if not logits.is_floating_point():
         raise LogitsError(f"logits must be floating point, not {logits.dtype}")
-    kind = HostLogits if logits.device.type == "cpu" else DeviceLogits
-    return kind(logits.detach(), classes, pinned, pins, used, mode, scale)
 
 
 def _refuse(row: int) -> None:
