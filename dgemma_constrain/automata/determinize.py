@@ -9,24 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix
-
-
-@kernel
-def _sort(values, n):
-    """Sort values[:n]; insertion sort, since most subsets are tiny or nearly in order, while that takes few moves."""
-    moves = 8 * n
-    for i in range(1, n):
-        v = values[i]
-        j = i - 1
-        while j >= 0 and values[j] > v:
-            values[j + 1] = values[j]
-            j -= 1
-        values[j + 1] = v
-        moves -= i - 1 - j
-        if moves < 0:
-            values[:n] = np.sort(values[:n])
-            return
+from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix, sort_first
 
 
 @kernel
@@ -58,7 +41,7 @@ def closures(states, jump_offsets, jump_targets, important, wanted, max_work):
                         stamp[t] = s
                         stack[top] = t
                         top += 1
-            _sort(members[start:used], used - start)
+            sort_first(members[start:used], used - start)
             if work > max_work:
                 return offsets, members, 2
         offsets[s + 1] = used
@@ -114,7 +97,8 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
 
     n = closure_offsets[1]
     pool = grown(pool, n)
-    pool[:n] = closure[:n]
+    for i in range(n):
+        pool[i] = closure[i]
     pool_offsets[1] = n
     accept[0] = n > 0 and pool[n - 1] == final
     single = np.full(states, -1, np.int64)  # the DFA state of each subset of one
@@ -144,7 +128,7 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
                     sums[c] += h
                     raw += 1
         work += raw + 1
-        _sort(touched, hit)
+        sort_first(touched, hit)
         bucket = grown(bucket, raw)
         at = 0
         for j in range(hit):
@@ -190,7 +174,7 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
                 if n == 1:  # most subsets: no hashing
                     target, slot = single[subset[0]], np.int64(-1)
                 else:
-                    _sort(subset, n)
+                    sort_first(subset, n)
                     target, slot = _intern(subset, n, pool, pool_offsets, table)
                 if target < 0:
                     if made == max_states:
@@ -198,7 +182,8 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
                     target = made
                     start = pool_offsets[made]
                     pool = grown(pool, start + n)
-                    pool[start : start + n] = subset[:n]
+                    for i in range(n):
+                        pool[start + i] = subset[i]
                     pool_offsets = grown(pool_offsets, made + 2)
                     pool_offsets[made + 1] = start + n
                     offsets = grown(offsets, made + 2)

@@ -15,7 +15,7 @@ import numpy as np
 from dgemma_constrain.automata.alphabet import Alphabet, alphabet_of, refine
 from dgemma_constrain.automata.charset import TEXT_LIMIT, Charset, char
 from dgemma_constrain.automata.dfa import DFA, minimal
-from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix
+from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix, sort_first
 from dgemma_constrain.automata.limits import Limits
 
 DEAD = -1  # in a tree: ≥ 0 is a class (a leaf), -1 nothing, ≤ -2 the inner node -2-x
@@ -177,7 +177,7 @@ def _expand(offsets, symbols, targets, tree, node_offsets, node_order, max_state
                     entered[node] = q
                     wanted[count] = node
                     count += 1
-        wanted[:count] = np.sort(wanted[:count])
+        sort_first(wanted, count)
         for turn in range(count):
             node = wanted[turn]
             begin = used
@@ -196,7 +196,8 @@ def _expand(offsets, symbols, targets, tree, node_offsets, node_order, max_state
                     used += 1
                     h = mix(h ^ np.uint64((j << 40) ^ target))
             if node == nodes - 1:
-                triples[begin:used, 0] = q
+                for i in range(begin, used):
+                    triples[i, 0] = q
                 continue
             slot = np.int64(h & np.uint64(len(table) - 1))
             while True:
@@ -207,7 +208,8 @@ def _expand(offsets, symbols, targets, tree, node_offsets, node_order, max_state
                     k = made - states
                     starts, sizes = grown(starts, k + 1), grown(sizes, k + 1)
                     starts[k], sizes[k] = begin, used - begin
-                    triples[begin:used, 0] = made
+                    for i in range(begin, used):
+                        triples[i, 0] = made
                     becomes[node] = made
                     table[slot] = k
                     made += 1
@@ -235,7 +237,9 @@ def _grown_rows(array, needed):
     if needed <= len(array):
         return array
     bigger = np.empty((2 * needed, 3), array.dtype)
-    bigger[: len(array)] = array
+    for i in range(len(array)):
+        for j in range(3):
+            bigger[i, j] = array[i, j]
     return bigger
 
 

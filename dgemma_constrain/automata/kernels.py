@@ -14,7 +14,8 @@ def grown(array, needed):
     if needed <= len(array):
         return array
     bigger = np.empty(2 * needed, array.dtype)
-    bigger[: len(array)] = array
+    for i in range(len(array)):  # a slice assignment would take numba ten times as long to compile
+        bigger[i] = array[i]
     return bigger
 
 
@@ -25,6 +26,44 @@ def mix(value):
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
+
+
+@kernel
+def sort_first(values, n):
+    """Sort values[:n] in place; insertion sort, since most lists are tiny or nearly in order, while that takes few moves."""
+    moves = 8 * n
+    for i in range(1, n):
+        v = values[i]
+        j = i - 1
+        while j >= 0 and values[j] > v:
+            values[j + 1] = values[j]
+            j -= 1
+        values[j + 1] = v
+        moves -= i - 1 - j
+        if moves < 0:
+            break
+    else:
+        return
+    for root in range(n // 2 - 1, -1, -1):  # heapsort
+        _sift(values, root, n)
+    for last in range(n - 1, 0, -1):
+        values[0], values[last] = values[last], values[0]
+        _sift(values, 0, last)
+
+
+@kernel
+def _sift(values, root, n):
+    v = values[root]
+    child = 2 * root + 1
+    while child < n:
+        if child + 1 < n and values[child + 1] > values[child]:
+            child += 1
+        if values[child] <= v:
+            break
+        values[root] = values[child]
+        root = child
+        child = 2 * root + 1
+    values[root] = v
 
 
 @kernel

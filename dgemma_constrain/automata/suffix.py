@@ -97,7 +97,9 @@ def _spell(edges, labels, ends, accept):
         inner, target = doubles[k]
         accepting[inner] = accept[target]
         for i in range(offsets[target], offsets[target + 1]):
-            whole[used, 0], whole[used, 1:] = inner, rows[order[i], 1:]
+            whole[used, 0] = inner
+            whole[used, 1] = rows[order[i], 1]
+            whole[used, 2] = rows[order[i], 2]
             used += 1
     return whole, accepting
 

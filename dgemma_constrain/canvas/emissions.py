@@ -193,7 +193,8 @@ def reduce_rows(rows, classes, pinned, pins, wanted, mode, scale, emission, norm
     wild = len(offsets) - 1
     size = rows.shape[1]
     for i in range(len(rows)):
-        emission[i, :] = -np.inf
+        for c in range(wild):
+            emission[i, c] = -np.inf
         emission[i, wild] = 0.0
         row = rows[i]
         sortable, magnitude = _scan(bits[i])
@@ -319,13 +320,15 @@ def expand_mask(used, of, out):
     """bool[n, K+1] over classes (the last one wild) → bool[n, V] over tokens."""
     wild = used.shape[1] - 1
     for i in range(len(out)):
-        if i and (used[i] == used[i - 1]).all():
-            out[i] = out[i - 1]
-        elif used[i, wild]:
-            out[i] = True
+        same = i > 0
+        for c in range(wild + 1):
+            same = same and used[i, c] == used[i - 1, c]
+        if same:
+            for t in range(len(of)):
+                out[i, t] = out[i - 1, t]
         else:
             for t in range(len(of)):
-                out[i, t] = of[t] >= 0 and used[i, of[t]]
+                out[i, t] = used[i, wild] or (of[t] >= 0 and used[i, of[t]])
 
 
 @kernel
@@ -336,10 +339,14 @@ def forbid(used, of, pinned, rows):
     for i in range(len(rows)):
         if pinned[i] >= 0:
             kept = rows[i, pinned[i]] if used[i].any() else -np.inf
-            rows[i] = -np.inf
+            for t in range(len(of)):
+                rows[i, t] = -np.inf
             rows[i, pinned[i]] = kept
         elif not used[i, wild]:
-            if i == 0 or pinned[i - 1] >= 0 or (used[i] != used[i - 1]).any():
+            same = i > 0 and pinned[i - 1] < 0
+            for c in range(wild + 1):
+                same = same and used[i, c] == used[i - 1, c]
+            if not same:
                 for t in range(len(of)):
                     allowed[t] = of[t] >= 0 and used[i, of[t]]
             for t in range(len(of)):
@@ -354,7 +361,8 @@ def expand_marginals(rows, of, posterior, emission, normaliser, pinned, scale, o
     shift = np.empty(wild + 1, np.float32)
     for i in range(len(out)):
         if pinned[i] >= 0:
-            out[i] = -np.inf
+            for t in range(len(of)):
+                out[i, t] = -np.inf
             out[i, pinned[i]] = 0.0
             continue
         shift[wild] = -np.inf  # also what of[t] = -1 reads
