@@ -267,13 +267,12 @@ def _usual_length(model: Model, prompt: str, constraint: dc.Constraint, texts: S
 
 def _record(model: Model, out: Output, seconds: float, parsed: bool) -> str:
     """The result as one line of JSON. A JSON text goes in as it is: parsing it could lose digits of its numbers."""
-    ends = set(model.vocabulary.eos_ids)
     record = {
         "text": out.text,
         "value": None,
         "fields": out.fields,
         "score": out.score,
-        "tokens": next((i for i, t in enumerate(out.ids) if t in ends), len(out.ids)),
+        "tokens": model.vocabulary.text_length(out.ids),
         "steps": len(out.trace.steps),
         "ms": round(1e3 * seconds, 1),
     }

@@ -130,7 +130,7 @@ def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, gener
     ids = canvas.sample(logits, settings.temperature, generator).ids
     logp = canvas.token_marginals(logits, ids)
     undecided = np.array([i for i, t in enumerate(draft.ids) if t is None])
-    pool = _text_first(undecided, ids, denoiser.vocabulary.eos_ids)
+    pool = _text_first(undecided, denoiser.vocabulary.text_length(ids))
     by_entropy = settings.schedule is entropy
     marginals = canvas.marginals(logits) if settings.alternatives or by_entropy else None
     doubt = 1.0 - np.exp(logp[pool])
@@ -173,14 +173,13 @@ def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, gener
     )
 
 
-def _text_first(undecided: np.ndarray, ids: list[int], ends: tuple[int, ...]) -> np.ndarray:
-    """The undecided positions before the first end token of the proposal; where none are left, the end and its tail.
+def _text_first(undecided: np.ndarray, length: int) -> np.ndarray:
+    """The undecided positions within the proposal's text, which has `length` tokens; where none are left, the end and tail.
 
     A model is sure of padding long before it knows what it pads. Committing the tail early would fix the length of a
     text that has not been thought of yet.
     """
-    stop = next((i for i, t in enumerate(ids) if t in ends), len(ids))
-    text = undecided[undecided < stop]
+    text = undecided[undecided < length]
     return text if len(text) else undecided
 
 

@@ -183,8 +183,7 @@ class Model:
         return self._output(compiled, *best)
 
     def _output(self, compiled: Compiled, ids: list[int], score: float, trace: Trace) -> Output:
-        stop = next((i for i, t in enumerate(ids) if t in self.vocabulary.eos_ids), len(ids))
-        text = self.vocabulary.decode(ids[:stop])
+        text = self.vocabulary.decode(ids[: self.vocabulary.text_length(ids)])
         constraint = compiled.constraint
         if not constraint.matches(text):  # cannot happen; if it does, it must not pass in silence
             raise ConstraintError(

@@ -93,6 +93,10 @@ class Vocabulary:
         """The first of `eos_ids`."""
         return self.eos_ids[0] if self.eos_ids else None
 
+    def text_length(self, ids) -> int:
+        """How many of `ids` come before the first end token; all of them where there is none."""
+        return next((i for i, t in enumerate(ids) if t in self.eos_ids), len(ids))
+
     def token_bytes(self, token_id: int) -> bytes | None:
         """The bytes that an id adds in the middle of a text; None for a special id."""
         i = _checked_id(token_id, len(self), "id")
