@@ -287,7 +287,7 @@ def _warm_up(quiet: bool) -> None:
 
     if not kernels_are_cold():
         return
-    line = "compiling kernels, once, about 40 s …"
+    line = "compiling kernels, once, about 25 s …"
     if quiet:
         return warm_up()
     if not sys.stderr.isatty():

@@ -1,11 +1,12 @@
 """Compiling the kernels ahead of their first use.
 
 The kernels are Python that numba compiles when they are first called, and keeps on disk from then on. The first call on
-a machine therefore takes some 40 seconds that no later one does; a program that has somebody waiting says so first.
+a machine therefore takes some 25 seconds that no later one does; a program that has somebody waiting says so first.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import sys
@@ -28,10 +29,15 @@ def kernels_are_cold() -> bool:
 def warm_up(report: Callable[[int, int], None] | None = None) -> None:
     """Call every kernel once on something tiny. `report(done, of)` is called between the parts."""
     parts = [_automata, _algebra, _constraints, _lift, _canvas, _rare]
-    for done, part in enumerate(parts):
-        if report is not None:
-            report(done, len(parts))
-        part()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(50_000)  # compilers make many small objects: a tenth of the time would go into looking for garbage
+    try:
+        for done, part in enumerate(parts):
+            if report is not None:
+                report(done, len(parts))
+            part()
+    finally:
+        gc.set_threshold(*thresholds)
     if report is not None:
         report(len(parts), len(parts))
     try:
@@ -81,6 +87,7 @@ def _canvas() -> None:
     canvas = dc.compile(dc.regex("(ab| a|é){1,3}"), _vocabulary(), cache=False).canvas(6)
     logits = torch.zeros(6, 261)
     canvas.allowed()
+    canvas.mask_(logits.clone())
     canvas.sample(logits)
     canvas.marginals(logits)
     canvas.token_marginals(logits, canvas.best(logits).ids)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix, sort_first
+from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix, sort
 
 
 @kernel
@@ -41,7 +41,7 @@ def closures(states, jump_offsets, jump_targets, important, wanted, max_work):
                         stamp[t] = s
                         stack[top] = t
                         top += 1
-            sort_first(members[start:used], used - start)
+            sort(members[start:used])
             if work > max_work:
                 return offsets, members, 2
         offsets[s + 1] = used
@@ -113,7 +113,7 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
     work = np.int64(0)
     d = 0
     while d < made:
-        raw = 0
+        raw = np.int64(0)
         hit = 0
         for i in range(pool_offsets[d], pool_offsets[d + 1]):
             q = pool[i]
@@ -128,7 +128,7 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
                     sums[c] += h
                     raw += 1
         work += raw + 1
-        sort_first(touched, hit)
+        sort(touched[:hit])
         bucket = grown(bucket, raw)
         at = 0
         for j in range(hit):
@@ -161,7 +161,7 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
                         break
             if target < 0:
                 stamps += 1
-                n = 0
+                n = np.int64(0)
                 for i in range(first, place[c]):
                     t = bucket[i]
                     for k in range(closure_offsets[t], closure_offsets[t + 1]):
@@ -174,7 +174,7 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
                 if n == 1:  # most subsets: no hashing
                     target, slot = single[subset[0]], np.int64(-1)
                 else:
-                    sort_first(subset, n)
+                    sort(subset[:n])
                     target, slot = _intern(subset, n, pool, pool_offsets, table)
                 if target < 0:
                     if made == max_states:

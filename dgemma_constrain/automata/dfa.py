@@ -46,8 +46,12 @@ class DFA:
 
     def run(self, text: str) -> tuple[int, int]:
         """How many characters can be read, and the state after them."""
-        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.int32)
-        return _run(self.offsets, self.symbols, self.targets, self.alphabet.of(points))
+        path = self.path(self.alphabet.of(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.int32)))
+        return len(path) - 1, int(path[-1])
+
+    def path(self, classes: np.ndarray) -> np.ndarray:
+        """The states at which `classes` of the alphabet are read, from the start as far as it goes, int32[…]."""
+        return _path(self.offsets, self.symbols, self.targets, classes)
 
     def accepts(self, text: str) -> bool:
         read, state = self.run(text)
@@ -151,20 +155,23 @@ class DFA:
 
 
 @kernel
-def _run(offsets, symbols, targets, classes):
-    state = np.int64(0)
+def _path(offsets, symbols, targets, classes):
+    """The states on the way, as far as it goes: by binary search in each state's row."""
+    path = np.empty(len(classes) + 1, np.int32)
+    path[0] = 0
     for i in range(len(classes)):
-        lo, hi = offsets[state], offsets[state + 1]
+        lo, end = offsets[path[i]], offsets[path[i] + 1]
+        hi = end
         while lo < hi:
             middle = (lo + hi) // 2
             if symbols[middle] < classes[i]:
                 lo = middle + 1
             else:
                 hi = middle
-        if lo == offsets[state + 1] or symbols[lo] != classes[i]:
-            return i, state
-        state = np.int64(targets[lo])
-    return len(classes), state
+        if lo == end or symbols[lo] != classes[i]:
+            return path[: i + 1]
+        path[i + 1] = targets[lo]
+    return path
 
 
 def minimal(alphabet: Alphabet, offsets, symbols, targets, accept) -> DFA:

@@ -15,7 +15,7 @@ import numpy as np
 from dgemma_constrain.automata.alphabet import Alphabet, alphabet_of, refine
 from dgemma_constrain.automata.charset import TEXT_LIMIT, Charset, char
 from dgemma_constrain.automata.dfa import DFA, minimal
-from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix, sort_first
+from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix, sort
 from dgemma_constrain.automata.limits import Limits
 
 DEAD = -1  # in a tree: ≥ 0 is a class (a leaf), -1 nothing, ≤ -2 the inner node -2-x
@@ -127,9 +127,15 @@ def _utf8_tree(alphabet: Alphabet) -> np.ndarray:
     return tree.table()
 
 
-@kernel
-def _ways(tree, classes):
+def _ways(tree: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """For every class the inner nodes on the way to it, children first, as rows (offsets, nodes)."""
+    leads = _leads(tree, classes)
+    return np.cumsum([0, *leads.sum(1)]), np.nonzero(leads)[1].astype(np.int32)
+
+
+@kernel
+def _leads(tree, classes):
+    """bool[classes, nodes]: whether the class is below the node."""
     nodes, columns = tree.shape
     leads = np.zeros((classes, nodes), np.bool_)
     for node in range(nodes):
@@ -140,16 +146,7 @@ def _ways(tree, classes):
             elif entry <= -2:
                 for c in range(classes):
                     leads[c, node] |= leads[c, -2 - entry]
-    offsets = np.zeros(classes + 1, np.int64)
-    order = np.empty(leads.sum(), np.int32)
-    k = 0
-    for c in range(classes):
-        for node in range(nodes):
-            if leads[c, node]:
-                order[k] = node
-                k += 1
-        offsets[c + 1] = k
-    return offsets, order
+    return leads
 
 
 @kernel
@@ -165,7 +162,7 @@ def _expand(offsets, symbols, targets, tree, node_offsets, node_order, max_state
     table = np.full(1 << 12, -1, np.int64)
     entered = np.full(nodes, -1, np.int64)  # the state for which a node is wanted
     becomes = np.empty(nodes, np.int64)  # and the state that it is there
-    next_state = np.full(tree.max() + 1, -1, np.int64)
+    next_state = np.full(len(node_offsets) - 1, -1, np.int64)
     wanted = np.empty(nodes, np.int32)
     for q in range(states):
         count = 0
@@ -177,7 +174,7 @@ def _expand(offsets, symbols, targets, tree, node_offsets, node_order, max_state
                     entered[node] = q
                     wanted[count] = node
                     count += 1
-        sort_first(wanted, count)
+        sort(wanted[:count])
         for turn in range(count):
             node = wanted[turn]
             begin = used

@@ -1,11 +1,14 @@
-"""Small pieces that the kernels share: growing arrays, hashing, counting sorts, reachability."""
+"""Small pieces that the kernels share: growing arrays, hashing, counting sorts, distances."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-kernel = njit(cache=True, nogil=True, boundscheck=False)
+# One decorator for all: numba compiles its own helpers (np.empty, …) once for each set of options. What costs most to
+# compile is avoided too: slice assignments, reductions and fancy indexing (loops, or numpy outside of kernels, instead);
+# and counters that a kernel passes on begin as np.int64, since a literal makes numba compile the callee for the literal.
+kernel = njit(cache=True, nogil=True, boundscheck=False, no_cfunc_wrapper=True)
 
 
 @kernel
@@ -29,8 +32,9 @@ def mix(value):
 
 
 @kernel
-def sort_first(values, n):
-    """Sort values[:n] in place; insertion sort, since most lists are tiny or nearly in order, while that takes few moves."""
+def sort(values):
+    """Sort in place; insertion sort, since most lists are tiny or nearly in order, while that takes few moves."""
+    n = len(values)
     moves = 8 * n
     for i in range(1, n):
         v = values[i]
@@ -44,11 +48,14 @@ def sort_first(values, n):
             break
     else:
         return
-    for root in range(n // 2 - 1, -1, -1):  # heapsort
+    root = n // 2  # heapsort: make a heap, then take the largest from it again and again
+    while n > 1:
+        if root > 0:
+            root -= 1
+        else:
+            n -= 1
+            values[0], values[n] = values[n], values[0]
         _sift(values, root, n)
-    for last in range(n - 1, 0, -1):
-        values[0], values[last] = values[last], values[0]
-        _sift(values, 0, last)
 
 
 @kernel
@@ -83,32 +90,46 @@ def grouped(keys, size):
 
 
 @kernel
-def reachable(offsets, targets, seeds):
-    """The states that can be reached from `seeds` (bool[S]), themselves included."""
-    seen = seeds.copy()
-    stack = np.empty(len(seen), np.int32)
-    top = 0
-    for s in range(len(seen)):
-        if seen[s]:
-            stack[top] = s
-            top += 1
-    while top:
-        top -= 1
-        s = stack[top]
+def distances(offsets, targets, seeds):
+    """Fewest transitions from one of the seeds (bool[S]) to each state, int32[S]; breadth-first. -1: no way there."""
+    distance = np.full(len(seeds), -1, np.int32)
+    queue = np.empty(len(seeds), np.int32)
+    head = tail = 0
+    for s in range(len(seeds)):
+        if seeds[s]:
+            distance[s] = 0
+            queue[tail] = s
+            tail += 1
+    while head < tail:
+        s = queue[head]
+        head += 1
         for e in range(offsets[s], offsets[s + 1]):
             t = targets[e]
-            if not seen[t]:
-                seen[t] = True
-                stack[top] = t
-                top += 1
-    return seen
+            if distance[t] < 0:
+                distance[t] = distance[s] + 1
+                queue[tail] = t
+                tail += 1
+    return distance
 
 
 @kernel
+def reversed_rows(offsets, targets):
+    """The transitions into each state, as rows (offsets, sources)."""
+    states = len(offsets) - 1
+    into = np.zeros(states + 1, np.int64)
+    for t in targets:
+        into[t + 1] += 1
+    for t in range(states):
+        into[t + 1] += into[t]
+    place = into.copy()
+    tails = np.empty(len(targets), np.int32)
+    for s in range(states):
+        for e in range(offsets[s], offsets[s + 1]):
+            tails[place[targets[e]]] = s
+            place[targets[e]] += 1
+    return into, tails
+
+
 def sources(offsets):
     """The source of every transition of a table in rows, int32[T]."""
-    result = np.empty(offsets[-1], np.int32)
-    for s in range(len(offsets) - 1):
-        for e in range(offsets[s], offsets[s + 1]):
-            result[e] = s
-    return result
+    return np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))

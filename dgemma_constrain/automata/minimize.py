@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from dgemma_constrain.automata.acyclic import equal_states
-from dgemma_constrain.automata.kernels import grouped, kernel, mix, reachable, sources
+from dgemma_constrain.automata.kernels import distances, grouped, kernel, mix, reversed_rows, sources
 
 
 @kernel
@@ -62,16 +62,18 @@ def equivalent_states(tails, labels, heads, accept, label_count):
     """Myhill-Nerode classes of a trimmed DFA given by its transitions: block int32[S], and how many there are."""
     n = len(accept)
     m = len(tails)
-    elements, location = np.arange(n).astype(np.int32), np.arange(n).astype(np.int32)
+    elements, location = np.empty(n, np.int32), np.empty(n, np.int32)
     block, first = np.zeros(n, np.int32), np.zeros(n, np.int32)
     past, marked = np.zeros(n, np.int32), np.zeros(n, np.int32)
     work = np.empty(max(n, m) + 1, np.int32)
     past[0] = n
-    blocks = 1
-    pending = 0
+    blocks = np.int64(1)
+    pending = np.int64(0)
+    for s in range(n):
+        elements[s] = location[s] = s
     for s in range(n):
         if accept[s]:
-            pending = _mark(s, elements, location, block, first, marked, work, pending)
+            pending = _mark(np.int32(s), elements, location, block, first, marked, work, pending)
     blocks = _split(elements, block, first, past, marked, work, pending, blocks)
     if m == 0:
         return block, blocks
@@ -81,7 +83,7 @@ def equivalent_states(tails, labels, heads, accept, label_count):
     where, cord = np.empty(m, np.int32), np.empty(m, np.int32)
     cord_first, cord_past = np.empty(m, np.int32), np.empty(m, np.int32)
     cord_marked = np.zeros(m, np.int32)
-    cord_count = 0
+    cord_count = np.int64(0)
     for k in range(label_count):
         if label_offsets[k] < label_offsets[k + 1]:
             cord_first[cord_count] = label_offsets[k]
@@ -95,13 +97,13 @@ def equivalent_states(tails, labels, heads, accept, label_count):
     b = 1
     c = 0
     while c < cord_count:
-        pending = 0
+        pending = np.int64(0)
         for i in range(cord_first[c], cord_past[c]):
             pending = _mark(tails[cords[i]], elements, location, block, first, marked, work, pending)
         blocks = _split(elements, block, first, past, marked, work, pending, blocks)
         c += 1
         while b < blocks:
-            pending = 0
+            pending = np.int64(0)
             for i in range(first[b], past[b]):
                 for j in range(into[elements[i]], into[elements[i] + 1]):
                     pending = _mark(incoming[j], cords, where, cord, cord_first, cord_marked, work, pending)
@@ -145,37 +147,35 @@ def quotient(offsets, symbols, targets, accept, block, blocks):
     return new_offsets, new_symbols, new_targets, new_accept
 
 
-@kernel
 def trim(offsets, symbols, targets, accept):
     """Drop the states from which nothing is accepted or which cannot be reached; an empty language keeps one state."""
-    n = len(accept)
-    start = np.zeros(n, np.bool_)
+    start = np.zeros(len(accept), bool)
     start[0] = True
-    live = reachable(offsets, targets, start)
-    back, order = grouped(targets, n)
-    live &= reachable(back, sources(offsets)[order], accept)
+    live = (distances(offsets, targets, start) >= 0) & (distances(*reversed_rows(offsets, targets), accept) >= 0)
     if live.all():
         return offsets, symbols, targets, accept
     if not live[0]:
-        return np.zeros(2, np.int64), symbols[:0].copy(), targets[:0].copy(), np.zeros(1, np.bool_)
-    number = np.full(n, -1, np.int32)
-    count = 0
-    for s in range(n):
-        if live[s]:
-            number[s] = count
-            count += 1
-    new_offsets = np.zeros(count + 1, np.int64)
-    new_symbols, new_targets = np.empty(len(symbols), np.int32), np.empty(len(symbols), np.int32)
-    used = 0
-    for s in range(n):
-        if live[s]:
-            for e in range(offsets[s], offsets[s + 1]):
-                if number[targets[e]] >= 0:
-                    new_symbols[used] = symbols[e]
-                    new_targets[used] = number[targets[e]]
-                    used += 1
-            new_offsets[number[s] + 1] = used
-    return new_offsets, new_symbols[:used].copy(), new_targets[:used].copy(), accept[live]
+        return np.zeros(2, np.int64), symbols[:0], targets[:0], np.zeros(1, bool)
+    return (*keep_states(offsets, symbols, targets, live), accept[live])
+
+
+def keep_states(offsets, symbols, targets, kept):
+    """Only the states in `kept`, renumbered in order, and the transitions among them."""
+    among = np.repeat(kept, np.diff(offsets)) & kept[targets]
+    number = np.cumsum(kept, dtype=np.int32) - 1
+    new_offsets = _counted(offsets, among)
+    return np.append(new_offsets[:-1][kept], new_offsets[-1]), symbols[among], number[targets[among]]
+
+
+def keep_symbols(offsets, symbols, targets, kept):
+    """Only the transitions on the symbols with kept[c] ≥ 0, renamed to that (a non-decreasing renaming)."""
+    stay = kept[symbols] >= 0
+    return _counted(offsets, stay), kept[symbols[stay]], targets[stay]
+
+
+def _counted(offsets, kept):
+    """Where rows begin when only the `kept` transitions are left."""
+    return np.append(0, np.cumsum(kept))[offsets]
 
 
 @kernel
@@ -186,22 +186,6 @@ def columns(offsets, symbols, targets, size):
         for e in range(offsets[s], offsets[s + 1]):
             hashes[symbols[e]] += mix((np.int64(s) << 32) | targets[e])
     return hashes
-
-
-@kernel
-def keep_symbols(offsets, symbols, targets, kept):
-    """Only the transitions on the symbols with kept[c] ≥ 0, renamed to that (a non-decreasing renaming)."""
-    new_offsets = np.zeros_like(offsets)
-    new_symbols, new_targets = np.empty_like(symbols), np.empty_like(targets)
-    used = 0
-    for s in range(len(offsets) - 1):
-        for e in range(offsets[s], offsets[s + 1]):
-            if kept[symbols[e]] >= 0:
-                new_symbols[used] = kept[symbols[e]]
-                new_targets[used] = targets[e]
-                used += 1
-        new_offsets[s + 1] = used
-    return new_offsets, new_symbols[:used].copy(), new_targets[:used].copy()
 
 
 def merged_symbols(offsets, symbols, targets, size: int):

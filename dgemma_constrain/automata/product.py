@@ -87,7 +87,7 @@ def product_rows(mode, a_offsets, a_symbols, a_targets, a_accept, b_offsets, b_s
 @kernel
 def split_symbols(offsets, symbols, targets, piece_offsets, pieces):
     """Rows over a finer alphabet: symbol c becomes the (sorted) symbols pieces[piece_offsets[c]:piece_offsets[c+1]]."""
-    new_offsets = np.zeros_like(offsets)
+    new_offsets = np.zeros(len(offsets), np.int64)
     used = np.int64(0)
     for e in range(len(symbols)):
         used += piece_offsets[symbols[e] + 1] - piece_offsets[symbols[e]]

@@ -40,11 +40,10 @@ def factors(source: str, unit: str, limits: Limits = Limits()) -> DFA:
 
 def _sorted(rows: np.ndarray, states: int) -> np.ndarray:
     """Edges (source, label, target) by source, then label: two counting sorts."""
-    rows = rows[grouped(rows[:, 1], int(rows[:, 1].max(initial=0)) + 1)[1]]
-    return rows[grouped(rows[:, 0], states)[1]]
+    rows = rows[grouped(rows[:, 1].copy(), int(rows[:, 1].max(initial=0)) + 1)[1]]
+    return rows[grouped(rows[:, 0].copy(), states)[1]]
 
 
-@kernel
 def _spell(edges, labels, ends, accept):
     """Sorted edges (source, unit, target) as edges (source, character, target), and which states accept.
 
@@ -53,14 +52,29 @@ def _spell(edges, labels, ends, accept):
     acceptance. That keeps the result deterministic, since units are the longest runs of their kind of character: what
     follows "the" never begins with a letter.
     """
-    states = len(accept)
+    rows, doubles, states = _tries(edges, labels, ends, len(accept))
+    inner, target = doubles.T
+    offsets, order = grouped(rows[:, 0].copy(), states)
+    sizes = offsets[target + 1] - offsets[target]
+    copied = np.repeat(offsets[target] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+    copies = rows[order[copied]]
+    copies[:, 0] = np.repeat(inner, sizes)
+    accepting = np.zeros(states, bool)
+    accepting[: len(accept)] = accept
+    accepting[inner] = accept[target]
+    return np.concatenate([rows, copies]), accepting
+
+
+@kernel
+def _tries(edges, labels, ends, states):
+    """The edges of the tries, pairs (inner state, the state it stands in for), and how many states there are."""
     size = longest = np.int64(0)
     for k in range(len(edges)):
         length = ends[edges[k, 1] + 1] - ends[edges[k, 1]]
         size += length
         longest = max(longest, length)
     rows = np.empty((size, 3), np.int32)
-    doubles = np.empty((len(edges), 2), np.int32)  # (inner state, the state it stands in for)
+    doubles = np.empty((len(edges), 2), np.int32)
     path = np.empty(longest + 1, np.int32)  # states along the current unit
     used = found = 0
     before = past = np.int64(0)  # where the previous unit of the same state is spelt
@@ -84,24 +98,7 @@ def _spell(edges, labels, ends, accept):
         states -= 1  # the last character leads to the target instead
         rows[used - 1, 2] = edges[k, 2]
         before, past = start, stop
-
-    offsets, order = grouped(rows[:used, 0], states)
-    size = used
-    for k in range(found):
-        size += offsets[doubles[k, 1] + 1] - offsets[doubles[k, 1]]
-    whole = np.empty((size, 3), np.int32)
-    whole[:used] = rows[:used]
-    accepting = np.zeros(states, np.bool_)
-    accepting[: len(accept)] = accept
-    for k in range(found):
-        inner, target = doubles[k]
-        accepting[inner] = accept[target]
-        for i in range(offsets[target], offsets[target + 1]):
-            whole[used, 0] = inner
-            whole[used, 1] = rows[order[i], 1]
-            whole[used, 2] = rows[order[i], 2]
-            used += 1
-    return whole, accepting
+    return rows[:used], doubles[:found], states
 
 
 @kernel
@@ -127,7 +124,7 @@ def suffix_automaton(sequence):
     while size < 8 * n:
         size *= 2
     table = np.full(size, -1, np.int32)
-    count, used, current = 1, 0, 0
+    count, used, current = 1, 0, np.int64(0)
     for i in range(n):
         c = sequence[i]
         new = count
@@ -142,7 +139,7 @@ def suffix_automaton(sequence):
             older[used] = newest[p]
             newest[p] = used
             used += 1
-            p = link[p]
+            p = np.int64(link[p])
             if p >= 0:
                 slot = _find(table, p, c, edges)
         if p < 0:
@@ -171,7 +168,7 @@ def suffix_automaton(sequence):
                     if table[at] < 0 or edges[table[at], 2] != q:
                         break
                     edges[table[at], 2] = clone
-                    p = link[p]
+                    p = np.int64(link[p])
                 link[q] = link[new] = clone
         current = new
     return edges[:used].copy(), last[:count].copy()

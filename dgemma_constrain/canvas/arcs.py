@@ -72,9 +72,10 @@ def bundle(offsets, symbols, targets):
 def label_best(labels, emission):
     """The best class weight of each label at each position: float64[L, K+1] → float64[L, N]."""
     offsets, classes = labels
-    best = np.full((len(emission), len(offsets) - 1), -np.inf)
+    best = np.empty((len(emission), len(offsets) - 1))
     for i in range(len(emission)):
         for k in range(len(offsets) - 1):
+            best[i, k] = -np.inf
             for j in range(offsets[k], offsets[k + 1]):
                 best[i, k] = max(best[i, k], emission[i, classes[j]])
     return best
@@ -98,9 +99,13 @@ def label_sum(labels, emission):
     """The log of the summed class weights of each label at each position: float64[L, K+1] → float64[L, N]."""
     offsets, classes = labels
     result = np.empty((len(emission), len(offsets) - 1))
+    weight = np.empty(emission.shape[1])
     for i in range(len(emission)):
-        top = emission[i].max()
-        weight = np.exp(emission[i] - top)
+        top = -np.inf
+        for c in range(len(weight)):
+            top = max(top, emission[i, c])
+        for c in range(len(weight)):
+            weight[c] = np.exp(emission[i, c] - top)
         for k in range(len(offsets) - 1):
             total = 0.0
             for j in range(offsets[k], offsets[k + 1]):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Mapping, NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.canvas import arcs, dynamic, emissions
+from dgemma_constrain.canvas import arcs, dynamic, emissions, expand
 from dgemma_constrain.canvas import logits as reductions
 from dgemma_constrain.canvas.dynamic import FREE
 from dgemma_constrain.canvas.graph import Graph
+from dgemma_constrain.canvas.threads import in_threads
 from dgemma_constrain.errors import ConstraintError, Infeasible
 
 if TYPE_CHECKING:
@@ -148,9 +149,7 @@ class Canvas:
         used = used[rows.start : rows.stop] if position is None else used[rows[0] : rows[0] + 1]
         pinned = self._pinned if position is None else self._pinned[rows[0] : rows[0] + 1]
         out = np.zeros((len(used), len(self._graph.classes.of)), bool)
-        emissions.in_threads(
-            lambda part: emissions.expand_mask(used[part], self._graph.classes.of, out[part]), len(used)
-        )
+        in_threads(lambda part: expand.expand_mask(used[part], self._graph.classes.of, out[part]), len(used))
         for k in np.flatnonzero(pinned >= 0):
             out[k] = False
             out[k, pinned[k]] = used[k].any()
@@ -164,12 +163,12 @@ class Canvas:
         """
         import torch
 
-        used, of = self._used, self._graph.classes.of
-        reductions.check_shape(logits, self.length, len(of))
+        used, classes = self._used, self._graph.classes
+        reductions.check_shape(logits, self.length, len(classes.of))
         if logits.device.type != "cpu" or logits.dtype != torch.float32 or not logits.is_contiguous():
             return logits.masked_fill_(~self.allowed().to(logits.device), -torch.inf)
         rows = logits.detach().numpy()
-        emissions.in_threads(lambda part: emissions.forbid(used[part], of, self._pinned[part], rows[part]), len(rows))
+        in_threads(lambda part: expand.forbid(used[part], classes, self._pinned[part], rows[part]), len(rows))
         return logits
 
     def best(self, logits: torch.Tensor) -> Completion:

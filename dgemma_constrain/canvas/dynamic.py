@@ -35,11 +35,24 @@ def _open_labels(labels, pin, wild, open_):
 
 
 @kernel
+def _same(a, a_bounds, i, b, b_bounds, j):
+    """Whether the states at boundary i of one list are those at boundary j of another."""
+    size = a_bounds[i + 1] - a_bounds[i]
+    if size != b_bounds[j + 1] - b_bounds[j]:
+        return False
+    for k in range(size):
+        if a[a_bounds[i] + k] != b[b_bounds[j] + k]:
+            return False
+    return True
+
+
+@kernel
 def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
     """The boolean semiring: which boundary states lie on a valid path. Returns (bounds, live).
 
     pins int32[L]: the class pinned at each position, or FREE; the class `wild` is not touched by pins. The forward loops
-    have no branches, so that a position costs about a nanosecond an arc.
+    have no branches, so that a position costs about a nanosecond an arc. Where a free position leads from a set of states
+    to the same set, so does the next one: most free positions of a long canvas are copies.
     """
     length = len(pins)
     states = len(final)
@@ -51,9 +64,16 @@ def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
     count = 1
     bounds[1] = 1
     for i in range(length):
+        live = grown(live, count + states)
+        if pins[i] == FREE and i > 0 and pins[i - 1] == FREE and _same(live, bounds, i - 1, live, bounds, i):
+            for k in range(bounds[i], bounds[i + 1]):
+                live[count] = live[k]
+                count += 1
+            bounds[i + 2] = count
+            continue
         if pins[i] != FREE:
             _open_labels(labels, pins[i], wild, open_)
-        for k in range(bounds[i], count):
+        for k in range(bounds[i], bounds[i + 1]):
             first, last = offsets[live[k]], offsets[live[k] + 1]
             if pins[i] == FREE:
                 for e in range(first, last):
@@ -61,7 +81,6 @@ def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
             else:
                 for e in range(first, last):
                     reached[targets[e]] |= open_[symbols[e]]
-        live = grown(live, count + states)
         for s in range(states):
             live[count] = s
             count += reached[s]
@@ -80,6 +99,16 @@ def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
             kept[at] = live[k]
     new_bounds[length] = at
     for i in range(length - 1, -1, -1):
+        if (
+            i < length - 1 and pins[i] == FREE and pins[i + 1] == FREE
+            and _same(kept, new_bounds, i + 1, kept, new_bounds, i + 2)
+            and _same(live, bounds, i, live, bounds, i + 1)
+        ):  # fmt: skip
+            for k in range(new_bounds[i + 2] - 1, new_bounds[i + 1] - 1, -1):
+                at -= 1
+                kept[at] = kept[k]
+            new_bounds[i] = at
+            continue
         if pins[i] != FREE:
             _open_labels(labels, pins[i], wild, open_)
         for k in range(bounds[i + 1] - 1, bounds[i] - 1, -1):
@@ -105,6 +134,13 @@ def used_classes(offsets, symbols, targets, labels, bounds, live, pins, states, 
     good = np.zeros(states, np.uint8)
     marked = np.zeros(len(label_offsets) - 1, np.uint8)
     for i in range(length):
+        if (
+            i > 0 and pins[i] == FREE and pins[i - 1] == FREE
+            and _same(live, bounds, i - 1, live, bounds, i) and _same(live, bounds, i, live, bounds, i + 1)
+        ):  # fmt: skip
+            for c in range(wild + 1):
+                used[i, c] = used[i - 1, c]
+            continue
         for k in range(bounds[i + 1], bounds[i + 2]):
             good[live[k]] = 1
         for k in range(bounds[i], bounds[i + 1]):
@@ -195,10 +231,10 @@ def sum_sweep(offsets, symbols, targets, bounds, live, emission, states):
     weight, weight_power = np.empty(classes), np.empty(classes, np.int32)
     for k in range(bounds[length], bounds[length + 1]):
         value[k] = 0.0
-        _wide(0.0, live[k], digits, power)
+        _wide(0.0, np.int64(live[k]), digits, power)
     for i in range(length - 1, -1, -1):
         for c in range(classes):
-            _wide(emission[i, c], c, weight, weight_power)
+            _wide(emission[i, c], np.int64(c), weight, weight_power)
         for k in range(bounds[i], bounds[i + 1]):
             first, last = offsets[live[k]], offsets[live[k] + 1]
             top = 2 * NEVER
@@ -214,7 +250,7 @@ def sum_sweep(offsets, symbols, targets, bounds, live, emission, states):
             digits[live[k]] = 0.0
             power[live[k]] = NEVER
         for k in range(bounds[i], bounds[i + 1]):
-            _wide(value[k], live[k], digits, power)
+            _wide(value[k], np.int64(live[k]), digits, power)
     return value
 
 
@@ -240,14 +276,14 @@ def posteriors(offsets, symbols, targets, bounds, live, emission, states, value,
     probability[start] = 1.0
     for i in range(length):
         for c in range(classes):
-            _wide(emission[i, c], c, weight, weight_power)
+            _wide(emission[i, c], np.int64(c), weight, weight_power)
         for k in range(bounds[i + 1], bounds[i + 2]):
-            _wide(value[k], live[k], after, after_power)
+            _wide(value[k], np.int64(live[k]), after, after_power)
         row = posterior[i]
         for k in range(bounds[i], bounds[i + 1]):
             s = live[k]
             if probability[s] > 0.0:
-                _wide(value[k], 0, here, here_power)
+                _wide(value[k], np.int64(0), here, here_power)
                 share = probability[s] / here[0]
                 for e in range(offsets[s], offsets[s + 1]):
                     c, t = symbols[e], targets[e]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dgemma_constrain.canvas import emissions
-from dgemma_constrain.canvas.emissions import MAX, Classes, in_threads
+from dgemma_constrain.canvas import emissions, expand
+from dgemma_constrain.canvas.emissions import MAX, Classes
+from dgemma_constrain.canvas.threads import in_threads
 from dgemma_constrain.errors import LogitsError
 
 if TYPE_CHECKING:
@@ -81,14 +82,14 @@ class HostLogits:
 
     def best_members(self, path: np.ndarray, pinned: np.ndarray) -> np.ndarray:
         return self._choose(
-            lambda part: emissions.best_members(
+            lambda part: expand.best_members(
                 self._rows(part), self.classes, path[part], pinned[part], self.partial[part]
             )
         )
 
     def drawn_members(self, path: np.ndarray, pinned: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         return self._choose(
-            lambda part: emissions.drawn_members(
+            lambda part: expand.drawn_members(
                 self._rows(part), self.classes, path[part], pinned[part], self.scale, self.partial[part], uniform[part]
             )
         )
@@ -111,7 +112,7 @@ class HostLogits:
 
         def work(part: slice) -> None:
             for rows in self._pieces(part):
-                emissions.expand_marginals(
+                expand.expand_marginals(
                     self._rows(rows), self.classes.of, posterior[rows], self.emission[rows], self.normaliser[rows],
                     pinned[rows], self.scale, out[rows],
                 )  # fmt: skip

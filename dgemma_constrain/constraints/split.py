@@ -7,7 +7,6 @@ from typing import Sequence
 import numpy as np
 
 from dgemma_constrain.automata.dfa import DFA
-from dgemma_constrain.automata.kernels import kernel
 
 
 def split(text: str, parts: Sequence[DFA]) -> list[str] | None:
@@ -24,8 +23,7 @@ def split(text: str, parts: Sequence[DFA]) -> list[str] | None:
         dfa = parts[k]
         if k not in classes:
             classes[k] = dfa.alphabet.of(points)
-        found = _ends(dfa.offsets, dfa.symbols, dfa.targets, dfa.accept, classes[k], start)
-        return found.tolist()
+        return (start + np.flatnonzero(dfa.accept[dfa.path(classes[k][start:])])).tolist()
 
     cuts = [0]
     options: list[list[int]] = []  # ends still to try for each part placed so far, longest last
@@ -43,24 +41,3 @@ def split(text: str, parts: Sequence[DFA]) -> list[str] | None:
             continue
         cuts.append(options[-1].pop())
     return [text[a:b] for a, b in zip(cuts, cuts[1:])]
-
-
-@kernel
-def _ends(offsets, symbols, targets, accept, classes, start):
-    """Every position where a match that begins at `start` can end, ascending."""
-    found = np.empty(len(classes) - start + 1, np.int64)
-    count = 0
-    state = np.int64(0)
-    i = start
-    while True:
-        if accept[state]:
-            found[count] = i
-            count += 1
-        if i == len(classes):
-            break
-        at = offsets[state] + np.searchsorted(symbols[offsets[state] : offsets[state + 1]], classes[i])
-        if at == offsets[state + 1] or symbols[at] != classes[i]:
-            break
-        state = np.int64(targets[at])
-        i += 1
-    return found[:count]

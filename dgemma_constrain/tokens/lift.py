@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.encodings import ByteDFA
-from dgemma_constrain.automata.kernels import grouped, grown, kernel, sources
+from dgemma_constrain.automata.kernels import distances, grown, kernel, reversed_rows
 from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.automata.minimize import keep_states
 from dgemma_constrain.errors import EmptyConstraint
 from dgemma_constrain.tokens.region import PICKY, find_region, number_equal
 from dgemma_constrain.tokens.trie import build_trie
@@ -116,14 +117,15 @@ def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, st
     states, origins = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.int32)
     counts = np.zeros(height + 1, np.int64)
     outside = np.empty(width, np.int32)
-    child = np.full(256, -1, np.int32)  # where the subtree of each first byte begins in `enter`
+    child, child_past = np.full(256, -1, np.int64), np.empty(256, np.int64)  # the subtree of each first byte in `enter`
     k = 0
     while k < len(enter[0]):
         child[enter[0][k]] = k
+        child_past[enter[0][k]] = enter[2][k]
         k = enter[2][k]
     found[0] = 0
     known[0] = True
-    count, begin = 1, 0
+    count, begin = np.int64(1), 0
     work = np.int64(0)
     while begin < count:
         past = min(count, begin + width)
@@ -138,12 +140,12 @@ def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, st
         begin = past
         counts[0] = n
         if n:
-            count, steps = _walk(columns, byte_class, stay, 0, len(stay[0]), states, origins, counts, left, right,
-                                 stay_column, known, found, count, max_work - work)  # fmt: skip
+            count, steps = _walk(columns, byte_class, stay, np.int64(0), len(stay[0]), states, origins, counts,
+                                 left, right, stay_column, known, found, count, max_work - work)  # fmt: skip
             work += steps
-        k = 0
+        k = np.int64(0)
         while out and k < len(trie[0]):
-            b = trie[0][k]
+            b, past_k = trie[0][k], np.int64(trie[2][k])
             c = byte_class[b]
             for entering in (True, False):
                 n = 0
@@ -153,41 +155,19 @@ def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, st
                     n += np.int64(t >= 0 and (child[b] >= 0 and enters[t, np.int64(picky[b])]) == entering)
                 counts[0] = n
                 if n and entering:
-                    count, steps = _walk(columns, byte_class, enter, child[b], enter[2][child[b]], states, origins, counts,
+                    count, steps = _walk(columns, byte_class, enter, child[b], child_past[b], states, origins, counts,
                                          left, right, enter_column, known, found, count, max_work - work)  # fmt: skip
                     work += steps
                 elif n:
-                    count, steps = _walk(columns, byte_class, trie, k, trie[2][k], states, origins, counts,
+                    count, steps = _walk(columns, byte_class, trie, k, past_k, states, origins, counts,
                                          left, right, column, known, found, count, max_work - work)  # fmt: skip
                     work += steps
-            k = trie[2][k]
+            k = past_k
         if count > max_states:
             return found[:count].copy(), 1
         if work > max_work:
             return found[:count].copy(), 2
     return found[:count].copy(), 0
-
-
-@kernel
-def _token_hashes(trie, column, stay, stay_column, stay_key, enter, enter_column, enter_key):
-    """The hash of each token, in sorted order: that of its own node, and those of its keys' nodes."""
-    hashes = np.zeros(trie[3][-1], np.uint64)
-    _at_tokens(trie, column, hashes)
-    if len(stay_key):
-        by_stay, by_enter = np.empty(stay[3][-1], np.uint64), np.empty(enter[3][-1], np.uint64)
-        _at_tokens(stay, stay_column, by_stay)
-        _at_tokens(enter, enter_column, by_enter)
-        for i in range(len(hashes)):
-            hashes[i] += by_stay[stay_key[i]] + by_enter[enter_key[i]]
-    return hashes
-
-
-@kernel
-def _at_tokens(trie, column, out):
-    byte, depth, skip, first, last = trie
-    for k in range(len(byte)):
-        for i in range(first[k], last[k]):
-            out[i] = column[k]
 
 
 @kernel
@@ -245,48 +225,6 @@ def _transitions(columns, byte_class, boundary, number, trie, height, max_work):
     return offsets, symbols[: offsets[-1]].copy(), targets[: offsets[-1]].copy(), 0
 
 
-@kernel
-def distances(offsets, targets, accept):
-    """Fewest transitions from each state to an accepting one, int32[S]; breadth-first backwards. -1: none."""
-    into, order = grouped(targets, len(accept))
-    source = sources(offsets)
-    distance = np.full(len(accept), -1, np.int32)
-    queue = np.empty(len(accept), np.int32)
-    head = tail = 0
-    for s in range(len(accept)):
-        if accept[s]:
-            distance[s] = 0
-            queue[tail] = s
-            tail += 1
-    while head < tail:
-        t = queue[head]
-        head += 1
-        for k in range(into[t], into[t + 1]):
-            s = source[order[k]]
-            if distance[s] < 0:
-                distance[s] = distance[t] + 1
-                queue[tail] = s
-                tail += 1
-    return distance
-
-
-@kernel
-def _keep_states(offsets, symbols, targets, keep):
-    """Only the states in `keep`, renumbered in order, and the transitions among them."""
-    number = np.cumsum(keep).astype(np.int32) - 1
-    new_offsets = np.zeros(number[-1] + 2, np.int64)
-    used = 0
-    for s in range(len(keep)):
-        if keep[s]:
-            for e in range(offsets[s], offsets[s + 1]):
-                if keep[targets[e]]:
-                    symbols[used] = symbols[e]
-                    targets[used] = number[targets[e]]
-                    used += 1
-            new_offsets[number[s] + 1] = used
-    return new_offsets, symbols[:used].copy(), targets[:used].copy()
-
-
 def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> TokenAutomaton:
     """The automaton of all token strings whose bytes `dfa` accepts.
 
@@ -304,9 +242,9 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
         tuple(region.enter), enter, trie.height, left, right, limits.states, limits.work,
     )  # fmt: skip
     limits.check(status, "lifting this constraint to tokens")
-    hashes = _token_hashes(
-        tuple(trie), column, tuple(region.stay), stay, region.stay_key, tuple(region.enter), enter, region.enter_key
-    )
+    hashes = column[vocabulary.token_nodes]
+    if len(region.stay_node):
+        hashes += stay[region.stay_node] + enter[region.enter_node]
     class_of, example = number_equal(hashes)
 
     number = np.full(len(dfa.table), -1, np.int32)
@@ -316,12 +254,12 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     limits.check(status, "lifting this constraint to tokens")
     offsets, symbols, targets = rows
     accept = dfa.accept[boundary]
-    distance = distances(offsets, targets, accept)
+    distance = distances(*reversed_rows(offsets, targets), accept)
     live = distance >= 0
     if not live[0]:
         raise EmptyConstraint("no tokens of this vocabulary spell any text that satisfies the constraint")
     if not live.all():
-        offsets, symbols, targets = _keep_states(offsets, symbols, targets, live)
+        offsets, symbols, targets = keep_states(offsets, symbols, targets, live)
         accept, distance = accept[live], distance[live]
     return _with_classes(vocabulary, class_of, offsets, symbols, targets, accept, distance)
 

@@ -52,15 +52,15 @@ FINE = _byte_sets(
 
 class Region(NamedTuple):
     """inside bool[S]: states that walk `stay`; enters bool[S, 2]: states whose predecessors may go on in `enter`, by
-    whether the byte between them is picky. `stay_key`, `enter_key` int32[n]: the position of each sorted token's key in
+    whether the byte between them is picky. `stay_node`, `enter_node` int32[n]: where each sorted token's key ends in
     the trie of that name."""
 
     inside: np.ndarray
     enters: np.ndarray
     stay: Trie
-    stay_key: np.ndarray
+    stay_node: np.ndarray
     enter: Trie
-    enter_key: np.ndarray
+    enter_node: np.ndarray
 
 
 def find_region(dfa: ByteDFA, vocabulary: Vocabulary) -> Region:
@@ -70,8 +70,8 @@ def find_region(dfa: ByteDFA, vocabulary: Vocabulary) -> Region:
     if len(busy) < WORTH_IT:
         nobody = np.zeros(len(dfa.table), bool)
         nothing = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[:0])
-        no_key = np.zeros(0, np.int32)
-        return Region(nobody, np.stack([nobody, nobody], 1), nothing, no_key, nothing, no_key)
+        no_node = np.zeros(0, np.int32)
+        return Region(nobody, np.stack([nobody, nobody], 1), nothing, no_node, nothing, no_node)
     sample = busy[:: -(-len(busy) // SAMPLE)]
     kinds = Counter(pattern.tobytes() for pattern in _patterns(dfa.table[sample], dfa.classes))
     part = FINE
@@ -94,14 +94,15 @@ _KNOWN: WeakKeyDictionary[Vocabulary, dict[bytes, tuple]] = WeakKeyDictionary()
 
 
 def _tries(vocabulary: Vocabulary, part: np.ndarray, coarse: np.ndarray, leaves: np.ndarray) -> tuple:
-    """(stay, stay_key, enter, enter_key) of `Region`."""
+    """(stay, stay_node, enter, enter_node) of `Region`."""
     known = _KNOWN.setdefault(vocabulary, {})
     cut = part.tobytes() + leaves.tobytes()
     if cut not in known:
         tries: list = []
         for hashes in _keys(tuple(vocabulary.trie), vocabulary.trie.height, part, coarse, PICKY, leaves):
             key, first = number_equal(hashes)
-            tries += [build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[first]), key]
+            trie = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[first])
+            tries += [trie, trie.token_nodes()[key]]
         known[cut] = tuple(tries)
         while len(known) > _KEPT:
             del known[next(iter(known))]
@@ -128,8 +129,9 @@ def _live_bytes(table, widths):
 @kernel
 def _constant(table, left, right):
     """bool[S]: the states in which every class in `left` leads where its partner in `right` does."""
-    result = np.ones(len(table), np.bool_)
+    result = np.empty(len(table), np.bool_)
     for s in range(len(table)):
+        result[s] = True
         for i in range(len(left)):
             if table[s, left[i]] != table[s, right[i]]:
                 result[s] = False
@@ -177,9 +179,10 @@ def _keys(trie, height, part, coarse, picky, leaves):
     """
     byte, depth, skip, first, last = trie
     stay, enter = np.empty(first[-1], np.uint64), np.empty(first[-1], np.uint64)
-    hashes = np.full((height + 1, 2), SEED, np.uint64)
+    hashes = np.empty((height + 1, 2), np.uint64)
     left = np.zeros((height + 1, 2), np.bool_)
-    path = np.zeros(height + 1, np.uint8)
+    path = np.empty(height + 1, np.uint8)
+    hashes[0, 0] = hashes[0, 1] = SEED
     for k in range(len(byte)):
         d, b = depth[k], byte[k]
         path[d] = b

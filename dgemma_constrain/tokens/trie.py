@@ -18,7 +18,8 @@ A walk visits nodes in order, keeps one state per depth, and jumps from k to ski
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from dgemma_constrain.automata.kernels import kernel
 
 _CHUNK = 7  # bytes per sorting key; the eighth byte of the uint64 says how many of them are there
 
@@ -43,6 +44,10 @@ class Trie(NamedTuple):
     def height(self) -> int:
         """Bytes of the longest token: a walk needs `height + 1` states."""
         return int(self.depth.max(initial=0))
+
+    def token_nodes(self) -> np.ndarray:
+        """The node at which each sorted token ends, int32[n]."""
+        return np.repeat(np.arange(len(self.byte), dtype=np.int32), self.last - self.first[:-1])
 
 
 def sort_tokens(data: np.ndarray, offsets: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -82,7 +87,7 @@ def build_trie(data: np.ndarray, offsets: np.ndarray, ids_sorted: np.ndarray) ->
     return Trie(*_fill(data, offsets, ids_sorted, common, int((lengths - common).sum())))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fewest_tokens(text, byte, skip, first, last):
     """The shortest split of `text` (uint8[n]) into tokens: (positions in the sorted ids int32[m], reached).
 
@@ -119,7 +124,7 @@ def fewest_tokens(text, byte, skip, first, last):
     return path, n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _keys(data, offsets, ids, start):
     """uint64[n] that order like bytes start:start+7 of each token, a token that has ended before one that goes on."""
     keys = np.empty(len(ids), np.uint64)
@@ -133,7 +138,7 @@ def _keys(data, offsets, ids, start):
     return keys
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _common_prefixes(data, offsets, ids):
     """int32[n]: bytes each token shares with the one before it; -1 where the two are out of order or one is empty."""
     common = np.zeros(len(ids), np.int32)
@@ -150,7 +155,7 @@ def _common_prefixes(data, offsets, ids):
     return common
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill(data, offsets, ids, common, nodes):
     byte = np.empty(nodes, np.uint8)
     depth = np.empty(nodes, np.int32)

@@ -145,6 +145,11 @@ class Vocabulary:
         return build_trie(self.data, self.offsets, self.order)
 
     @cached_property
+    def token_nodes(self) -> np.ndarray:
+        """The node of `trie` at which each token of `order` ends."""
+        return self.trie.token_nodes()
+
+    @cached_property
     def fingerprint(self) -> str:
         """Hex digest of all that makes a compiled constraint fit this vocabulary; the key of caches."""
         digest = hashlib.sha256()
@@ -154,7 +159,8 @@ class Vocabulary:
         return digest.hexdigest()
 
     def __getstate__(self) -> dict:
-        return {k: v for k, v in self.__dict__.items() if k not in ("order", "trie")}  # quicker rebuilt than read
+        rebuilt = ("order", "trie", "token_nodes")  # quicker than they are read
+        return {k: v for k, v in self.__dict__.items() if k not in rebuilt}
 
     def _fewest_tokens(self, text: bytes) -> list[int]:
         if not text:
