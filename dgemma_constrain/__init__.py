@@ -16,6 +16,7 @@ _HOME = {
     "constraints.terms": "literal choice text regex contains starts_with ends_with substring",
     "constraints.template": "template",
     "constraints.schema": "json_schema",
+    "constraints.grammar.constraint": "grammar",
     "constraints.base": "Constraint Mismatch",
     "automata.limits": "Limits",
     "tokens.vocabulary": "Vocabulary",
@@ -24,8 +25,8 @@ _HOME = {
     "diffusion.model": "Model Output",
     "diffusion.denoise": "Cancelled",
     "models.load": "load",
-    "errors": "ConstraintError RegexError SchemaError UnsupportedSchema TemplateError LimitExceeded EmptyConstraint "
-    "VocabularyError LogitsError Infeasible CacheError",
+    "errors": "ConstraintError RegexError SchemaError UnsupportedSchema TemplateError GrammarError GrammarWarning "
+    "LimitExceeded EmptyConstraint VocabularyError LogitsError Infeasible CacheError",
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
 __all__ = sorted(_MODULE)

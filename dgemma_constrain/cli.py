@@ -5,7 +5,6 @@ Anything heavy is imported when a command needs it, so that `--help` answers at 
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import sys
@@ -19,7 +18,8 @@ import click
 import dgemma_constrain as dc
 from dgemma_constrain import interrupt
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, Infeasible, LimitExceeded
-from dgemma_constrain.inputs import Hole, Length, Prompt, Text, TextFile
+from dgemma_constrain.inputs import Prompt, Text, TextFile
+from dgemma_constrain.options import flavor, holes, ignore_case, list_grammars, max_depth, start, whitespace, writing
 
 if TYPE_CHECKING:
     from dgemma_constrain.diffusion.model import Model, Output
@@ -53,44 +53,6 @@ def dgemma() -> None:
       dgemma fill 'Dear {name}, see you on {day}.' --hole name='[A-Z][a-z]+' 'name: Anna, day: Monday'
       dgemma inspect --regex '\\d{4}-\\d{2}-\\d{2}'
     """
-
-
-setting = functools.partial(click.option, show_default=True)
-
-whitespace = setting(
-    "--whitespace", type=click.Choice(["any", "compact", "pretty"]), default="any", help="Where it may stand."
-)
-flavor = setting("--flavor", type=click.Choice(["python", "ecma"]), default="python", help="Whose syntax.")
-ignore_case = click.option("--ignore-case", is_flag=True, help="Letters match in either case.")
-holes = click.option("--hole", "holes", type=Hole(), multiple=True, help="What may fill a hole; without it, any text.")
-
-COUNT = {"type": click.IntRange(1), "metavar": "N"}
-SCHEDULES = click.Choice(["linear", "cosine", "confidence", "entropy"])
-WRITING = {
-    "length": setting("--length", type=Length(min=0), metavar="N|auto", default="auto", help="At most so many tokens."),
-    "steps": setting("--steps", **COUNT, default=16, help="Denoising steps a canvas."),
-    "seed": setting("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, help="Same seed, same text."),
-    "candidates": setting("--candidates", **COUNT, default=1, help="Write so many, keep the best."),
-    "temperature": setting("--temperature", type=click.FloatRange(0), metavar="T", default=0, help="0: the likeliest."),
-    "schedule": setting("--schedule", type=SCHEDULES, default="linear", help="How many tokens a step decides."),
-    "remask": setting("--remask", type=click.FloatRange(0, 1), metavar="P", default=0, help="Redo what is less sure."),
-    "trace": click.option("--trace", type=click.Path(dir_okay=False), help="Write every step to this HTML page."),
-    "as_json": click.option("--json", "as_json", is_flag=True, help="Print JSON: text, value, fields, score, …"),
-    "quiet": click.option("--quiet", is_flag=True, help="No picture, no notes on stderr."),
-    "model": setting("--model", default="embedded", help="Which model writes."),
-}  # fmt: skip
-
-
-def writing(command):
-    """Give a command the options of all that write a text; it gets them as one dict, `options`."""
-
-    @functools.wraps(command)
-    def collected(**given):
-        return command(options={name: given.pop(name) for name in WRITING}, **given)
-
-    for option in reversed(WRITING.values()):
-        collected = option(collected)
-    return collected
 
 
 @dgemma.command("json", short_help="Read a text into JSON that satisfies a schema.")
@@ -127,6 +89,24 @@ def regex_command(pattern: str, prompt: str, flavor: str, ignore_case: bool, opt
       dgemma regex '\\d{4}-\\d{2}-\\d{2}' $'date as YYYY-MM-DD\\nIt was March 5, 2021.'
     """
     _write(prompt, dc.regex(pattern, flavor, ignore_case=ignore_case), options)
+
+
+@dgemma.command("grammar", short_help="Write a text in a context-free grammar.")
+@click.argument("grammar", type=Text())
+@click.argument("prompt", type=Prompt(), default="")
+@start
+@max_depth
+@list_grammars
+@writing
+def grammar_command(grammar: str, prompt: str, start: str | None, max_depth: int | None, options: dict) -> None:
+    """Answer PROMPT (-: stdin) with a text in GRAMMAR: a name from --list, or a file that ends in .lark or .gbnf.
+
+    \b
+    Examples:
+      dgemma grammar --list
+      dgemma grammar semver 'the version after 1.2.3'
+    """
+    _write(prompt, dc.grammar(grammar, start, max_depth), options)
 
 
 @dgemma.command("fill", short_help="Fill the holes of a template.")
@@ -172,6 +152,9 @@ def choose_command(choices: tuple[str, ...], options: dict) -> None:
 @click.option("--schema", type=TextFile(), help="A file with a JSON Schema.")
 @click.option("--regex", "pattern", type=Text(), help="A regular expression.")
 @click.option("--template", type=Text(), help="A template with {holes}.")
+@click.option("--grammar", type=Text(), help="A grammar: a name, or a file that ends in .lark or .gbnf.")
+@start
+@max_depth
 @click.option("--choice", "choices", type=Text(), multiple=True, help="One of several texts; give it more than once.")
 @whitespace
 @flavor
@@ -183,7 +166,20 @@ def choose_command(choices: tuple[str, ...], options: dict) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", is_flag=True, help="No notes on stderr.")
 def inspect_command(
-    schema, pattern, template, choices, whitespace, flavor, ignore_case, holes, tokenizer, as_json, quiet
+    schema,
+    pattern,
+    template,
+    grammar,
+    start,
+    max_depth,
+    choices,
+    whitespace,
+    flavor,
+    ignore_case,
+    holes,
+    tokenizer,
+    as_json,
+    quiet,
 ) -> None:
     """What a constraint costs: states, classes, memory, time; its shortest text, and how many texts it has.
 
@@ -191,8 +187,8 @@ def inspect_command(
     Example:
       dgemma inspect --regex '\\d{4}-\\d{2}-\\d{2}'
     """
-    if sum([schema is not None, pattern is not None, template is not None, bool(choices)]) != 1:
-        _refuse("inspect needs one of --schema, --regex, --template, --choice")
+    if sum([schema is not None, pattern is not None, template is not None, grammar is not None, bool(choices)]) != 1:
+        _refuse("inspect needs one of --schema, --regex, --template, --grammar, --choice")
     if holes and template is None:
         _refuse("--hole belongs to --template")
     _warm_up(quiet)
@@ -202,6 +198,8 @@ def inspect_command(
         constraint = dc.json_schema(schema, whitespace)
     elif pattern is not None:
         constraint = dc.regex(pattern, flavor, ignore_case=ignore_case)
+    elif grammar is not None:
+        constraint = dc.grammar(grammar, start, max_depth)
     else:
         constraint = dc.choice(choices) if choices else _template(template, holes)
     vocabulary = dc.Vocabulary.from_tokenizer(tokenizer) if tokenizer else dc.load().vocabulary

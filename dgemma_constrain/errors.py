@@ -29,6 +29,19 @@ class UnsupportedSchema(SchemaError):
     """A keyword (or a use of one) that this version cannot express; nothing is ignored silently."""
 
 
+class GrammarError(ConstraintError):
+    """A grammar that cannot be read, or that stands for no text. `line` and `column` count from 1, in `file` if any."""
+
+    def __init__(self, message: str, line: int | None = None, column: int | None = None, file: str | None = None):
+        self.line, self.column, self.file = line, column, file
+        place = ([f"line {line}, column {column}"] if line else []) + ([file] if file else [])
+        super().__init__(message + (f" ({' of '.join(place)})" if place else ""))
+
+
+class GrammarWarning(UserWarning):
+    """Something in a grammar that is no error, but hardly meant: rules that are never used."""
+
+
 class TemplateError(ConstraintError):
     """A template that cannot be read, or whose holes cannot be filled consistently."""
 

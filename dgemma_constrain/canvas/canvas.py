@@ -38,10 +38,17 @@ class Canvas:
     """
 
     def __init__(
-        self, compiled: Compiled, graph: Graph, pinned: Mapping[int, int], length: int, more_tokens: int, start: int
+        self,
+        compiled: Compiled,
+        graph: Graph,
+        pinned: Mapping[int, int],
+        length: int,
+        more_tokens: int,
+        start: int,
+        tail: str,
     ):
         self.compiled, self._graph, self.length = compiled, graph, length
-        self.more_tokens, self._start = more_tokens, start
+        self.more_tokens, self._start, self.tail = more_tokens, start, tail
         self._pinned = np.full(length, -1, np.int64)
         for i, token in pinned.items():
             self._pinned[i] = token
@@ -59,7 +66,7 @@ class Canvas:
     def with_pins(self, pinned: Mapping[int, int]) -> Canvas:
         """The same canvas with these pins instead. Raises ConstraintError for a position or id out of range."""
         check_pins(pinned, self.length, len(self.compiled.vocabulary))
-        return Canvas(self.compiled, self._graph, pinned, self.length, self.more_tokens, self._start)
+        return Canvas(self.compiled, self._graph, pinned, self.length, self.more_tokens, self._start, self.tail)
 
     @cached_property
     def _final(self) -> np.ndarray:
@@ -88,17 +95,31 @@ class Canvas:
             return np.ones((self.length, self._graph.wild + 1), bool)
         return self._used
 
-    @property
-    def feasible(self) -> bool:
-        """Whether there is any valid string."""
-        return bool(self._live[0][1] > 0)
+    @cached_property
+    def feasible(self) -> bool | None:
+        """Whether there is any valid string; None if there may be one, nested more deeply than the automaton goes."""
+        if self._live[0][1] > 0:
+            return True
+        if self.compiled.exact:
+            return False
+        wider = self.compiled.wider
+        if wider is None or self._start:
+            return None
+        return None if wider.canvas(self.length, self.pinned, self.more_tokens, self.tail).feasible else False
 
     def check(self) -> None:
-        """Raise Infeasible, with the reason, unless the canvas is feasible."""
-        if not self.feasible:
+        """Raise Infeasible, with the reason, unless there is a valid string that the automaton knows."""
+        if self._live[0][1] == 0:
             raise Infeasible(self._reason())
 
     def _reason(self) -> str:
+        if self.feasible is None:
+            depth = None if self.compiled.constraint is None else self.compiled.constraint.depth()
+            return (
+                "no text fits that is nested "
+                + ("only so deeply as this automaton goes" if depth is None else f"no more than {depth} deep")
+                + ", and deeper ones were left out; raise max_depth"
+            )
         free = np.full(self.length, FREE, np.int32)
         needed = int(self._graph.distance[self._start])
         if self._feasible_under(free):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from functools import cached_property
 from os import PathLike
 from typing import Mapping
 
@@ -28,9 +29,25 @@ class Compiled:
     constraint is None for one that was loaded from a file.
     """
 
-    def __init__(self, automaton: TokenAutomaton, vocabulary: Vocabulary, constraint: Constraint | None = None):
-        self.automaton, self.vocabulary, self.constraint = automaton, vocabulary, constraint
+    def __init__(
+        self,
+        automaton: TokenAutomaton,
+        vocabulary: Vocabulary,
+        constraint: Constraint | None = None,
+        exact: bool = True,
+    ):
+        self.automaton, self.vocabulary, self.constraint, self._exact = automaton, vocabulary, constraint, exact
         self._graphs: dict[str, Graph] = {}
+
+    @cached_property
+    def exact(self) -> bool:
+        """Whether the automaton is all of the constraint; otherwise what is nested more deeply is left out."""
+        return self._exact if self.constraint is None else self.constraint.depth() is None
+
+    @cached_property
+    def wider(self) -> Compiled | None:
+        """One that lets through whatever is nested too deeply, where that is known: what it refuses is refused rightly."""
+        return None if self.exact or self.constraint is None else compile(self.constraint.wider(), self.vocabulary)
 
     def canvas(
         self,
@@ -56,7 +73,8 @@ class Compiled:
             self._graphs[tail] = make_graph(self.automaton, self.vocabulary, tail)
         pinned = dict(pinned or {})
         check_pins(pinned, length, len(self.vocabulary))
-        return Canvas(self, self._graphs[tail], pinned, int(length), int(more_tokens), self.state_after(after or []))
+        start = self.state_after(after or [])
+        return Canvas(self, self._graphs[tail], pinned, int(length), int(more_tokens), start, tail)
 
     def state_after(self, ids: list[int]) -> int:
         """The automaton's state after these ids. Raises ConstraintError if no valid text begins so."""
@@ -74,7 +92,7 @@ class Compiled:
 
     def save(self, path: str | PathLike) -> None:
         """Write to a file that `load_compiled` reads with the same vocabulary."""
-        store.write(path, self.automaton, self.vocabulary.fingerprint)
+        store.write(path, self.automaton, self.vocabulary.fingerprint, self.exact)
 
 
 def compile(
@@ -104,7 +122,8 @@ def compile(
 
 def load_compiled(path: str | PathLike, vocabulary: Vocabulary) -> Compiled:
     """A compiled constraint from a file. Raises CacheError for one that is corrupt or made for another vocabulary."""
-    return Compiled(store.read(path, vocabulary), vocabulary)
+    automaton, exact = store.read(path, vocabulary)
+    return Compiled(automaton, vocabulary, exact=exact)
 
 
 def _name(dfa, fingerprint: str) -> str:

@@ -16,7 +16,7 @@ from dgemma_constrain.errors import CacheError
 from dgemma_constrain.tokens.lift import TokenAutomaton
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
-FORMAT = "dgemma_constrain token automaton 1"
+FORMAT = "dgemma_constrain token automaton 2"
 CACHE_BYTES = 256 * 2**20  # the oldest files go when the folder grows past this
 
 _DTYPES = dict(
@@ -25,13 +25,13 @@ _DTYPES = dict(
 )  # fmt: skip
 
 
-def write(path: str | PathLike, automaton: TokenAutomaton, fingerprint: str) -> None:
+def write(path: str | PathLike, automaton: TokenAutomaton, fingerprint: str, exact: bool = True) -> None:
     """Write whole or not at all: to a temporary file beside it, then renamed."""
     from safetensors.numpy import save
 
     path = Path(path)
     arrays = {k: np.ascontiguousarray(v) for k, v in automaton._asdict().items()}
-    metadata = {"format": FORMAT, "vocabulary": fingerprint, "sha256": _digest(arrays)}
+    metadata = {"format": FORMAT, "vocabulary": fingerprint, "sha256": _digest(arrays), "exact": str(exact)}
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -42,8 +42,8 @@ def write(path: str | PathLike, automaton: TokenAutomaton, fingerprint: str) -> 
         raise
 
 
-def read(path: str | PathLike, vocabulary: Vocabulary) -> TokenAutomaton:
-    """Raises CacheError unless the file is whole, of this format, and for this vocabulary; FileNotFoundError."""
+def read(path: str | PathLike, vocabulary: Vocabulary) -> tuple[TokenAutomaton, bool]:
+    """The automaton, and whether it is all of the constraint. Raises CacheError unless the file is whole, of this format, and for this vocabulary; FileNotFoundError."""
     from safetensors import SafetensorError, safe_open
 
     if Path(path).is_dir():
@@ -64,7 +64,7 @@ def read(path: str | PathLike, vocabulary: Vocabulary) -> TokenAutomaton:
     automaton = TokenAutomaton(**arrays)
     if not _consistent(automaton, vocabulary):
         raise CacheError(f"{path} contradicts itself; delete it and compile the constraint again")
-    return automaton
+    return automaton, metadata.get("exact") == "True"
 
 
 def _consistent(a: TokenAutomaton, vocabulary: Vocabulary) -> bool:
@@ -111,7 +111,7 @@ def read_cached(name: str, vocabulary: Vocabulary) -> TokenAutomaton | None:
     """What the cache holds under this name; None, and the file removed, if it cannot be relied on."""
     path = folder() / f"{name}.safetensors"
     try:
-        automaton = read(path, vocabulary)
+        automaton, _ = read(path, vocabulary)
     except OSError:
         return None
     except CacheError:

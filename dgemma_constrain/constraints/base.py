@@ -82,6 +82,24 @@ class Constraint:
         """What a matching text means: the parsed value under a JSON schema, otherwise None."""
         return None
 
+    def depth(self, limits: Limits = Limits()) -> int | None:
+        """How deep grammars in this constraint may nest on a canvas; None if nothing is left out. Raises LimitExceeded."""
+        return min((d for c in self._children() if (d := c.depth(limits)) is not None), default=None)
+
+    def wider(self, limits: Limits = Limits()) -> Constraint | None:
+        """A constraint that lets through what is nested too deeply, whatever it is; None if nothing is left out."""
+        if self.depth(limits) is None:
+            return None
+        return self._with(tuple(c.wider(limits) or c for c in self._children()))
+
+    def _children(self) -> tuple[Constraint, ...]:
+        """All the constraints that this one is made of."""
+        return ()
+
+    def _with(self, children: tuple[Constraint, ...]) -> Constraint:
+        """The same made of others."""
+        raise NotImplementedError
+
     def check_not_empty(self) -> None:
         """Raise EmptyConstraint, naming the smallest part that contradicts itself, if no text matches."""
         if self.dfa().is_empty:
@@ -162,8 +180,16 @@ class And(Constraint):
     def value(self, text: str) -> Any:
         return next((v for i in self.items if (v := i.value(text)) is not None), None)
 
+    def matches(self, text: str) -> bool:
+        return all(i.matches(text) for i in self.items)
+
     def parts(self) -> tuple[Constraint, ...]:
         return self.items
+
+    _children = parts
+
+    def _with(self, children: tuple[Constraint, ...]) -> Constraint:
+        return And(children)
 
     def _why_empty(self) -> str:
         both = self.items[0].dfa()
@@ -184,6 +210,15 @@ class Or(Constraint):
     def nfa(self, limits: Limits) -> NFA:
         return fragments.union([a.nfa(limits) for a in self.alternatives])
 
+    def matches(self, text: str) -> bool:
+        return any(a.matches(text) for a in self.alternatives)
+
+    def _children(self) -> tuple[Constraint, ...]:
+        return self.alternatives
+
+    def _with(self, children: tuple[Constraint, ...]) -> Constraint:
+        return Or(children)
+
     def fields(self, text: str) -> dict[str, str]:
         return next((a.fields(text) for a in self.alternatives if a.matches(text)), {})
 
@@ -198,7 +233,15 @@ class Not(Constraint):
     inner: Constraint
 
     def _make_dfa(self, limits: Limits) -> DFA:
+        if self.inner.depth(limits) is not None:
+            raise ConstraintError(
+                f"~ of a grammar with unbounded nesting is out of reach: {_short(self.inner)} is known up to a depth only, "
+                "and what lies deeper would wrongly pass; say what you want instead of what you don't"
+            )
         return complement(self.inner.dfa(limits), limits)
+
+    def _children(self) -> tuple[Constraint, ...]:
+        return (self.inner,)
 
     def nfa(self, limits: Limits) -> NFA:
         return self.dfa(limits).nfa()
@@ -223,6 +266,11 @@ class Concat(Constraint):
     def parts(self) -> tuple[Constraint, ...]:
         return self.items
 
+    _children = parts
+
+    def _with(self, children: tuple[Constraint, ...]) -> Constraint:
+        return Concat(children)
+
 
 @dataclass(frozen=True)
 class Repeat(Constraint):
@@ -245,6 +293,12 @@ class Repeat(Constraint):
 
     def parts(self) -> tuple[Constraint, ...]:
         return (self.inner,) if self.least else ()
+
+    def _children(self) -> tuple[Constraint, ...]:
+        return (self.inner,)
+
+    def _with(self, children: tuple[Constraint, ...]) -> Constraint:
+        return Repeat(*children, self.least, self.most)
 
 
 def as_constraint(what: Constraint | str) -> Constraint:

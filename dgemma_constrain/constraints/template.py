@@ -50,6 +50,12 @@ class Template(Constraint):
         values = [list(holes[n].dfa().words()) for n in twice]
         return [{**holes, **dict(zip(twice, map(Literal, combo)))} for combo in itertools.product(*values)]
 
+    def _children(self) -> tuple[Constraint, ...]:
+        return tuple(constraint for _, constraint in self.holes)
+
+    def _with(self, children: tuple[Constraint, ...]) -> Constraint:
+        return Template(self.source, self.pieces, tuple((name, c) for (name, _), c in zip(self.holes, children)))
+
     def _sequence(self, holes: dict[str, Constraint]) -> list[Constraint]:
         return [holes[p] if i % 2 else Literal(p) for i, p in enumerate(self.pieces)]
 

@@ -20,7 +20,7 @@ LONGEST_SHOWN = 200  # characters of the shortest text
 
 def constraint_facts(constraint: Constraint, vocabulary: Vocabulary) -> dict[str, Any]:
     """The three automata, the time to make them, and the language's shortest text and size (texts: None for infinitely
-    many). Raises EmptyConstraint, LimitExceeded."""
+    many; depth: up to which nesting is exact, None where all of it is). Raises EmptyConstraint, LimitExceeded."""
     fresh = pickle.dumps(constraint)  # does not hold what is already compiled
     characters, compile_ms = _timed(lambda: pickle.loads(fresh).dfa())
     if characters.is_empty:
@@ -42,6 +42,7 @@ def constraint_facts(constraint: Constraint, vocabulary: Vocabulary) -> dict[str
             "transitions": int((octets.table >= 0).sum()),
         },
         "tokens": {"states": tokens.states, "classes": tokens.class_count, "transitions": len(tokens.targets)},
+        "depth": constraint.depth(),
         "vocabulary": len(vocabulary),
         "compile_ms": compile_ms,
         "lift_ms": lift_ms,
@@ -81,6 +82,7 @@ def facts_text(facts: dict[str, Any]) -> str:
     rows += [
         "",
         f"texts       {texts}",
+        *([] if facts["depth"] is None else [f"nesting     exact up to a depth of {facts['depth']}"]),
         f"shortest    {shortest}",
         f"            at least {facts['fewest_tokens']:,} of the vocabulary's {facts['vocabulary']:,} tokens",
         f"time        {facts['compile_ms']:,.1f} ms to compile, {facts['lift_ms']:,.1f} ms to lift to tokens",

@@ -1,0 +1,90 @@
+"""A grammar as a constraint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+from dgemma_constrain.automata.dfa import DFA
+from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.automata.nfa import NFA
+from dgemma_constrain.constraints.base import Constraint, Mismatch
+from dgemma_constrain.constraints.grammar import read, rules
+from dgemma_constrain.errors import ConstraintError
+
+
+@dataclass(frozen=True)
+class Grammar(Constraint):
+    """The sentences of a context-free grammar.
+
+    `matches` and `explain` know every nesting; the automaton, and so a canvas, those up to `depth()`.
+    """
+
+    grammar: rules.Grammar
+    max_depth: int | None
+
+    def nfa(self, limits: Limits) -> NFA:
+        return self.dfa(limits).nfa()
+
+    def _make_dfa(self, limits: Limits) -> DFA:
+        return self._unfolded(limits).dfa
+
+    def _unfolded(self, limits: Limits):
+        if "_made" not in self.__dict__:
+            from dgemma_constrain.constraints.grammar.unfold import Unfolded
+
+            self.__dict__["_made"] = Unfolded(self.grammar, self.max_depth, limits)
+        return self.__dict__["_made"]
+
+    def depth(self, limits: Limits = Limits()) -> int | None:
+        return self._unfolded(limits).depth
+
+    def wider(self, limits: Limits = Limits()) -> Constraint | None:
+        return None if self.depth(limits) is None else Wider(self)
+
+    def matches(self, text: str) -> bool:
+        return self.explain(text) is None
+
+    def explain(self, text: str) -> Mismatch | None:
+        from dgemma_constrain.constraints.grammar.recognise import first_mismatch
+
+        return first_mismatch(self.grammar, text)
+
+    def __getstate__(self) -> dict:
+        return {"grammar": self.grammar, "max_depth": self.max_depth}
+
+
+@dataclass(frozen=True)
+class Wider(Constraint):
+    """The sentences of a grammar, and all texts that begin in a way that is nested more deeply than its automaton goes."""
+
+    grammar: Grammar
+
+    def nfa(self, limits: Limits) -> NFA:
+        return self.dfa(limits).nfa()
+
+    def _make_dfa(self, limits: Limits) -> DFA:
+        return self.grammar._unfolded(limits).wider
+
+
+def grammar(
+    source: str | Path,
+    start: str | None = None,
+    max_depth: int | None = None,
+    dialect: str | None = None,
+    import_paths: Sequence[str | Path] = (),
+) -> Constraint:
+    """Texts that a context-free grammar derives.
+
+    source: Lark's notation or llama.cpp's GBNF, as a text; a file that ends in .lark or .gbnf; or the name of a grammar
+    that comes with the package, such as "json". start: the rule for a whole text ("start", "root" in GBNF).
+    How a text is cut into terminals is told in `constraints/grammar/lexer.py`.
+
+    max_depth: how often something may stand inside itself on a canvas. Without it, as often as a small automaton allows;
+    `depth()` says how often that is, and None if nothing is nested without end, so that a canvas is exact. `matches` has no
+    such bound. Raises GrammarError with line and column.
+    """
+    if max_depth is not None and (not isinstance(max_depth, int) or isinstance(max_depth, bool) or max_depth < 0):
+        raise ConstraintError(f"max_depth must be a whole number from 0 up, not {max_depth!r}")
+    return Grammar(read(source, start, dialect, import_paths), max_depth)

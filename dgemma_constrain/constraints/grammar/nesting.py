@@ -1,0 +1,194 @@
+"""From rules to a finite automaton: loops for what repeats, copies for what is nested, up to a depth.
+
+Left recursion is a loop: the automaton of a nonterminal A has a joint for every nonterminal that can stand at the left
+edge of an A, reached when one of those is complete, and a rule B → C γ leads from the joint of C to that of B by way of γ
+(so a left-linear grammar becomes an automaton). Right recursion is one, too, where nothing can follow: a rule B → γ C
+whose B completes the whole leads to where a C begins. And the classic `e: e "+" e` is the same as `e: e "+" f` with all
+other rules of e for f, since joining is associative.
+
+Whatever else a rule refers to is put in as a copy of that nonterminal's minimal automaton. In expressions this leads
+down, from sums to products to atoms, and ends there; the order is that of the references at the edges of rules. A
+reference that doesn't lead down, like that in `"(" e ")"`, is *nesting*. It costs one level of depth, and at level -1
+a trap stands in place of the copy.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Iterable, Mapping, NamedTuple
+
+from dgemma_constrain.automata.dfa import DFA, compile_nfa
+from dgemma_constrain.automata.graph import graph
+from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.automata.nfa import NFA, NOTHING, concat
+from dgemma_constrain.constraints.grammar.rules import Grammar
+
+Joint = tuple[int, int]  # (the nonterminal to be completed, the one at its left edge that just was; -1: none yet)
+
+
+class Arc(NamedTuple):
+    """Part of a rule of `head`: the symbols to be read on the way from one joint to another."""
+
+    source: Joint
+    word: tuple[int, ...]
+    target: Joint
+    head: int
+
+
+class Nesting:
+    """The rules of a grammar, ready to be unfolded.
+
+    leaf: the fragment of a terminal, given its number; trap: what stands for a nonterminal that is too deep
+    """
+
+    def __init__(self, grammar: Grammar, leaf: Callable[[int], NFA], trap: Callable[[int], NFA], limits: Limits):
+        self.leaf, self.trap, self.limits, self.start = leaf, trap, limits, grammar.start
+        self.bodies, self.twins = _associated(grammar)
+        self.group = components({n: {~s for b in bodies for s in b if s < 0} for n, bodies in self.bodies.items()})
+        self.level = components({
+            n: {~s for b in bodies for s in b[:1] + b[-1:] if s < 0 and self.group[~s] == self.group[n]}
+            for n, bodies in self.bodies.items()
+        })  # fmt: skip
+        self._arcs: dict[int, list[Arc]] = {}
+        self._nested: dict[int, bool] = {}
+        self._made: dict[tuple[int, int], NFA] = {}
+
+    def dfa(self, depth: int) -> DFA:
+        """The minimal automaton of the start, with up to `depth` levels of nesting. Raises LimitExceeded."""
+        return compile_nfa(self._fragment(self.start, depth), self.limits)
+
+    def is_nested(self) -> bool:
+        """Whether anything is nested at all, so that the depth matters."""
+        self._fragment(self.start, 0)
+        return self._nested[self.start]
+
+    def _fragment(self, nonterminal: int, depth: int) -> NFA:
+        """The minimal automaton of a nonterminal; what it is made of is made first, without recursion."""
+        agenda = [(nonterminal, depth)]
+        while agenda:
+            n, d = agenda[-1]
+            parts = [self._at(arc.head, ~s, d) for arc in self._arcs_of(n) for s in arc.word if s < 0]
+            missing = [part for part in parts if part[1] >= 0 and self._key(*part) not in self._made]
+            if missing:
+                agenda += missing
+                continue
+            agenda.pop()
+            self._nested[n] = any(k < d or self._nested[m] for m, k in parts)
+            if self._key(n, d) not in self._made:
+                self._made[self._key(n, d)] = compile_nfa(self._assembled(n, d), self.limits).nfa()
+        return self._made[self._key(nonterminal, depth)]
+
+    def _key(self, n: int, depth: int) -> tuple[int, int]:
+        """What is not nested is the same at every depth."""
+        return n, depth if self._nested.get(n, True) else 0
+
+    def _at(self, head: int, part: int, depth: int) -> tuple[int, int]:
+        """What a reference from a rule of `head` refers to: one level deeper, unless it leads down."""
+        down = self.group[part] != self.group[head] or self.level[part] < self.level[head]
+        return part, depth if down else depth - 1
+
+    def _assembled(self, n: int, depth: int) -> NFA:
+        number = {(n, -1): 0}
+        laid = []
+        for arc in self._arcs_of(n):
+            word = [self.leaf(s) if s >= 0 else self._copy(*self._at(arc.head, ~s, depth)) for s in arc.word]
+            ends = [number.setdefault(joint, len(number)) for joint in (arc.source, arc.target)]
+            laid.append((ends[0], concat(word), ends[1]))
+        last = len(number)
+        laid += [(i, concat([]), last) for (root, done), i in number.items() if root == done]
+        return graph(last + 1, laid) if laid else NOTHING
+
+    def _copy(self, n: int, depth: int) -> NFA:
+        return self.trap(self.twins.get(n, n)) if depth < 0 else self._made[self._key(n, depth)]
+
+    def _arcs_of(self, n: int) -> list[Arc]:
+        """The rules that make up n, as arcs between joints."""
+        if n not in self._arcs:
+            arcs, roots = [], [n]
+            for root in roots:  # grows: what a completed root may go on with at its right edge begins at a joint, too
+                left = self._left_edge(root)
+                last = self._that_complete(left)
+                for head in left:
+                    for body in self.bodies[head]:
+                        source, word, target = (root, -1), body, (root, head)
+                        if self._loops(head, body[:1]):
+                            source, word = (root, ~body[0]), body[1:]
+                        if head in last and self._loops(head, word[-1:]):
+                            word, target = word[:-1], (~word[-1], -1)
+                            if target[0] not in roots:
+                                roots.append(target[0])
+                        arcs.append(Arc(source, word, target, head))
+            self._arcs[n] = arcs
+        return self._arcs[n]
+
+    def _loops(self, head: int, symbol: tuple[int, ...]) -> bool:
+        """Whether what a rule of `head` has at an edge leads back to it."""
+        return bool(symbol) and symbol[0] < 0 and self.group[~symbol[0]] == self.group[head]
+
+    def _left_edge(self, root: int) -> list[int]:
+        left = [root]
+        for head in left:
+            for body in self.bodies[head]:
+                if self._loops(head, body[:1]) and ~body[0] not in left:
+                    left.append(~body[0])
+        return left
+
+    def _that_complete(self, left: list[int]) -> set[int]:
+        """Those at the left edge after which nothing more is read: they lead on by rules of one symbol, or not at all."""
+        onward = [(~b[0], head, len(b)) for head in left for b in self.bodies[head] if self._loops(head, b[:1])]
+        last = set(left)
+        changed = True
+        while changed:
+            less = last - {part for part, head, size in onward if size > 1 or head not in last}
+            changed, last = less != last, less
+        return last
+
+
+def _associated(grammar: Grammar) -> tuple[dict[int, list[tuple[int, ...]]], dict[int, int]]:
+    """The bodies of every nonterminal's rules, with e → e γ e written as e → e γ f; and for every f its e."""
+    twins = {}
+    bodies: dict[int, list[tuple[int, ...]]] = {n: [] for n in range(len(grammar.nonterminals))}
+    for rule in grammar.rules:
+        bodies[rule.head].append(rule.body)
+    for n in list(bodies):
+        if any(len(b) > 1 and b[0] == b[-1] == ~n for b in bodies[n]):
+            f = len(bodies)
+            twins[f] = n
+            others = [b for b in bodies[n] if b[:1] != (~n,)]
+            bodies[f] = [b[:-1] + (~f,) if b[-1:] == (~n,) else b for b in others]
+            bodies[n] = [b[:-1] + (~f,) if len(b) > 1 and b[-1] == ~n else b for b in bodies[n] if b != (~n,)]
+    return bodies, twins
+
+
+def components(edges: Mapping[int, Iterable[int]]) -> dict[int, int]:
+    """Strongly connected components, numbered so that edges lead to the same or a lower number (Tarjan 1972)."""
+    number: dict[int, int] = {}
+    low: dict[int, int] = {}
+    component: dict[int, int] = {}
+    stack: list[int] = []
+    count = 0
+    for root in edges:
+        work = [] if root in number else [(root, iter(edges[root]))]
+        for node, _ in work:
+            number[node] = low[node] = len(number)
+            stack.append(node)
+        while work:
+            node, onward = work[-1]
+            for target in onward:
+                if target not in number:
+                    number[target] = low[target] = len(number)
+                    stack.append(target)
+                    work.append((target, iter(edges[target])))
+                    break
+                if target not in component:
+                    low[node] = min(low[node], number[target])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == number[node]:
+                    member = -1
+                    while member != node:
+                        member = stack.pop()
+                        component[member] = count
+                    count += 1
+    return component

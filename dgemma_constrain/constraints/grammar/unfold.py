@@ -1,0 +1,112 @@
+"""A grammar as automata over characters: exact if nothing is nested without end, otherwise exact up to a depth."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from dgemma_constrain.automata.charset import ANY, Charset, char
+from dgemma_constrain.automata.dfa import DFA, unite
+from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, star, symbol, union
+from dgemma_constrain.constraints.grammar.lexer import Lexer
+from dgemma_constrain.constraints.grammar.nesting import Nesting
+from dgemma_constrain.constraints.grammar.recognise import nullable_nonterminals
+from dgemma_constrain.constraints.grammar.rules import Grammar
+from dgemma_constrain.constraints.grammar.spelling import DEEP, spell
+from dgemma_constrain.errors import LimitExceeded
+
+STATES = 10_000  # an automaton grows with the depth; without a depth that is asked for, it may grow so far
+DEEPEST = 64
+
+
+class Unfolded:
+    """A grammar with nesting up to `depth` (None: nothing is nested, and the texts are exactly the grammar's).
+
+    max_depth: the depth asked for, or None for the largest that keeps the automaton under STATES states.
+    Raises LimitExceeded if it grows past the limits at the smallest depth that has any text.
+    """
+
+    def __init__(self, grammar: Grammar, max_depth: int | None, limits: Limits):
+        self.grammar, self.limits = grammar, limits
+        self._lexer = None if grammar.scannerless else Lexer(grammar, limits)
+        nested = self._nesting(limits).is_nested()
+        self.depth, self.dfa = (None, self._at(0, limits)) if not nested else self._deepest(max_depth)
+
+    @cached_property
+    def wider(self) -> DFA:
+        """More than the grammar's texts: whatever begins in a way that is nested too deeply is in it, too."""
+        if self.depth is None:
+            return self.dfa
+        if self._lexer is None:
+            return self._nesting(self.limits, star(symbol(ANY))).dfa(self.depth)
+        return unite(
+            self.dfa, spell(self._sentences(self.depth, self.limits), self._lexer, True, self.limits), self.limits
+        )
+
+    def _deepest(self, max_depth: int | None) -> tuple[int, DFA]:
+        if max_depth is not None:
+            return max_depth, self._at(max_depth, self.limits)
+        limits = Limits(min(4 * STATES, self.limits.states), self.limits.seconds)
+        good, bad, found = -1, DEEPEST + 1, None
+        depth = 0
+        while good < depth < bad:  # doubled until it is too much, then halving the gap
+            try:
+                dfa = self._at(depth, limits)
+            except LimitExceeded:
+                dfa = None
+            if dfa is None or (found is not None and dfa.states > STATES):
+                bad = depth
+            else:
+                good, found = depth, dfa if not dfa.is_empty else None
+            depth = min(max(2 * good, good + 1), DEEPEST) if bad > DEEPEST else (good + bad) // 2
+        if found is None:
+            raise LimitExceeded(
+                f"this grammar nests in too many ways: unfolded {bad} deep it needs more than {limits.states:,} states; "
+                "leave out rules, or ask for a smaller max_depth"
+            )
+        return good, found
+
+    def _at(self, depth: int, limits: Limits) -> DFA:
+        if self._lexer is None:
+            return self._nesting(limits).dfa(depth)
+        return spell(self._sentences(depth, limits), self._lexer, False, limits)
+
+    def _sentences(self, depth: int, limits: Limits) -> DFA:
+        return self._nesting(limits).dfa(depth)
+
+    def _nesting(self, limits: Limits, trap: NFA = NOTHING) -> Nesting:
+        if self._lexer is None:
+            terminals = self.grammar.terminals
+            return Nesting(self.grammar, lambda k: terminals[k].dfa(limits).nfa(), lambda n: trap, limits)
+        return Nesting(self.grammar, lambda k: symbol(char(chr(k))), self._traps.__getitem__, limits)
+
+    @cached_property
+    def _traps(self) -> list[NFA]:
+        """For every nonterminal: what it may begin with, then the mark that the rest is nested too deeply. So the lexer
+        knows all that may come next there."""
+        empty = nullable_nonterminals(self.grammar.rules)
+        first = first_terminals(self.grammar, empty)
+        traps = [concat([symbol(Charset.ranges([(k, k) for k in sorted(f)])), symbol(DEEP)]) for f in first]
+        return [union([trap, EPSILON]) if n in empty else trap for n, trap in enumerate(traps)]
+
+
+def first_terminals(grammar: Grammar, empty: set[int]) -> list[set[int]]:
+    """The terminals that each nonterminal can begin with, by a worklist over who begins with whom."""
+    first: list[set[int]] = [set() for _ in grammar.nonterminals]
+    heads: list[set[int]] = [set() for _ in grammar.nonterminals]  # that can begin with this one
+    for rule in grammar.rules:
+        for s in rule.body:
+            if s >= 0:
+                first[rule.head].add(s)
+                break
+            heads[~s].add(rule.head)
+            if ~s not in empty:
+                break
+    agenda = list(range(len(first)))
+    while agenda:
+        n = agenda.pop()
+        for head in heads[n]:
+            if not first[n] <= first[head]:
+                first[head] |= first[n]
+                agenda.append(head)
+    return first
