@@ -28,7 +28,7 @@ def kernels_are_cold() -> bool:
 
 def warm_up(report: Callable[[int, int], None] | None = None) -> None:
     """Call every kernel once on something tiny. `report(done, of)` is called between the parts."""
-    parts = [_automata, _algebra, _constraints, _lift, _canvas, _rare]
+    parts = [_automata, _algebra, _constraints, _grammar, _lift, _canvas, _rare]
     thresholds = gc.get_threshold()
     gc.set_threshold(50_000)  # compilers make many small objects: a tenth of the time would go into looking for garbage
     try:
@@ -67,6 +67,10 @@ def _constraints() -> None:
     dc.template("{n}+{n}={m}", n=dc.choice(["1", "2"]), m=dc.regex(r"\d").repeat(1, 6)).fields("1+1=2")
     schema = {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}}}
     dc.json_schema(schema).matches('{"n": 3, "s": "t"}')
+
+
+def _grammar() -> None:
+    dc.grammar('start: NAME "(" (start ("," start)*)? ")" | NAME | "1" ".." "2"\nNAME: /[a-z]+/\n%ignore " "').dfa()
 
 
 def _vocabulary(**options) -> dc.Vocabulary:

@@ -57,7 +57,7 @@ class Grammar(Constraint):
 
 @dataclass(frozen=True)
 class Wider(Constraint):
-    """The sentences of a grammar, and all texts that begin in a way that is nested more deeply than its automaton goes."""
+    """At least the sentences of a grammar: what its automaton does not reach may be anything."""
 
     grammar: Grammar
 
@@ -77,13 +77,13 @@ def grammar(
 ) -> Constraint:
     """Texts that a context-free grammar derives.
 
-    source: Lark's notation or llama.cpp's GBNF, as a text; a file that ends in .lark or .gbnf; or the name of a grammar
-    that comes with the package, such as "json". start: the rule for a whole text ("start", "root" in GBNF).
+    source: Lark's notation or llama.cpp's GBNF, as a text; a file that ends in .lark or .gbnf; or the name of a
+    grammar that comes with the package, such as "json". start: the rule for a whole text ("start", "root" in GBNF).
     How a text is cut into terminals is told in `constraints/grammar/lexer.py`.
 
-    max_depth: how often something may stand inside itself on a canvas. Without it, as often as a small automaton allows;
-    `depth()` says how often that is, and None if nothing is nested without end, so that a canvas is exact. `matches` has no
-    such bound. Raises GrammarError with line and column.
+    max_depth: how often something may stand inside itself on a canvas. Without it, as often as a small automaton
+    allows; `depth()` says how often that is, and None if nothing is nested without end, so that a canvas is exact.
+    `matches` has no such bound. Raises GrammarError with line and column.
     """
     if max_depth is not None and (not isinstance(max_depth, int) or isinstance(max_depth, bool) or max_depth < 0):
         raise ConstraintError(f"max_depth must be a whole number from 0 up, not {max_depth!r}")

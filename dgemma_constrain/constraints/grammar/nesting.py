@@ -1,10 +1,10 @@
 """From rules to a finite automaton: loops for what repeats, copies for what is nested, up to a depth.
 
-Left recursion is a loop: the automaton of a nonterminal A has a joint for every nonterminal that can stand at the left
-edge of an A, reached when one of those is complete, and a rule B → C γ leads from the joint of C to that of B by way of γ
-(so a left-linear grammar becomes an automaton). Right recursion is one, too, where nothing can follow: a rule B → γ C
-whose B completes the whole leads to where a C begins. And the classic `e: e "+" e` is the same as `e: e "+" f` with all
-other rules of e for f, since joining is associative.
+Left recursion is a loop: the automaton of a nonterminal A has a joint for every nonterminal that can stand at the
+left edge of an A, reached when one of those is complete, and a rule B → C γ leads from the joint of C to that of B by
+way of γ (so a left-linear grammar becomes an automaton). Right recursion is one, too, where nothing can follow: a
+rule B → γ C whose B completes the whole leads to where a C begins. And the classic `e: e "+" e` is the same as `e: e
+"+" f` with all other rules of e for f, since joining is associative.
 
 Whatever else a rule refers to is put in as a copy of that nonterminal's minimal automaton. In expressions this leads
 down, from sums to products to atoms, and ends there; the order is that of the references at the edges of rules. A
@@ -133,7 +133,7 @@ class Nesting:
         return left
 
     def _that_complete(self, left: list[int]) -> set[int]:
-        """Those at the left edge after which nothing more is read: they lead on by rules of one symbol, or not at all."""
+        """Those at the left edge after which nothing more is read: only rules of one symbol, if any, lead on from them."""
         onward = [(~b[0], head, len(b)) for head in left for b in self.bodies[head] if self._loops(head, b[:1])]
         last = set(left)
         changed = True

@@ -1,12 +1,12 @@
 """From sentences to texts: an automaton over terminals and the scanners of its states become one over characters.
 
-What a scanner has matched is final only when nothing longer matches, which may show several characters later. So a state of
-the result is a list of guesses, each a state of the sentence and one of its scanner. The first guess is that the present
-terminal goes on; the next was read under the assumption that it ended where it last could, and so on. When a guess
-matches a terminal, those behind it are forgotten, and one that begins the next terminal takes their place. When it dies,
-its terminal did end there, and the next guess is the first. This is a scanner that reads ahead and goes back, with both
-ways followed at once: deterministic, and every text is cut as the lexer cuts it. At the end of a text the last guess
-counts: it must be at the beginning of a terminal, in an accepting state of the sentence.
+What a scanner has matched is final only when nothing longer matches, which may show several characters later. So a
+state of the result is a list of guesses, each a state of the sentence and one of its scanner. The first guess is that
+the present terminal goes on; the next was read under the assumption that it ended where it last could, and so on.
+When a guess matches a terminal, those behind it are forgotten, and one that begins the next terminal takes their
+place. When it dies, its terminal did end there, and the next guess is the first. This is a scanner that reads ahead
+and goes back, with both ways followed at once: deterministic, and every text is cut as the lexer cuts it. At the end
+of a text the last guess counts: it must be at the beginning of a terminal, in an accepting state of the sentence.
 """
 
 from __future__ import annotations
@@ -15,30 +15,26 @@ import numpy as np
 
 from dgemma_constrain.automata.charset import Charset
 from dgemma_constrain.automata.dfa import DFA, minimal
-from dgemma_constrain.automata.kernels import distances, grown, kernel, reversed_rows, sources
+from dgemma_constrain.automata.kernels import distances, grown, kernel, reversed_rows
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.constraints.grammar.lexer import Lexer, place_of
 
 DEEP = Charset.marker(0)  # stands in a sentence where the rest is nested too deeply
-TRAP = 0  # the guess that the text is nested too deeply: it reads anything
 GUESSES = 32  # at most in one list
 
 
-def spell(sentences: DFA, lexer: Lexer, deep: bool, limits: Limits) -> DFA:
-    """The texts whose terminals are a sentence; or, if `deep`, those that begin in a way that is nested too deeply.
+def spell(sentences: DFA, lexer: Lexer, limits: Limits) -> DFA:
+    """The texts whose terminals are a sentence.
 
-    sentences: over terminal numbers as characters, and DEEP. Raises LimitExceeded.
+    sentences: over terminal numbers as characters, and DEEP, behind which nothing counts. Raises LimitExceeded.
     """
     grammar = lexer.grammar
     terminals = np.arange(len(grammar.terminals))
     symbol_of = sentences.alphabet.of(terminals)
     plain = np.isin(sentences.symbols, symbol_of)  # one symbol may stand for a terminal and for DEEP
-    trapped = np.zeros(sentences.states, bool)
-    trapped[sources(sentences.offsets)[sentences.symbols == sentences.alphabet.of(DEEP.bounds[:1])]] = True
     offsets = np.append(0, np.cumsum(plain))[sentences.offsets]
     symbols, targets = sentences.symbols[plain], sentences.targets[plain]
-    goal = trapped if deep else sentences.accept
-    alive = distances(*reversed_rows(offsets, targets), goal) >= 0
+    alive = distances(*reversed_rows(offsets, targets), sentences.accept) >= 0
 
     scanners, which = _scanners(offsets, symbols, symbol_of, lexer)
     ignored = np.zeros(len(terminals), bool)
@@ -47,12 +43,12 @@ def spell(sentences: DFA, lexer: Lexer, deep: bool, limits: Limits) -> DFA:
     edges = np.cumsum([0, *(len(x.symbols) for x in scanners)])
     sizes = np.diff(first)[which]
     *rows, status = _spelt(
-        offsets, symbols, targets, sentences.accept, alive, trapped & deep, symbol_of, ignored,
+        offsets, symbols, targets, sentences.accept, alive, symbol_of, ignored,
         np.concatenate([*(x.offsets[:-1] + e for x, e in zip(scanners, edges)), edges[-1:]]),
         np.concatenate([x.symbols for x in scanners]),
         np.concatenate([x.targets + f for x, f in zip(scanners, first)]),
         np.concatenate([x.winner for x in scanners]),
-        first[which], np.cumsum([1, *(sizes + 1)]), lexer.alphabet.size, limits.states, limits.work,
+        first[which], np.cumsum([0, *(sizes + 1)]), lexer.alphabet.size, limits.states, limits.work,
     )  # fmt: skip
     limits.check(status, "a grammar as an automaton over characters")
     return minimal(lexer.alphabet, *rows)
@@ -83,16 +79,13 @@ def _follow(offsets, symbols, targets, state, symbol):
 
 
 @kernel
-def _spelt(offsets, symbols, targets, accept, alive, trapped, symbol_of, ignored, scan_offsets, scan_symbols,
-           scan_targets, scan_winner, scan_start, base, classes, max_states, max_work):  # fmt: skip
+def _spelt(offsets, symbols, targets, accept, alive, symbol_of, ignored, scan_offsets, scan_symbols, scan_targets,
+            scan_winner, scan_start, base, classes, max_states, max_work):  # fmt: skip
     """The rows of the result: (offsets, symbols, targets, accept, status).
 
-    Guesses are numbers: base[q] is that of a terminal about to begin in sentence state q, and base[q] + 1 + y that of one
-    whose scanner, the one that begins at scan_start[q], is y states further on.
+    Guesses are numbers: base[q] is that of a terminal about to begin in sentence state q, and base[q] + 1 + y that of
+    one whose scanner, the one that begins at scan_start[q], is y states further on.
     """
-    deep = False
-    for q in range(len(trapped)):
-        deep |= trapped[q]
     sentence = np.empty(base[-1], np.int32)
     for q in range(len(base) - 1):
         for guess in range(base[q], base[q + 1]):
@@ -105,11 +98,11 @@ def _spelt(offsets, symbols, targets, accept, alive, trapped, symbol_of, ignored
     row = np.empty((classes, GUESSES + 2), np.int32)  # the lists that each class leads to
     size = np.zeros(classes, np.int64)
     closed = np.zeros(classes, np.bool_)
-    pool[0] = TRAP if trapped[0] else base[0]
+    pool[0] = base[0]
     pool_offsets[1] = 1
     made, used, work = np.int64(1), np.int64(0), np.int64(0)
     table[place_of(pool[:1], np.int64(1), pool, pool_offsets, table)] = 0
-    if not alive[0] and not trapped[0]:
+    if not alive[0]:
         made = np.int64(0)
     s = np.int64(0)
     while s < made:
@@ -119,18 +112,9 @@ def _spelt(offsets, symbols, targets, accept, alive, trapped, symbol_of, ignored
             closed[c] = False
         for k in range(pool_offsets[s], pool_offsets[s + 1]):
             guess = pool[k]
-            last = k == pool_offsets[s + 1] - 1
-            if guess == TRAP:
-                new_accept[s] = True
-                for c in range(classes):
-                    if not closed[c]:
-                        row[c, size[c]] = TRAP
-                        size[c] += 1
-                continue
             q = sentence[guess]
             here = scan_start[q] + max(guess - base[q] - 1, 0)
-            if last and not deep:
-                new_accept[s] = guess == base[q] and accept[q]
+            new_accept[s] = guess == base[q] and accept[q]  # the last one counts
             for e in range(scan_offsets[here], scan_offsets[here + 1]):
                 c = scan_symbols[e]
                 if closed[c]:
@@ -145,8 +129,8 @@ def _spelt(offsets, symbols, targets, accept, alive, trapped, symbol_of, ignored
                 if won >= 0:
                     closed[c] = True
                     after = np.int64(q) if ignored[won] else _follow(offsets, symbols, targets, q, symbol_of[won])
-                    if trapped[after] or alive[after]:
-                        row[c, size[c]] = TRAP if trapped[after] else base[after]
+                    if alive[after]:
+                        row[c, size[c]] = base[after]
                         size[c] += 1
             work += scan_offsets[here + 1] - scan_offsets[here]
         work += classes

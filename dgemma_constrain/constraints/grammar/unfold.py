@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 
 from dgemma_constrain.automata.charset import ANY, Charset, char
-from dgemma_constrain.automata.dfa import DFA, unite
+from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, star, symbol, union
 from dgemma_constrain.constraints.grammar.lexer import Lexer
@@ -34,14 +35,25 @@ class Unfolded:
 
     @cached_property
     def wider(self) -> DFA:
-        """More than the grammar's texts: whatever begins in a way that is nested too deeply is in it, too."""
+        """At least the grammar's texts: what is nested too deeply may be anything, between what opens and closes it.
+
+        Terminals may be cut anywhere here, so that nothing depends on which of them could come next.
+        """
         if self.depth is None:
             return self.dfa
-        if self._lexer is None:
-            return self._nesting(self.limits, star(symbol(ANY))).dfa(self.depth)
-        return unite(
-            self.dfa, spell(self._sentences(self.depth, self.limits), self._lexer, True, self.limits), self.limits
+        ignored = star(union([self.grammar.terminals[k].dfa(self.limits).nfa() for k in self.grammar.ignore]))
+        limits = Limits(min(4 * STATES, self.limits.states), self.limits.seconds)
+        anything = star(symbol(ANY))
+        loose = Nesting(
+            self.grammar,
+            lambda k: concat([ignored, self.grammar.terminals[k].dfa(limits).nfa()]),
+            lambda n: anything,
+            limits,
         )
+        for depth in sorted({self.depth >> k for k in range(self.depth.bit_length() + 1)}, reverse=True):
+            with suppress(LimitExceeded):
+                return compile_nfa(concat([loose.dfa(depth).nfa(), ignored]), limits)
+        return compile_nfa(anything)
 
     def _deepest(self, max_depth: int | None) -> tuple[int, DFA]:
         if max_depth is not None:
@@ -61,23 +73,20 @@ class Unfolded:
             depth = min(max(2 * good, good + 1), DEEPEST) if bad > DEEPEST else (good + bad) // 2
         if found is None:
             raise LimitExceeded(
-                f"this grammar nests in too many ways: unfolded {bad} deep it needs more than {limits.states:,} states; "
-                "leave out rules, or ask for a smaller max_depth"
+                f"this grammar nests in too many ways: unfolded {bad} deep it needs more than {limits.states:,} "
+                "states; leave out rules, or ask for a smaller max_depth"
             )
         return good, found
 
     def _at(self, depth: int, limits: Limits) -> DFA:
         if self._lexer is None:
             return self._nesting(limits).dfa(depth)
-        return spell(self._sentences(depth, limits), self._lexer, False, limits)
+        return spell(self._nesting(limits).dfa(depth), self._lexer, limits)
 
-    def _sentences(self, depth: int, limits: Limits) -> DFA:
-        return self._nesting(limits).dfa(depth)
-
-    def _nesting(self, limits: Limits, trap: NFA = NOTHING) -> Nesting:
+    def _nesting(self, limits: Limits) -> Nesting:
         if self._lexer is None:
             terminals = self.grammar.terminals
-            return Nesting(self.grammar, lambda k: terminals[k].dfa(limits).nfa(), lambda n: trap, limits)
+            return Nesting(self.grammar, lambda k: terminals[k].dfa(limits).nfa(), lambda n: NOTHING, limits)
         return Nesting(self.grammar, lambda k: symbol(char(chr(k))), self._traps.__getitem__, limits)
 
     @cached_property
