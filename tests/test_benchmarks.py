@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import engine
+from benchmarks import engine, grammar
 from benchmarks.cases import CASES
 
 STEP = {"length", "pinned", "floor_ms", "canvas_ms", "allowed_ms", "masked_ms", "best_ms", "sample_ms", "marginals_ms"}
@@ -52,3 +52,22 @@ def test_peers_answer_or_say_why_not(capsys):
         assert all(step["masks_ms"] > 0 and step["apply_ms"] > 0 for step in date[name]["steps"])
         assert "error" in password[name]  # none of them has look-ahead
         assert f"{name}: to be compared on 1 of 2" in err
+
+
+def test_a_grammar_gives_a_line(capsys):
+    pytest.importorskip("lark")
+    options = ["--grammars", "arithmetic", "--lengths", "16", "--repeat", "1", "--vocabulary-size", "4096"]
+    grammar.main(options)
+    out, err = capsys.readouterr()
+    head, line = map(json.loads, out.splitlines())
+    assert head["ids"] == 4096 and line["grammar"] == "arithmetic" and "error" not in line
+    assert {"read_ms", "unfold_ms", "bytes_ms", "lift_ms", "classes", "memory_bytes"} <= line.keys()
+    unfolded = [depth["states"] for depth in line["depths"] if "states" in depth]
+    assert line["depth"] > 0 and unfolded == sorted(unfolded) and len(unfolded) > 2
+    assert [step["masked"] for step in line["steps"]] == ["all", "half", "hole"]
+    for step in line["steps"]:
+        assert step["feasible"] is True and step["text_tokens"] <= 16 and 0 < step["retry"]["tries"] <= grammar.TRIES
+        assert all(step[k] > 0 for k in ("canvas_ms", "feasible_ms", "allowed_ms", "best_ms"))
+        for peer in head["peers"]:
+            assert step[peer]["masks_ms"] > 0 and step[peer]["tokens_ms"] > 0
+    assert "arithmetic" in err.splitlines()[-1]

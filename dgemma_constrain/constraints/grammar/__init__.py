@@ -1,6 +1,7 @@
 """Context-free grammars, read into plain data and checked.
 
-Reading order: rules, read_lark, read_gbnf, check, lexer (what a text's terminals are), recognise.
+Reading order: rules, read_lark, read_gbnf, check, lexer (what a text's terminals are), recognise; then what makes a
+grammar an automaton: nesting, spelling, unfold; constraint.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def read(
 
 def bundled() -> dict[str, Path]:
     """The grammars that come with the package, by name."""
-    folder = Path(__file__).parents[3] / "grammars"
+    folder = Path(__file__).parents[2] / "grammars"
     return {path.stem: path for path in sorted(folder.glob("*.lark"))}
 
 

@@ -58,15 +58,25 @@ class Nesting:
 
     def is_nested(self) -> bool:
         """Whether anything is nested at all, so that the depth matters."""
-        self._fragment(self.start, 0)
-        return self._nested[self.start]
+        known = [self.start]
+        for n in known:
+            for part, depth in self._parts(n, 0):
+                if depth < 0:
+                    return True
+                if part not in known:
+                    known.append(part)
+        return False
+
+    def _parts(self, n: int, depth: int) -> list[tuple[int, int]]:
+        """The nonterminals, each with its depth, that n at a depth is made of."""
+        return [self._at(arc.head, ~s, depth) for arc in self._arcs_of(n) for s in arc.word if s < 0]
 
     def _fragment(self, nonterminal: int, depth: int) -> NFA:
         """The minimal automaton of a nonterminal; what it is made of is made first, without recursion."""
         agenda = [(nonterminal, depth)]
         while agenda:
             n, d = agenda[-1]
-            parts = [self._at(arc.head, ~s, d) for arc in self._arcs_of(n) for s in arc.word if s < 0]
+            parts = self._parts(n, d)
             missing = [part for part in parts if part[1] >= 0 and self._key(*part) not in self._made]
             if missing:
                 agenda += missing
@@ -133,7 +143,7 @@ class Nesting:
         return left
 
     def _that_complete(self, left: list[int]) -> set[int]:
-        """Those at the left edge after which nothing more is read: only rules of one symbol, if any, lead on from them."""
+        """Those at the left edge after which nothing more is read: only rules of one symbol may lead on from them."""
         onward = [(~b[0], head, len(b)) for head in left for b in self.bodies[head] if self._loops(head, b[:1])]
         last = set(left)
         changed = True

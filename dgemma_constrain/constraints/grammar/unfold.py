@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import cached_property
 
+import numpy as np
+
 from dgemma_constrain.automata.charset import ANY, Charset, char
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
@@ -16,7 +18,7 @@ from dgemma_constrain.constraints.grammar.rules import Grammar
 from dgemma_constrain.constraints.grammar.spelling import DEEP, spell
 from dgemma_constrain.errors import LimitExceeded
 
-STATES = 10_000  # an automaton grows with the depth; without a depth that is asked for, it may grow so far
+STATES = 20_000  # an automaton grows with the depth; without a depth that is asked for, it may grow so far
 DEEPEST = 64
 
 
@@ -30,8 +32,13 @@ class Unfolded:
     def __init__(self, grammar: Grammar, max_depth: int | None, limits: Limits):
         self.grammar, self.limits = grammar, limits
         self._lexer = None if grammar.scannerless else Lexer(grammar, limits)
-        nested = self._nesting(limits).is_nested()
-        self.depth, self.dfa = (None, self._at(0, limits)) if not nested else self._deepest(max_depth)
+        nesting = self._nesting(limits)
+        if not nesting.is_nested():
+            self.depth, self.dfa = None, self._at(0, nesting)
+        elif max_depth is not None:
+            self.depth, self.dfa = max_depth, self._at(max_depth, nesting)
+        else:
+            self.depth, self.dfa = self._deepest()
 
     @cached_property
     def wider(self) -> DFA:
@@ -42,7 +49,7 @@ class Unfolded:
         if self.depth is None:
             return self.dfa
         ignored = star(union([self.grammar.terminals[k].dfa(self.limits).nfa() for k in self.grammar.ignore]))
-        limits = Limits(min(4 * STATES, self.limits.states), self.limits.seconds)
+        limits = self._small
         anything = star(symbol(ANY))
         loose = Nesting(
             self.grammar,
@@ -55,33 +62,40 @@ class Unfolded:
                 return compile_nfa(concat([loose.dfa(depth).nfa(), ignored]), limits)
         return compile_nfa(anything)
 
-    def _deepest(self, max_depth: int | None) -> tuple[int, DFA]:
-        if max_depth is not None:
-            return max_depth, self._at(max_depth, self.limits)
-        limits = Limits(min(4 * STATES, self.limits.states), self.limits.seconds)
-        good, bad, found = -1, DEEPEST + 1, None
+    def _deepest(self) -> tuple[int, DFA]:
+        nesting = self._nesting(self._small)
+        sizes: list[int] = []
+        best = None
         depth = 0
-        while good < depth < bad:  # doubled until it is too much, then halving the gap
+        while depth <= DEEPEST:
             try:
-                dfa = self._at(depth, limits)
+                dfa = self._at(depth, nesting)
             except LimitExceeded:
-                dfa = None
-            if dfa is None or (found is not None and dfa.states > STATES):
-                bad = depth
-            else:
-                good, found = depth, dfa if not dfa.is_empty else None
-            depth = min(max(2 * good, good + 1), DEEPEST) if bad > DEEPEST else (good + bad) // 2
-        if found is None:
+                break
+            if best is not None and dfa.states > STATES:
+                break
+            if not dfa.is_empty:
+                best = depth, dfa
+            sizes.append(dfa.states)
+            grows = np.diff(sizes[-3:])
+            if len(grows) == 2 and 0 < grows[1] <= grows[0]:  # by the same at each level: the last one can be foreseen
+                depth = max(depth, min(DEEPEST - 1, depth + (STATES - dfa.states) // int(grows[1]) - 1))
+            depth += 1
+        if best is None:
             raise LimitExceeded(
-                f"this grammar nests in too many ways: unfolded {bad} deep it needs more than {limits.states:,} "
-                "states; leave out rules, or ask for a smaller max_depth"
+                f"this grammar nests in too many ways: unfolded {depth} deep it needs more than "
+                f"{nesting.limits.states:,} states; leave out rules, or ask for a smaller max_depth"
             )
-        return good, found
+        return best
 
-    def _at(self, depth: int, limits: Limits) -> DFA:
-        if self._lexer is None:
-            return self._nesting(limits).dfa(depth)
-        return spell(self._nesting(limits).dfa(depth), self._lexer, limits)
+    @property
+    def _small(self) -> Limits:
+        """On the way to STATES minimal states."""
+        return Limits(min(2 * STATES, self.limits.states), self.limits.seconds)
+
+    def _at(self, depth: int, nesting: Nesting) -> DFA:
+        sentences = nesting.dfa(depth)
+        return sentences if self._lexer is None else spell(sentences, self._lexer, nesting.limits)
 
     def _nesting(self, limits: Limits) -> Nesting:
         if self._lexer is None:

@@ -1,0 +1,227 @@
+"""A grammar as a machine that reads characters, or the bytes of tokens, with nesting of any depth.
+
+Without a lexer (GBNF) the terminals are the classes of the alphabet, each of which has the obvious scanner.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Sequence
+
+import numpy as np
+
+from dgemma_constrain.automata.alphabet import members
+from dgemma_constrain.automata.dfa import DFA
+from dgemma_constrain.automata.encodings import _leads, _utf8_tree
+from dgemma_constrain.automata.interning import FULL, intern, remember, roomier
+from dgemma_constrain.automata.kernels import distances, reversed_rows
+from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.automata.lr_tables import lr_tables
+from dgemma_constrain.automata.stacks import DEAD, LIMIT, MOST, new_stacks, terminals_of
+from dgemma_constrain.constraints.grammar.configurations import (
+    BEGIN,
+    GUESSES,
+    MISSING,
+    SCANNER,
+    WHOLE,
+    Machine,
+    accepts,
+    onward,
+    read_bytes,
+    scanner_row,
+    shortest,
+    step,
+    walk,
+)
+from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
+from dgemma_constrain.constraints.grammar.rules import Grammar
+from dgemma_constrain.errors import LimitExceeded
+from dgemma_constrain.tokens.trie import Trie
+
+
+class GrammarMachine:
+    """The configurations of a grammar, from Python: `start`, and what follows. Not for several threads at once."""
+
+    def __init__(self, grammar: Grammar, limits: Limits = Limits()):
+        self.lexer = Lexer(grammar, limits)
+        self.alphabet = self.lexer.alphabet
+        if grammar.scannerless:
+            rules, nonterminals = _by_class(grammar, self.lexer, limits)
+            length = np.ones(self.alphabet.size, np.int32)
+            self._ignored, self._scanner = frozenset(), self._of_classes
+        else:
+            rules, nonterminals = [(rule.head, rule.body) for rule in grammar.rules], len(grammar.nonterminals)
+            length = np.array([_shortest_text(t.dfa(limits)) for t in grammar.terminals], np.int32)
+            self._ignored, self._scanner = frozenset(grammar.ignore), self.lexer.of
+        self.terminals = len(length)
+        self.tables = lr_tables(rules, self.terminals, nonterminals, grammar.start, limits)
+        stacks, first = new_stacks(self.tables, length)
+        tree = _utf8_tree(self.alphabet)
+        leads = _leads(tree, self.alphabet.size)
+        offsets = np.cumsum([len(tree) + 1, *leads.sum(0)])
+        below = np.concatenate([offsets, np.nonzero(leads.T)[1]]).astype(np.int32)
+        self.machine = Machine(
+            stacks, np.empty(1 << 16, np.int32), tree, below, self.alphabet.size, self.terminals,
+            np.empty(2 * GUESSES + 1, np.int32), np.zeros(3, np.int64),
+        )  # fmt: skip
+        self._length = length
+        self._is_ignored = np.isin(np.arange(self.terminals), list(self._ignored))
+        self._used = 0  # of scan
+        self._made: dict[frozenset[int], int] = {}
+        self.start = intern(stacks.heap, np.array([WHOLE, first, BEGIN], np.int32), np.int64(3))
+
+    def step(self, config: int, c: int) -> int:
+        """After a character of a class, or DEAD. Raises LimitExceeded."""
+        return self._alive(self._ask(step, config, c))
+
+    def read(self, config: int, text: bytes) -> int:
+        """After bytes, or DEAD. Raises LimitExceeded."""
+        data, at = np.frombuffer(text, np.uint8), 0
+        while True:
+            after, config, more = read_bytes(self.machine, np.int64(config), data[at:])
+            at += more
+            if after not in (FULL, MISSING):
+                return self._alive(after)
+            self._supply(after)
+
+    def accepts(self, config: int) -> bool:
+        """Whether the text may end here. Raises LimitExceeded."""
+        return self._alive(self._ask(accepts, config)) == 1
+
+    def shortest(self, config: int) -> int:
+        """A lower bound on the characters that complete the text."""
+        return self._ask(shortest, config)
+
+    def walk(self, configs: Sequence[int], trie: Trie) -> np.ndarray:
+        """int32[configs, tokens]: after each configuration and the token at each position of a trie.
+
+        DEAD, or LIMIT where a configuration would be too large.
+        """
+        out = np.full((len(configs), int(trie.first[-1])), DEAD, np.int32)
+        path = np.empty(trie.height + 1, np.int64)
+        self.machine.told[1:] = 0
+        while (status := walk(self.machine, np.asarray(configs, np.int64), *trie, path, out)) < 0:
+            self._supply(status)
+        return out
+
+    def close(self, config: int, tries: int = 20_000) -> bytes | None:
+        """Bytes that complete the text, rather few; None if none were found in so many tries.
+
+        Best first, by the length so far and twice the bound on what is missing.
+        """
+        spelt = self._spelt()
+        after, bound = np.empty(self.alphabet.size, np.int64), np.empty(self.alphabet.size, np.int64)
+        came: dict[int, tuple[int, bytes]] = {}
+        agenda = [(0, 0, config)]
+        while agenda and tries:
+            tries -= 1
+            _, length, here = heappop(agenda)
+            if self.accepts(here):
+                text = []
+                while here in came:
+                    here, piece = came[here]
+                    text.append(piece)
+                return b"".join(reversed(text))
+            self._ask(onward, here, arrays=(after, bound))
+            for c in np.nonzero(after >= 0)[0].tolist():
+                target = int(after[c])
+                if target not in came and target != config:
+                    piece = spelt[c]
+                    if (node := self.machine.stacks.heap.items[here + 1]) != WHOLE:
+                        piece = _path(self.machine.tree, int(node), c)
+                        if piece is None:
+                            continue
+                    came[target] = here, piece
+                    heappush(agenda, (length + 1 + 2 * int(bound[c]), length + 1, target))
+        return None
+
+    def _spelt(self) -> list[bytes]:
+        """A character of each class, one that is often met if there is one."""
+        spelt = [chr(c).encode() for c in self.alphabet.first().tolist()]
+        usual = "".join(map(chr, range(126, 31, -1))) + "0a"
+        for c, mark in zip(self.alphabet.of(np.array([*map(ord, usual)])).tolist(), usual):
+            if c >= 0:
+                spelt[c] = mark.encode()
+        return spelt
+
+    def _ask(self, what, *numbers: int, arrays: tuple = ()) -> int:
+        while (answer := what(self.machine, *map(np.int64, numbers), *arrays)) in (FULL, MISSING):
+            self._supply(answer)
+        return int(answer)
+
+    def _alive(self, answer: int) -> int:
+        if answer == LIMIT:
+            what = f"more than {MOST} readings or {GUESSES} ways to cut it"
+            raise LimitExceeded(f"this grammar is so ambiguous that a text has {what} into terminals at one place")
+        return int(answer)
+
+    def _supply(self, status: int) -> None:
+        """What a kernel lacked."""
+        machine = self.machine
+        if status == FULL:
+            stacks = machine.stacks._replace(heap=roomier(machine.stacks.heap))
+            self.machine = machine._replace(stacks=stacks)
+            return
+        kind = np.int64(machine.told[0])
+        wanted = terminals_of(machine.stacks.heap, kind) - {self.terminals} | self._ignored
+        if wanted not in self._made:
+            row = scanner_row(*self._rows(self._scanner(wanted)), self._is_ignored, self._length, self._used)
+            if self._used + len(row) > len(machine.scan):
+                longer = np.empty(2 * (self._used + len(row)), np.int32)
+                longer[: self._used] = machine.scan[: self._used]
+                self.machine = machine = machine._replace(scan=longer)
+            machine.scan[self._used : self._used + len(row)] = row
+            self._made[wanted] = self._used
+            self._used += len(row)
+        if remember(machine.stacks.heap, kind, np.int64(SCANNER), np.int64(self._made[wanted])) == FULL:
+            self._supply(FULL)
+
+    @staticmethod
+    def _rows(scanner: Scanner) -> tuple[np.ndarray, ...]:
+        return scanner.offsets, scanner.symbols, scanner.targets, scanner.winner
+
+    @staticmethod
+    def _of_classes(wanted: frozenset[int]) -> Scanner:
+        """The scanner of single characters, whose terminals are their classes."""
+        n, classes = len(wanted), np.array(sorted(wanted), np.int32)
+        offsets = np.array([0] + [n] * (n + 1), np.int64)
+        return Scanner(offsets, classes, np.arange(1, n + 1, dtype=np.int32), np.append(np.int32(-1), classes))
+
+
+def _shortest_text(dfa: DFA) -> int:
+    return int(distances(*reversed_rows(dfa.offsets, dfa.targets), dfa.accept)[0])
+
+
+def _by_class(grammar: Grammar, lexer: Lexer, limits: Limits) -> tuple[list[tuple[int, tuple[int, ...]]], int]:
+    """The rules of a grammar without a lexer, over classes of characters; and how many nonterminals there are now.
+
+    A set of several classes is one more.
+    """
+    number: dict = {}
+    rules: list[tuple[int, tuple[int, ...]]] = []
+    spelled = []
+    for terminal in grammar.terminals:
+        dfa = terminal.dfa(limits)
+        word = []
+        for charset in (dfa.next_characters(s) for s in range(dfa.states - 1)):
+            if charset not in number:
+                classes = members(lexer.alphabet, [charset])[1].tolist()
+                new = ~(len(grammar.nonterminals) + len(number))
+                number[charset] = classes[0] if len(classes) == 1 else new
+                rules += [(~new, (c,)) for c in classes] if len(classes) > 1 else []
+            word.append(number[charset])
+        spelled.append(tuple(word))
+    for rule in grammar.rules:
+        rules.append((rule.head, tuple(t for s in rule.body for t in (spelled[s] if s >= 0 else (s,)))))
+    return rules, len(grammar.nonterminals) + len(number)
+
+
+def _path(tree: np.ndarray, node: int, c: int) -> bytes | None:
+    """The bytes from an inner node to a class, if it is below."""
+    for byte in np.nonzero(tree[node] == c)[0].tolist():
+        return bytes([byte])
+    for byte in np.nonzero(tree[node] <= -2)[0].tolist():
+        rest = _path(tree, -2 - int(tree[node, byte]), c)
+        if rest is not None:
+            return bytes([byte]) + rest
+    return None
