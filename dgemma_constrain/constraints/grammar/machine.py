@@ -36,7 +36,6 @@ from dgemma_constrain.constraints.grammar.configurations import (
 from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
 from dgemma_constrain.constraints.grammar.rules import Grammar
 from dgemma_constrain.errors import LimitExceeded
-from dgemma_constrain.tokens.trie import Trie
 
 
 class GrammarMachine:
@@ -92,7 +91,7 @@ class GrammarMachine:
         """A lower bound on the characters that complete the text."""
         return self._ask(shortest, config)
 
-    def walk(self, configs: Sequence[int], trie: Trie) -> np.ndarray:
+    def walk(self, configs: Sequence[int], trie) -> np.ndarray:
         """int32[configs, tokens]: after each configuration and the token at each position of a trie.
 
         DEAD, or LIMIT where a configuration would be too large.
