@@ -128,21 +128,24 @@ def rounded(value: Any) -> Any:
     return round(value, 3) if isinstance(value, float) else value
 
 
-def arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__.split("\n")[0])
-    parser.add_argument("--cases", nargs="+", choices=CASES, metavar="NAME", default=list(CASES), help=", ".join(CASES))
-    parser.add_argument("--lengths", nargs="+", type=int, default=[64, 256], help="canvas lengths (64 256)")
-    parser.add_argument("--repeat", type=int, default=7, help="runs that each median is taken of (7)")
+def print_line(line: dict[str, Any]) -> None:
+    print(json.dumps(rounded(line)), flush=True)
+
+
+def add_options(parser: argparse.ArgumentParser, lengths: list[int], repeat: int, peers: str) -> None:
+    """What every benchmark can be told, with these defaults; peers: what --no-peers leaves out."""
+    shown = " ".join(map(str, lengths))
+    parser.add_argument("--lengths", nargs="+", type=int, default=lengths, help=f"canvas lengths ({shown})")
+    parser.add_argument("--repeat", type=int, default=repeat, help=f"runs that each median is taken of ({repeat})")
     parser.add_argument("--vocabulary-size", type=int, default=262_144, help="of the generated vocabulary")
     parser.add_argument(
         "--tokenizer", help="a tokenizer.json, or a folder with one, instead of the generated vocabulary"
     )
-    parser.add_argument("--no-peers", action="store_true", help="leave out llguidance, xgrammar and outlines-core")
-    return parser.parse_args(argv)
+    parser.add_argument("--no-peers", action="store_true", help=f"leave out {peers}")
 
 
-def main(argv: list[str] | None = None) -> None:
-    options = arguments(argv)
+def begin(options: argparse.Namespace, peers: dict[str, str]) -> Vocabulary:
+    """The vocabulary that was asked for; the first line of the output says what is measured, and where."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     began = time.perf_counter()
     if options.tokenizer:
@@ -150,13 +153,29 @@ def main(argv: list[str] | None = None) -> None:
     else:
         vocabulary = generated_vocabulary(options.vocabulary_size)
     vocabulary.trie  # made once for all constraints
-    peers = {} if options.no_peers else installed()
     head = {"machine": machine(), "vocabulary": options.tokenizer or "generated", "ids": len(vocabulary)}
     head |= {"vocabulary_ms": 1e3 * (time.perf_counter() - began), "peers": peers, "repeat": options.repeat}
-    print(json.dumps(rounded(head)), flush=True)
+    print_line(head)
+    return vocabulary
 
+
+def random_logits(length: int, vocabulary: Vocabulary) -> torch.Tensor:
+    return torch.randn(length, len(vocabulary), generator=torch.Generator().manual_seed(0)) * 3
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__.split("\n")[0])
+    parser.add_argument("--cases", nargs="+", choices=CASES, metavar="NAME", default=list(CASES), help=", ".join(CASES))
+    add_options(parser, [64, 256], 7, "llguidance, xgrammar and outlines-core")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    options = arguments(argv)
+    peers = {} if options.no_peers else installed()
+    vocabulary = begin(options, peers)
     longest = max(options.lengths)
-    logits = torch.randn(longest, len(vocabulary), generator=torch.Generator().manual_seed(0)) * 3
+    logits = random_logits(longest, vocabulary)
     running = {name: Peer(name, vocabulary, longest) for name in peers}
     lines = []
     try:
@@ -175,7 +194,7 @@ def main(argv: list[str] | None = None) -> None:
             line["peers"] = {
                 name: peer.measure(case, ids, options.lengths, options.repeat) for name, peer in running.items()
             }
-            print(json.dumps(rounded(line)), flush=True)
+            print_line(line)
             lines.append(line)
     finally:
         for peer in running.values():

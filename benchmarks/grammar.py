@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from typing import Any, Callable, Iterator, TextIO
@@ -19,10 +18,9 @@ from typing import Any, Callable, Iterator, TextIO
 import torch
 
 import dgemma_constrain as dc
-from benchmarks.engine import PATIENCE, machine, milliseconds, rounded
-from benchmarks.peers import LLGuidance, _walk, installed
-from benchmarks.table import _number, _width
-from benchmarks.vocabularies import generated_vocabulary
+from benchmarks.engine import PATIENCE, add_options, begin, milliseconds, print_line, random_logits
+from benchmarks.peers import LLGuidance, installed, walk
+from benchmarks.table import number, print_rows
 from dgemma_constrain.automata.encodings import utf8
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.canvas.canvas import Canvas
@@ -226,7 +224,7 @@ class LLGuidanceLark(LLGuidance):
         bits = torch.full((len(ids) + 1, -(-len(self.vocabulary) // 32)), -1, dtype=torch.int32)
 
         def masks() -> None:
-            _walk(self, bits, self.vocabulary, ids)
+            walk(self, bits, self.vocabulary, ids)
 
         def tokens() -> bool:
             self.start()
@@ -265,22 +263,23 @@ def plain(read: rules.Grammar) -> str:
 def print_table(lines: list[dict[str, Any]], lengths: list[int], out: TextIO) -> None:
     """One row a grammar, milliseconds: `best` on each canvas; the rest on the longest."""
     longest = max(lengths)
-    head = ["read", "unfold", "lift", "depth", "states", "classes", *(f"best {n}" for n in lengths)]
+    head = ["grammar", "read", "unfold", "lift", "depth", "states", "classes", *(f"best {n}" for n in lengths)]
     head += ["half", "hole", "llguidance masks", "tokens", f"retry of {TRIES}"]
     print(f"\nms; `best` fully masked; half, hole, llguidance and retry: canvas of {longest}", file=out)
-    print(f"{'grammar':18}" + "".join(f"{title:>{_width(title)}}" for title in head), file=out)
+    rows = []
     for line in lines:
         found = {(s["length"], s["masked"]): s for s in line.get("steps", ()) if "masked" in s}
         free = found.get((longest, "all"), {})
         judged, retry = free.get("llguidance", line.get("llguidance", {})), free.get("retry")
-        row = [_number(line.get(k)) for k in ("read_ms", "unfold_ms", "lift_ms")]
+        row = [line["grammar"], *(number(line.get(k)) for k in ("read_ms", "unfold_ms", "lift_ms"))]
         row += ["all" if line.get("depth", "") is None else f"{line.get('depth', '–')}"]
         row += [f"{line.get(k, '–')}" for k in ("states", "classes")]
-        row += [_number(found.get((n, "all"), {}).get("best_ms")) for n in lengths]
-        row += [_number(found.get((longest, k), {}).get("best_ms")) for k in ("half", "hole")]
-        row += ["refused" if "error" in judged else _number(judged.get("masks_ms")), _number(judged.get("tokens_ms"))]
+        row += [number(found.get((n, "all"), {}).get("best_ms")) for n in lengths]
+        row += [number(found.get((longest, k), {}).get("best_ms")) for k in ("half", "hole")]
+        row += ["refused" if "error" in judged else number(judged.get("masks_ms")), number(judged.get("tokens_ms"))]
         row += ["–" if retry is None else f"{retry['tries']}" if retry["valid"] else "none"]
-        print(f"{line['grammar']:18}" + "".join(f"{c:>{_width(t)}}" for c, t in zip(row, head)), file=out)
+        rows.append(row)
+    print_rows(head, rows, 18, out)
     print(aims(lines), file=out)
 
 
@@ -297,7 +296,7 @@ def aims(lines: list[dict[str, Any]]) -> str:
                 for n in AIMS
             }
             verdicts = (
-                "–" if v is None else f"{_number(v)} ({'yes' if v < AIMS[n] else 'no'})" for n, v in slowest.items()
+                "–" if v is None else f"{number(v)} ({'yes' if v < AIMS[n] else 'no'})" for n, v in slowest.items()
             )
             found.append(f"{line['grammar']} " + ("does not unfold" if "error" in line else ", ".join(verdicts)))
     wanted = ", ".join(f"canvas of {n} under {aim}" for n, aim in AIMS.items())
@@ -308,31 +307,16 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     names = list(bundled())
     parser = argparse.ArgumentParser(prog="python -m benchmarks.grammar", description=__doc__.split("\n")[0])
     parser.add_argument("--grammars", nargs="+", choices=names, metavar="NAME", default=names, help=", ".join(names))
-    parser.add_argument("--lengths", nargs="+", type=int, default=[32, 64, 128, 256], help="canvases (32 64 128 256)")
-    parser.add_argument("--repeat", type=int, default=5, help="runs that each median is taken of (5)")
-    parser.add_argument("--vocabulary-size", type=int, default=262_144, help="of the generated vocabulary")
-    parser.add_argument(
-        "--tokenizer", help="a tokenizer.json, or a folder with one, instead of the generated vocabulary"
-    )
-    parser.add_argument("--no-peers", action="store_true", help="leave out llguidance and reject-and-retry")
+    add_options(parser, [32, 64, 128, 256], 5, "llguidance and reject-and-retry")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     options = arguments(argv)
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    if options.tokenizer:
-        vocabulary = Vocabulary.from_tokenizer(options.tokenizer)
-    else:
-        vocabulary = generated_vocabulary(options.vocabulary_size)
-    vocabulary.trie  # made once for all grammars
     versions = {name: number for name, number in installed().items() if name == "llguidance" and not options.no_peers}
+    vocabulary = begin(options, versions)
     peers = None if options.no_peers else {name: LLGuidanceLark(vocabulary) for name in versions}
-    head = {"machine": machine(), "vocabulary": options.tokenizer or "generated", "ids": len(vocabulary)}
-    print(json.dumps(rounded(head | {"peers": versions, "repeat": options.repeat})), flush=True)
-
-    rows = max(DEPTH_LENGTH, *options.lengths)
-    logits = torch.randn(rows, len(vocabulary), generator=torch.Generator().manual_seed(0)) * 3
+    logits = random_logits(max(DEPTH_LENGTH, *options.lengths), vocabulary)
     for _ in measure(WARM_UP, vocabulary, logits, options.lengths, 1, peers):  # the first call of a kernel loads it
         pass
     lines = []
@@ -343,7 +327,7 @@ def main(argv: list[str] | None = None) -> None:
                 line |= found
         except ConstraintError as error:
             line["error"] = f"{type(error).__name__}: {error}"
-        print(json.dumps(rounded(line)), flush=True)
+        print_line(line)
         lines.append(line)
     print_table(lines, options.lengths, sys.stderr)
 

@@ -279,7 +279,7 @@ def _masks(engine, kernels, connection, vocabulary, logits, scratch, ids: list[i
     applied: list[list[float]] = [[] for _ in kernels]
     while len(masks) < repeat and sum(masks) < TIMEOUT / 3:
         began = time.perf_counter()
-        _walk(engine, bits, vocabulary, ids)
+        walk(engine, bits, vocabulary, ids)
         masks.append(time.perf_counter() - began)
         for kernel, times in zip(kernels, applied):
             scratch[:length] = logits[:length]
@@ -295,7 +295,7 @@ def _masks(engine, kernels, connection, vocabulary, logits, scratch, ids: list[i
     }
 
 
-def _walk(engine, bits: torch.Tensor, vocabulary: Vocabulary, ids: list[int]) -> None:
+def walk(engine, bits: torch.Tensor, vocabulary: Vocabulary, ids: list[int]) -> None:
     engine.start()
     at = 0
     for row in range(len(bits)):

@@ -1,74 +1,28 @@
 """The grammars that ship: examples in their headers, and random texts held against what defines the language.
 
-Lark alone reads them here. Each has lines `// accepts: "…"` and `// rejects: "…"`, JSON strings. Random texts are derived from
-the rules, changed a little, and kept if Lark's parser accepts them: then the reference (Python's own parsers, SQLite, the
-regular expressions of the standards) must accept them too. Python's library is the other direction: how much of it parses.
+Lark alone reads them here. Each has lines `// accepts: "…"` and `// rejects: "…"`, JSON strings. Random texts are
+derived from the rules, changed a little, and kept if Lark's parser accepts them: then the reference (Python's own
+parsers, SQLite, the regular expressions of the standards) must accept them too.
 """
 
-from __future__ import annotations
-
-import ast
 import csv
 import datetime
 import io
 import ipaddress
 import json
-import logging
-import random
 import re
 import sqlite3
-import textwrap
 import warnings
-from collections import Counter
-from functools import cache
-from pathlib import Path
 
+import lark
 import pytest
+from grammar_texts import BundledTexts, accepts, examples, lark_parser
 
-lark = pytest.importorskip("lark")
+from dgemma_constrain.constraints.grammar import bundled
 
-try:
-    from re import _constants as op
-    from re import _parser as regex_parser
-except ImportError:  # pragma: no cover
-    pytest.skip("needs the parser of Python 3.11's re", allow_module_level=True)
+NAMES = list(bundled())
 
-FOLDER = Path(__file__).parents[1] / "dgemma_constrain" / "grammars"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.lark"))
-
-
-@cache
-def grammar(name: str) -> lark.Lark:
-    """Lark's parser. Lark only logs the choices between shift and reduce that it makes for an ambiguous table."""
-    log = io.StringIO()
-    handler = logging.StreamHandler(log)
-    level = lark.logger.level
-    lark.logger.addHandler(handler)
-    lark.logger.setLevel(logging.DEBUG)
-    try:
-        parser = lark.Lark.open(str(FOLDER / f"{name}.lark"), parser="lalr", lexer="contextual", debug=True)
-    finally:
-        lark.logger.removeHandler(handler)
-        lark.logger.setLevel(level)
-    assert "conflict" not in log.getvalue().lower(), log.getvalue()
-    return parser
-
-
-@cache
-def examples(name: str, kind: str) -> list[str]:
-    lines = re.findall(rf"^// {kind}: (.*)$", (FOLDER / f"{name}.lark").read_text("utf-8"), re.MULTILINE)
-    return [json.loads(line) for line in lines]
-
-
-def accepts(name: str, text: str) -> bool:
-    try:
-        grammar(name).parse(text)
-    except lark.exceptions.UnexpectedInput:
-        return False
-    return True
-
-
-# References: each raises where its argument is not in the language -----------------------------------------------------
+# References: each raises where its argument is not in the language ----------------------------------------------------
 
 # Not context-free, and said so in the headers.
 PYTHON_ANYWAY = "keyword argument repeated|duplicate argument|assignment expression (cannot|within)|'named expression'|from __future__"
@@ -196,124 +150,12 @@ REFERENCES = {
 }
 
 
-# Random texts --------------------------------------------------------------------------------------------------------
-
-
-class Texts:
-    """Random sentences of a grammar, and texts near them."""
-
-    def __init__(self, name: str, seed: int = 0):
-        parser = grammar(name)
-        self.random = random.Random(seed)
-        self.start = "start"
-        self.terminals = {t.name: t.pattern for t in parser.terminals}
-        self.ignored = [t for t in parser.ignore_tokens]
-        self.rules: dict[str, list] = {}
-        for rule in parser.rules:
-            self.rules.setdefault(rule.origin.name, []).append(rule.expansion)
-        self.height = {}  # of the smallest tree below a rule
-        while len(self.height) < len(self.rules):
-            for head, bodies in self.rules.items():
-                known = [b for b in bodies if all(s.is_term or s.name in self.height for s in b)]
-                if known and head not in self.height:
-                    self.height[head] = min(map(self._body_height, known))
-        self.literals = {t.value for t in self.terminals.values() if t.type == "str"}
-        usual = [" ", "  ", "\n", "\n    ", "a", "0", "1", "-", ".", ",", '"', "'", "\\", "é", "\t", "_", "e"]
-        self.snippets = [*sorted(text.strip() for text in self.literals), *usual]
-
-    def _body_height(self, body) -> int:
-        return 1 + max((self.height[s.name] for s in body if not s.is_term), default=0)
-
-    def sentence(self, size: int = 40) -> str:
-        """One derived from the rules; the shortest ways are taken once `size` rules have been used."""
-        pieces: list[str] = []
-        stack = [(False, self.start)]
-        while stack:
-            is_terminal, name = stack.pop()
-            if is_terminal:
-                if self.ignored and self.random.random() < 0.3:
-                    skipped = self.terminal(self.random.choice(self.ignored))
-                    pieces.append(skipped + "\n" * skipped.startswith(("//", "#")))  # a comment ends with its line
-                pieces.append(self.terminal(name))
-                continue
-            bodies = self.rules[name]
-            if size <= 0:
-                heights = [self._body_height(b) for b in bodies]
-                bodies = [b for b, h in zip(bodies, heights) if h == min(heights)]
-            size -= 1
-            stack.extend((s.is_term, s.name) for s in reversed(self.random.choice(bodies)))
-        return "".join(pieces)
-
-    def terminal(self, name: str) -> str:
-        pattern = self.terminals[name]
-        if pattern.type == "str":
-            return pattern.value
-        regex = pattern.to_regexp()
-        tree = regex_parser.parse(regex)
-        while True:  # what was drawn may be forbidden by a look-ahead, or be another terminal
-            text = "".join(self._draw(item) for item in tree)
-            if text not in self.literals and re.fullmatch(regex, text):
-                return text
-
-    def _draw(self, item) -> str:
-        kind, value = item
-        if kind is op.LITERAL:
-            return chr(value)
-        if kind in (op.IN, op.NOT_LITERAL, op.ANY):
-            pool = "abefinorstuxzABEFNTX_0123456789 \t\n'\"\\/#{}()[]<>:;.,|-+*=!%@~&?^$é\u2028\r"
-            allowed = [c for c in pool if self._in(item, ord(c))]
-            if allowed and self.random.random() < 0.9:
-                return self.random.choice(allowed)
-            return self.random.choice([chr(c) for c in range(0x250) if self._in(item, c)])
-        if kind in (op.MAX_REPEAT, op.MIN_REPEAT):
-            least, most, body = value
-            times = min(int(most), int(least) + int(self.random.expovariate(0.6)))
-            return "".join(self._draw(part) for _ in range(times) for part in body)
-        if kind is op.SUBPATTERN:
-            return "".join(map(self._draw, value[-1]))
-        if kind is op.BRANCH:
-            return "".join(map(self._draw, self.random.choice(value[1])))
-        assert kind is op.ASSERT_NOT, kind
-        return ""
-
-    def _in(self, item, character: int) -> bool:
-        kind, value = item
-        if kind is op.LITERAL:
-            return character == value
-        if kind is op.NOT_LITERAL:
-            return character != value
-        if kind is op.ANY:
-            return character != 10
-        if kind is op.RANGE:
-            return value[0] <= character <= value[1]
-        negated = value[0][0] is op.NEGATE
-        return negated != any(self._in(part, character) for part in value[negated:])
-
-    def near(self, text: str) -> str:
-        """With one or two small changes."""
-        for _ in range(self.random.choice([1, 1, 2])):
-            i = self.random.randrange(len(text) + 1)
-            j = min(len(text), i + self.random.choice([0, 1, 1, 2]))
-            text = text[:i] + self.random.choice(["", self.random.choice(self.snippets)]) + text[j:]
-        return text
-
-    def accepted(self, name: str, count: int):
-        """Texts that the parser accepts, from `count` sentences."""
-        bases = examples(name, "accepts")
-        for k in range(count):
-            text = self.sentence(self.random.choice([5, 20, 40]))
-            base = self.random.choice(bases)
-            for candidate in (text, self.near(text), self.near(base), self.near(self.near(base))):
-                if accepts(name, candidate):
-                    yield candidate
-
-
 # Tests ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_lalr_without_conflicts(name):
-    grammar(name)
+    lark_parser(name)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -331,7 +173,7 @@ def test_accepted_examples_pass_the_reference(name):
 
 def soundness(name, count, seed=0):
     found = 0
-    for text in Texts(name, seed).accepted(name, count):
+    for text in BundledTexts(name, seed).accepted(count):
         found += 1
         try:
             REFERENCES[name](text)
@@ -355,72 +197,6 @@ def test_sound_at_length(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_earley_accepts_what_lalr_does(name):
     """The cut into terminals that LALR finds is one of those that Earley tries."""
-    parser = lark.Lark.open(str(FOLDER / f"{name}.lark"), parser="earley", lexer="dynamic")
-    for text in [*examples(name, "accepts"), *list(Texts(name, 2).accepted(name, 20))]:
+    parser = lark.Lark.open(str(bundled()[name]), parser="earley", lexer="dynamic")
+    for text in [*examples(name, "accepts"), *BundledTexts(name, 2).accepted(20)]:
         parser.parse(text)
-
-
-# How much of Python's library parses
-
-
-@cache
-def library(files: int) -> list[tuple[str, ast.Module]]:
-    paths = sorted(Path(ast.__file__).parent.glob("*.py"))
-    chosen = random.Random(0).sample(paths, files)
-    sources = [path.read_text("utf-8", errors="replace") for path in chosen]
-    return [(source, ast.parse(source)) for source in sources]
-
-
-def expressions(files: int, each: int):
-    """Source of expressions, whether on one line; names and constants left out."""
-    for source, tree in library(files):
-        nodes = [n for n in ast.walk(tree) if isinstance(n, ast.expr)]
-        nodes = [n for n in nodes if not isinstance(n, (ast.Name, ast.Constant, ast.Starred, ast.Slice))]
-        for node in random.Random(0).sample(nodes, min(each, len(nodes))):
-            text = ast.get_source_segment(source, node)
-            try:
-                ast.parse(text, mode="eval")
-            except SyntaxError:  # a part of an f-string, or one that needs the brackets around it
-                continue
-            yield text, node.lineno == node.end_lineno
-
-
-def functions(files: int, each: int):
-    """Source of functions, what they are by size, and why one is out of the question if it is."""
-    for source, tree in library(files):
-        nodes = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
-        lines = source.splitlines(keepends=True)
-        for node in random.Random(0).sample(nodes, min(each, len(nodes))):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            text = textwrap.dedent("".join(lines[first - 1 : node.end_lineno]))
-            text += "\n" * (not text.endswith("\n"))
-            try:
-                ast.parse(text)
-            except SyntaxError:  # dedent is not for strings
-                continue
-            deep = any(re.match(r" {20,}(return|raise|if|for|\w+ = )", line) for line in text.splitlines())
-            yield text, "deep" if deep else "short" if text.count("\n") <= 15 else "long"
-
-
-def test_python_expressions_of_the_library():
-    found = Counter((one_line, accepts("python_expression", text)) for text, one_line in expressions(8, 25))
-    assert found[True, True] >= 0.98 * (found[True, True] + found[True, False])
-
-
-@pytest.mark.slow
-def test_more_python_expressions_of_the_library():
-    found = Counter((one_line, accepts("python_expression", text)) for text, one_line in expressions(60, 80))
-    assert found[True, True] >= 0.99 * (found[True, True] + found[True, False])
-    assert found[False, True] >= 0.9 * (found[False, True] + found[False, False])
-
-
-def test_python_functions_of_the_library():
-    found = Counter((size, accepts("python_function", text)) for text, size in functions(8, 12))
-    assert found["short", True] >= 0.9 * (found["short", True] + found["short", False])
-
-
-@pytest.mark.slow
-def test_more_python_functions_of_the_library():
-    found = Counter((size, accepts("python_function", text)) for text, size in functions(60, 40))
-    assert found["short", True] >= 0.95 * (found["short", True] + found["short", False])
-    assert found["long", True] >= 0.8 * (found["long", True] + found["long", False])

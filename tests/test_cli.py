@@ -302,11 +302,18 @@ def test_the_embedded_model_reads_a_person(schema, tmp_path):
     assert "Anna Keller is 34" in (tmp_path / "t.html").read_text()
 
 
-def test_ctrl_c_while_it_writes():
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dgemma_constrain.cli", "regex", r"[a-z ]*", "x", "--steps", "128", "--candidates", "10000"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+def interruptible(*arguments) -> subprocess.Popen:
+    """Python in a process of its own, which hears Ctrl-C even where the tests run in the background (`pytest &`)."""
+    return subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
+
+
+def test_ctrl_c_while_it_writes():
+    process = interruptible(
+        "-m", "dgemma_constrain.cli", "regex", r"[a-z ]*", "x", "--steps", "128", "--candidates", "10000"
+    )
     time.sleep(6)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -320,9 +327,7 @@ def test_ctrl_c_while_a_kernel_runs():
         f"import dgemma_constrain.cli as cli, sys; cli._warm_up = lambda quiet: exec({busy!r}); "
         "sys.argv = ['dgemma', 'regex', 'a', 'x']; sys.exit(cli.main())"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = interruptible("-c", script)
     time.sleep(3)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)

@@ -181,9 +181,9 @@ def test_long_texts():
     """10,000 characters of JSON take about 30 ms; a left-recursive list costs the same everywhere."""
     grammar = read(JSON)
     text = "[" + ", ".join('{"key": [1.5, true, "some text"]}' for _ in range(3000)) + "]"
-    began = time.perf_counter()
+    began = time.process_time()
     assert matches(grammar, text) and not matches(grammar, text[:-1])
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
     assert matches(read('start: "x"*'), "x" * 50_000)
     assert matches(read('root ::= "x"*'), "x" * 50_000)
     assert matches(read('start: "(" start ")" | "x"'), "(" * 5000 + "x" + ")" * 5000)

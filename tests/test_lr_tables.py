@@ -164,7 +164,7 @@ def test_5000_rules_in_seconds():
             symbols = [~min(n + rng.randint(1, 9), 999), rng.randrange(300)]
             rules.append((n, tuple(rng.choices(symbols, k=rng.randint(1, 5)))))
     lr_tables(rules[:50], 300, 1000, 0)
-    began = time.perf_counter()
+    began = time.process_time()
     tables = lr_tables(rules, 300, 1000, 0)
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
     assert tables.states > 3000

@@ -32,9 +32,9 @@ def test_ecma_forgets_groups_at_each_turn_and_reads_look_behind_backward():
 
 
 def test_fields_of_a_hopeless_text_are_found_wanting_quickly():
-    start = time.perf_counter()
+    start = time.process_time()
     assert parse("(?:(?<x>a+)+)+b", "ecma").fields("a" * 1000) is None
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_huge_repeat_is_refused():

@@ -150,10 +150,10 @@ def test_unknown_flavor():
     ids=lambda value: value[:12] if isinstance(value, str) else getattr(value, "__name__", "fine"),
 )  # fmt: skip
 def test_extremes_end_quickly(pattern, error, flavor):
-    start = time.perf_counter()
+    start = time.process_time()
     if error is None:
         parse(pattern, flavor).nfa()
     else:
         with pytest.raises(error):
             parse(pattern, flavor).nfa()
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3

@@ -16,7 +16,7 @@ from dgemma_constrain.automata import product
 from dgemma_constrain.automata.alphabet import Alphabet, alphabet_of, members, merge_classes, refine
 from dgemma_constrain.automata.charset import ANY, Charset
 from dgemma_constrain.automata.determinize import determinize
-from dgemma_constrain.automata.kernels import grouped, kernel, sources
+from dgemma_constrain.automata.kernels import grouped, kernel, position, sources
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.minimize import minimize
 from dgemma_constrain.automata.nfa import NFA
@@ -160,17 +160,10 @@ def _path(offsets, symbols, targets, classes):
     path = np.empty(len(classes) + 1, np.int32)
     path[0] = 0
     for i in range(len(classes)):
-        lo, end = offsets[path[i]], offsets[path[i] + 1]
-        hi = end
-        while lo < hi:
-            middle = (lo + hi) // 2
-            if symbols[middle] < classes[i]:
-                lo = middle + 1
-            else:
-                hi = middle
-        if lo == end or symbols[lo] != classes[i]:
+        e = position(symbols, offsets[path[i]], offsets[path[i] + 1], np.int64(classes[i]))
+        if e < 0:
             return path[: i + 1]
-        path[i + 1] = targets[lo]
+        path[i + 1] = targets[e]
     return path
 
 

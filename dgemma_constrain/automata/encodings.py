@@ -101,7 +101,7 @@ def _points(alphabet: Alphabet) -> np.ndarray:
     return np.repeat(alphabet.classes[:end], np.diff(np.append(alphabet.cuts[:end], TEXT_LIMIT)))
 
 
-def _utf8_tree(alphabet: Alphabet) -> np.ndarray:
+def utf8_tree(alphabet: Alphabet) -> np.ndarray:
     """The decoding tree of UTF-8 (RFC 3629: no overlong forms, no surrogates), one column a byte.
 
     Continuation bytes carry six bits each, so the tree is the table of code points cut into blocks of 64, twice more.
@@ -129,24 +129,24 @@ def _utf8_tree(alphabet: Alphabet) -> np.ndarray:
 
 def _ways(tree: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """For every class the inner nodes on the way to it, children first, as rows (offsets, nodes)."""
-    leads = _leads(tree, classes)
-    return np.cumsum([0, *leads.sum(1)]), np.nonzero(leads)[1].astype(np.int32)
+    below = leads(tree, classes)
+    return np.cumsum([0, *below.sum(1)]), np.nonzero(below)[1].astype(np.int32)
 
 
 @kernel
-def _leads(tree, classes):
+def leads(tree, classes):
     """bool[classes, nodes]: whether the class is below the node."""
     nodes, columns = tree.shape
-    leads = np.zeros((classes, nodes), np.bool_)
+    below = np.zeros((classes, nodes), np.bool_)
     for node in range(nodes):
         for j in range(columns):
             entry = tree[node, j]
             if entry >= 0:
-                leads[entry, node] = True
+                below[entry, node] = True
             elif entry <= -2:
                 for c in range(classes):
-                    leads[c, node] |= leads[c, -2 - entry]
-    return leads
+                    below[c, node] |= below[c, -2 - entry]
+    return below
 
 
 @kernel
@@ -266,7 +266,7 @@ def _spell(dfa: DFA, tree: np.ndarray, limits: Limits):
 
 def utf8(dfa: DFA, limits: Limits = Limits()) -> ByteDFA:
     """The automaton over the UTF-8 bytes of the texts of `dfa` (which has no markers)."""
-    tree = _utf8_tree(dfa.alphabet)
+    tree = utf8_tree(dfa.alphabet)
     _, example, classes = np.unique(tree, axis=1, return_index=True, return_inverse=True)
     triples, states = _spell(dfa, np.ascontiguousarray(tree[:, example]), limits)
     table = np.full((states, len(example)), -1, np.int32)

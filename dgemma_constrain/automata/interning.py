@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.automata.kernels import grown, kernel, mix
+from dgemma_constrain.automata.kernels import grown, kernel, mix, slot_of
 
 FULL = -2
 UNKNOWN = -9
@@ -74,19 +74,23 @@ def intern(heap, row, n):
 
 
 @kernel
-def _slot(keys, key):
-    mask = len(keys) - 1
-    slot = np.int64(mix(key) & np.uint64(mask))
-    while keys[slot] >= 0 and keys[slot] != key:
-        slot = (slot + 1) & mask
-    return slot
+def number_rows(heap, places):
+    """Make places of rows their numbers, which are in the order of first sight."""
+    number = np.empty(heap.size[0], np.int32)
+    at = n = np.int64(0)
+    while at < heap.size[0]:
+        number[at] = n
+        n += 1
+        at += 1 + heap.items[at]
+    for i in range(len(places)):
+        places[i] = number[places[i]]
 
 
 @kernel
 def recall(keys, values, a, b):
     """What was remembered of (a, b), or UNKNOWN."""
     key = np.int64(a) << 20 | np.int64(b)
-    slot = _slot(keys, key)
+    slot = slot_of(keys, key)
     return np.int64(values[slot]) if keys[slot] == key else np.int64(UNKNOWN)
 
 
@@ -97,7 +101,7 @@ def remember(heap, a, b, value):
     if 2 * (heap.size[2] + 1) > len(keys):
         return np.int64(FULL)
     key = np.int64(a) << 20 | np.int64(b)
-    slot = _slot(keys, key)
+    slot = slot_of(keys, key)
     if keys[slot] < 0:
         heap.size[2] += 1
     keys[slot] = key
@@ -130,7 +134,7 @@ def roomy(heap, items_more, rows_more, results_more):
         keys, values = np.full(wide, -1, np.int64), np.empty(wide, np.int32)
         for i in range(len(old)):
             if old[i] >= 0:
-                slot = _slot(keys, old[i])
+                slot = slot_of(keys, old[i])
                 keys[slot], values[slot] = old[i], old_values[i]
     return Heap(items, table, keys, values, size)
 

@@ -1,4 +1,4 @@
-"""Small pieces that the kernels share: growing arrays, hashing, counting sorts, distances."""
+"""Small pieces that the kernels share: growing arrays, hashing, searching, counting sorts, distances."""
 
 from __future__ import annotations
 
@@ -29,6 +29,30 @@ def mix(value):
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
+
+
+@kernel
+def slot_of(keys, key):
+    """Where `key` is, or belongs, in an open-addressing table; -1 marks an empty place."""
+    mask = len(keys) - 1
+    slot = np.int64(mix(key) & np.uint64(mask))
+    while keys[slot] >= 0 and keys[slot] != key:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@kernel
+def position(values, lo, hi, wanted):
+    """Where `wanted` is in values[lo:hi], which ascend, or -1."""
+    while lo < hi:
+        middle = (lo + hi) >> 1
+        if values[middle] == wanted:  # leaving early is what makes the compiler branch, which is faster than to select
+            return middle
+        if values[middle] < wanted:
+            lo = middle + 1
+        else:
+            hi = middle
+    return np.int64(-1)
 
 
 @kernel
@@ -112,22 +136,10 @@ def distances(offsets, targets, seeds):
     return distance
 
 
-@kernel
 def reversed_rows(offsets, targets):
     """The transitions into each state, as rows (offsets, sources)."""
-    states = len(offsets) - 1
-    into = np.zeros(states + 1, np.int64)
-    for t in targets:
-        into[t + 1] += 1
-    for t in range(states):
-        into[t + 1] += into[t]
-    place = into.copy()
-    tails = np.empty(len(targets), np.int32)
-    for s in range(states):
-        for e in range(offsets[s], offsets[s + 1]):
-            tails[place[targets[e]]] = s
-            place[targets[e]] += 1
-    return into, tails
+    into, order = grouped(targets, len(offsets) - 1)
+    return into, sources(offsets)[order]
 
 
 def sources(offsets):

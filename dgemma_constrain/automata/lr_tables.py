@@ -15,8 +15,8 @@ from typing import Iterable, NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.automata.interning import UNKNOWN, intern, new_heap, recall, remember, roomy
-from dgemma_constrain.automata.kernels import grouped, grown, kernel, sort, sources
+from dgemma_constrain.automata.interning import intern, new_heap, number_rows, roomy
+from dgemma_constrain.automata.kernels import grouped, grown, kernel, position, sort, sources
 from dgemma_constrain.automata.limits import Limits
 
 Body = tuple[int, ...]
@@ -185,7 +185,6 @@ def _automaton(body, body_offsets, rule_of, by_head, first, max_states, max_work
     offsets = np.zeros(1025, np.int64)
     symbols, targets = np.empty(1024, np.int32), np.empty(1024, np.int32)
     heap = new_heap()
-    kernels = np.zeros(1024, np.int32)  # of each state, in the heap
     item_offsets = np.zeros(1025, np.int64)
     items = np.empty(1024, np.int32)
     met = np.full(heads, -1, np.int64)  # the last state whose closure a nonterminal was in
@@ -194,28 +193,28 @@ def _automaton(body, body_offsets, rule_of, by_head, first, max_states, max_work
     count, place = np.zeros(first + heads, np.int64), np.zeros(first + heads, np.int64)
     seen, row = np.empty(first + heads, np.int32), np.empty(1024, np.int32)
     intern(heap, row, np.int64(0))  # the kernel of the start has no items
-    states = np.int64(1)
+    at = np.int64(0)  # of the state's kernel, in the heap
     s, used, work = np.int64(0), np.int64(0), np.int64(0)
-    while s < states:
+    while at < heap.size[0]:
         n = np.int64(0)
         waiting = np.int64(0)
         if s == 0:
             agenda[0] = heads - 1
             met[heads - 1] = 0
             waiting = np.int64(1)
-        size = np.int64(heap.items[kernels[s]])
+        size = np.int64(heap.items[at])
         items, item_offsets = grown(items, item_offsets[s] + size), grown(item_offsets, s + 2)
         item_offsets[s + 1] = item_offsets[s] + size
         for i in range(size):
-            this = heap.items[kernels[s] + 1 + i]
+            this = heap.items[at + 1 + i]
             items[item_offsets[s] + i] = this
             rule = rule_of[this]
-            at = this - rule
-            if at < body_offsets[rule + 1]:
+            dot = this - rule
+            if dot < body_offsets[rule + 1]:
                 read, item = grown(read, n + 1), grown(item, n + 1)
-                read[n], item[n] = body[at], this + 1
+                read[n], item[n] = body[dot], this + 1
                 n += 1
-                h = body[at] - first
+                h = body[dot] - first
                 if h >= 0 and met[h] != s:
                     met[h] = s
                     agenda[waiting] = h
@@ -250,45 +249,26 @@ def _automaton(body, body_offsets, rule_of, by_head, first, max_states, max_work
             row[place[read[i]]] = item[i]
             place[read[i]] += 1
         symbols, targets = grown(symbols, used + kinds), grown(targets, used + kinds)
-        heap = roomy(heap, n + kinds, kinds, kinds)
+        heap = roomy(heap, n + kinds, kinds, np.int64(0))
         for i in range(kinds):
             x = seen[i]
             kernel_items = row[place[x] - count[x] : place[x]]
             sort(kernel_items)
-            target = intern(heap, kernel_items, count[x])
-            number = recall(heap.keys, heap.values, target, np.int64(0))
-            if number == UNKNOWN:
-                number = remember(heap, target, np.int64(0), states)
-                kernels = grown(kernels, states + 1)
-                kernels[states] = target
-                states += 1
-            symbols[used], targets[used] = x, number
+            symbols[used], targets[used] = x, intern(heap, kernel_items, count[x])
             used += 1
             count[x] = 0
         s += 1
+        at += 1 + size
         offsets = grown(offsets, s + 1)
         offsets[s] = used
         work += n
-        if states > max_states:
+        if heap.size[1] > max_states:
             return offsets, symbols, targets, item_offsets, items, 1
         if work > max_work:
             return offsets, symbols, targets, item_offsets, items, 2
+    number_rows(heap, targets[:used])
     rows = offsets[: s + 1].copy(), symbols[:used].copy(), targets[:used].copy()
     return *rows, item_offsets[: s + 1].copy(), items[: item_offsets[s]].copy(), 0
-
-
-@kernel
-def find(offsets, symbols, state, symbol):
-    """The transition of a state on a symbol, or -1."""
-    lo, hi = offsets[state], offsets[state + 1]
-    last = hi
-    while lo < hi:
-        middle = (lo + hi) >> 1
-        if symbols[middle] < symbol:
-            lo = middle + 1
-        else:
-            hi = middle
-    return lo if lo < last and symbols[lo] == symbol else np.int64(-1)
 
 
 @kernel
@@ -307,7 +287,7 @@ def _relations(offsets, symbols, targets, state, body, body_offsets, by_head, fi
             s = np.int64(state[e])
             f = np.int64(-1)
             for i in range(body_offsets[rule], body_offsets[rule + 1]):
-                f = find(offsets, symbols, s, body[i])
+                f = position(symbols, offsets[s], offsets[s + 1], np.int64(body[i]))
                 s = np.int64(targets[f])
             if symbols[f] >= first:
                 inside, parent = grown(inside, m + 1), grown(parent, m + 1)

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dgemma_constrain.automata.kernels import grown, kernel, mix
+from dgemma_constrain.automata.kernels import grown, kernel, slot_of
 
 AND, OR, MINUS = 0, 1, 2
-
-
-@kernel
-def _slot(table, key):
-    """Where `key` is, or belongs, in an open-addressing table; -1 marks an empty place."""
-    mask = len(table) - 1
-    i = np.int64(mix(key) & np.uint64(mask))
-    while table[i] != key and table[i] != -1:
-        i = (i + 1) & mask
-    return i
 
 
 @kernel
@@ -30,7 +20,7 @@ def product_rows(mode, a_offsets, a_symbols, a_targets, a_accept, b_offsets, b_s
     symbols, targets = np.empty(1024, np.int32), np.empty(1024, np.int32)
     accept = np.zeros(1024, np.bool_)
     pairs[0] = width + 1  # (0, 0), each shifted by one so that -1 is 0
-    slot = _slot(table, pairs[0])
+    slot = slot_of(table, pairs[0])
     table[slot], ids[slot] = pairs[0], 0
     made = 1
     used = 0
@@ -55,7 +45,7 @@ def product_rows(mode, a_offsets, a_symbols, a_targets, a_accept, b_offsets, b_s
             if (mode == AND and (p2 < 0 or q2 < 0)) or (mode == MINUS and p2 < 0):
                 continue
             key = (p2 + 1) * width + q2 + 1
-            slot = _slot(table, key)
+            slot = slot_of(table, key)
             if table[slot] < 0:
                 if made == max_states:
                     return offsets, symbols, targets, accept, 1
@@ -69,9 +59,9 @@ def product_rows(mode, a_offsets, a_symbols, a_targets, a_accept, b_offsets, b_s
                     table = np.full(4 * len(table), -1, np.int64)
                     ids = np.empty(len(table), np.int64)
                     for k in range(made):
-                        slot = _slot(table, pairs[k])
+                        slot = slot_of(table, pairs[k])
                         table[slot], ids[slot] = pairs[k], k
-                    slot = _slot(table, key)
+                    slot = slot_of(table, key)
             symbols = grown(symbols, used + 1)
             targets = grown(targets, used + 1)
             symbols[used] = symbol

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, UNKNOWN, Heap, intern, new_heap, recall, remember, roomier
-from dgemma_constrain.automata.kernels import grown, kernel, sort
+from dgemma_constrain.automata.kernels import grown, kernel, position, sort
 from dgemma_constrain.automata.lr_tables import LRTables
 from dgemma_constrain.errors import LimitExceeded
 
@@ -50,9 +50,13 @@ def new_stacks(tables: LRTables, cost: np.ndarray) -> tuple[Stacks, int]:
     """The stacks, and the set of the start. cost: int32[T], of each terminal."""
     words = tables.shifts.shape[1]
     lr = _laid(*tables, *_rests(*tables, np.append(cost, 0).astype(np.int32)))
-    stacks = Stacks(new_heap(), lr, np.empty((MOST + 2, 2 + 2 * words), np.int32), np.empty(MOST + 2, np.int32))
-    node = intern(stacks.heap, np.array([0, -1], np.int32), np.int64(2))
-    return stacks, intern(stacks.heap, np.array([node], np.int32), np.int64(1))
+    return Stacks(new_heap(), lr, np.empty((MOST + 2, 2 + 2 * words), np.int32), np.empty(MOST + 2, np.int32))
+
+
+def first_set(heap: Heap) -> int:
+    """The set of the start: one stack, of the first state alone."""
+    node = intern(heap, np.array([0, -1], np.int32), np.int64(2))
+    return intern(heap, np.array([node], np.int32), np.int64(1))
 
 
 @kernel
@@ -130,15 +134,8 @@ def _laid(offsets, symbols, targets, shifts, reduce_offsets, reduce_rule, lookah
 def _target(lr, words, state, symbol):
     """Where a symbol leads from a state, or -1."""
     n = np.int64(lr[state])
-    lo = state + 3 + words
-    end = hi = lo + n
-    while lo < hi:
-        middle = (lo + hi) >> 1
-        if lr[middle] < symbol:
-            lo = middle + 1
-        else:
-            hi = middle
-    return np.int64(lr[lo + n]) if lo < end and lr[lo] == symbol else np.int64(-1)
+    e = position(lr, state + 3 + words, state + 3 + words + n, symbol)
+    return np.int64(lr[e + n]) if e >= 0 else np.int64(-1)
 
 
 @kernel
@@ -374,7 +371,8 @@ class StackMachine:
     """The sets of stacks of some tables, from Python. cost: int32[T], of each terminal."""
 
     def __init__(self, tables: LRTables, cost: np.ndarray):
-        self.stacks, self.start = new_stacks(tables, cost)
+        self.stacks = new_stacks(tables, cost)
+        self.start = first_set(self.stacks.heap)
 
     def advance(self, stack_set: int, terminal: int) -> int:
         """The set after a terminal, or DEAD. Raises LimitExceeded."""

@@ -35,13 +35,13 @@ def _open_labels(labels, pin, wild, open_):
 
 
 @kernel
-def _same(a, a_bounds, i, b, b_bounds, j):
-    """Whether the states at boundary i of one list are those at boundary j of another."""
-    size = a_bounds[i + 1] - a_bounds[i]
-    if size != b_bounds[j + 1] - b_bounds[j]:
+def _same(states, bounds, i, j):
+    """Whether the states at boundary i are those at boundary j."""
+    size = bounds[i + 1] - bounds[i]
+    if size != bounds[j + 1] - bounds[j]:
         return False
     for k in range(size):
-        if a[a_bounds[i] + k] != b[b_bounds[j] + k]:
+        if states[bounds[i] + k] != states[bounds[j] + k]:
             return False
     return True
 
@@ -65,7 +65,7 @@ def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
     bounds[1] = 1
     for i in range(length):
         live = grown(live, count + states)
-        if pins[i] == FREE and i > 0 and pins[i - 1] == FREE and _same(live, bounds, i - 1, live, bounds, i):
+        if pins[i] == FREE and i > 0 and pins[i - 1] == FREE and _same(live, bounds, i - 1, i):
             for k in range(bounds[i], bounds[i + 1]):
                 live[count] = live[k]
                 count += 1
@@ -101,8 +101,7 @@ def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
     for i in range(length - 1, -1, -1):
         if (
             i < length - 1 and pins[i] == FREE and pins[i + 1] == FREE
-            and _same(kept, new_bounds, i + 1, kept, new_bounds, i + 2)
-            and _same(live, bounds, i, live, bounds, i + 1)
+            and _same(kept, new_bounds, i + 1, i + 2) and _same(live, bounds, i, i + 1)
         ):  # fmt: skip
             for k in range(new_bounds[i + 2] - 1, new_bounds[i + 1] - 1, -1):
                 at -= 1
@@ -136,7 +135,7 @@ def used_classes(offsets, symbols, targets, labels, bounds, live, pins, states, 
     for i in range(length):
         if (
             i > 0 and pins[i] == FREE and pins[i - 1] == FREE
-            and _same(live, bounds, i - 1, live, bounds, i) and _same(live, bounds, i, live, bounds, i + 1)
+            and _same(live, bounds, i - 1, i) and _same(live, bounds, i, i + 1)
         ):  # fmt: skip
             for c in range(wild + 1):
                 used[i, c] = used[i - 1, c]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dgemma_constrain.automata import nfa as fragments
 from dgemma_constrain.automata.charset import describe
@@ -17,6 +17,9 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.split import split
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, LimitExceeded
+
+if TYPE_CHECKING:
+    from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,21 @@ class Mismatch:
         return f"at position {self.position}: found {self.found}, expected {self.expected}"
 
 
-class Constraint:
+class Search(NamedTuple):
+    """Texts that no finite automaton tells from others: those of the `cover` that the `machine` accepts."""
+
+    cover: DFA
+    machine: GrammarMachine
+
+
+class Remembering:
+    """For frozen dataclasses that remember what they derived, under names with an underscore: it is not pickled."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
+
+
+class Constraint(Remembering):
     """A set of texts. Subclasses are frozen dataclasses that implement `nfa`."""
 
     def nfa(self, limits: Limits) -> NFA:
@@ -53,12 +70,6 @@ class Constraint:
 
     def _make_dfa(self, limits: Limits) -> DFA:
         return compile_nfa(self.nfa(limits), limits)
-
-    def __getstate__(self) -> dict:
-        return {k: v for k, v in self.__dict__.items() if k != "_dfa"}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__dict__.update(state)
 
     def matches(self, text: str) -> bool:
         """Whether the whole text satisfies the constraint."""
@@ -91,6 +102,10 @@ class Constraint:
         if self.depth(limits) is None:
             return None
         return self._with(tuple(c.wider(limits) or c for c in self._children()))
+
+    def searched(self, limits: Limits = Limits()) -> Search | None:
+        """All texts of this constraint, for a search, where `dfa` cannot hold them. Raises LimitExceeded."""
+        return None
 
     def _children(self) -> tuple[Constraint, ...]:
         """All the constraints that this one is made of."""
@@ -168,6 +183,16 @@ class And(Constraint):
     def _make_dfa(self, limits: Limits) -> DFA:
         return functools.reduce(lambda a, b: intersect(a, b, limits), (i.dfa(limits) for i in self.items))
 
+    def searched(self, limits: Limits = Limits()) -> Search | None:
+        """Of one item; the others are put into its cover, which is exact for them."""
+        found = {k: s for k, i in enumerate(self.items) if (s := i.searched(limits)) is not None}
+        if len(found) != 1:
+            return None
+        [(k, (cover, machine))] = found.items()
+        for other in self.items[:k] + self.items[k + 1 :]:
+            cover = intersect(cover, other.dfa(limits), limits)
+        return Search(cover, machine)
+
     def nfa(self, limits: Limits) -> NFA:
         return self.dfa(limits).nfa()
 
@@ -233,7 +258,11 @@ class Not(Constraint):
     inner: Constraint
 
     def _make_dfa(self, limits: Limits) -> DFA:
-        if self.inner.depth(limits) is not None:
+        try:
+            known = self.inner.depth(limits) is None
+        except LimitExceeded:
+            known = False
+        if not known:
             raise ConstraintError(
                 f"~ of a grammar with unbounded nesting is out of reach: {_short(self.inner)} is known up to a depth only, "
                 "and what lies deeper would wrongly pass; say what you want instead of what you don't"

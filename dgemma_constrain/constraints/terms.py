@@ -69,9 +69,6 @@ class Regex(Constraint):
     def fields(self, text: str) -> dict[str, str]:
         return {k: v for k, v in (self._parsed.fields(text) or {}).items() if v is not None}
 
-    def __getstate__(self) -> dict:
-        return {k: v for k, v in super().__getstate__().items() if k != "_parsed"}
-
     def _why_empty(self) -> str:
         return f"no text matches the pattern {self.pattern!r:.80}"
 

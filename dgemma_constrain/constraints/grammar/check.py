@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, Iterable
 
+from dgemma_constrain.automata.lr_tables import derivable
 from dgemma_constrain.constraints.grammar.own_match import looks_outside
-from dgemma_constrain.constraints.grammar.rules import Grammar, Rule, Terminal
+from dgemma_constrain.constraints.grammar.rules import Grammar, Terminal
 from dgemma_constrain.errors import GrammarError, LimitExceeded
+
+
+class Source:
+    """The text of a grammar, for errors that say where."""
+
+    def __init__(self, text: str, file: str | None):
+        self.text, self.file = text, file
+
+    def error_at(self, message: str, position: int) -> GrammarError:
+        line = self.text.count("\n", 0, position) + 1
+        return GrammarError(message, line, position - self.text.rfind("\n", 0, position), self.file)
+
+
+def some(names: Iterable[str], limit: int = 5) -> str:
+    """The first of these names, and how many more there are."""
+    names = list(names)
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def check(grammar: Grammar, error: Callable[..., GrammarError]) -> None:
@@ -25,8 +43,7 @@ def check(grammar: Grammar, error: Callable[..., GrammarError]) -> None:
     if endless:
         names = [grammar.nonterminals[n] for n in endless]
         shown = [name for name in names if not name.startswith("__")] or names
-        which = ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
-        raise error(f"no text ever completes {which}: every alternative needs the rule itself again", *shown)
+        raise error(f"no text ever completes {some(shown)}: every alternative needs the rule itself again", *shown)
 
 
 def _check_terminal(terminal: Terminal, error: Callable[..., GrammarError]) -> None:
@@ -56,25 +73,6 @@ def _check_ignored(grammar: Grammar, error: Callable[..., GrammarError]) -> None
 
 
 def unproductive(grammar: Grammar) -> list[int]:
-    """The nonterminals that derive no text of terminals at all, by a worklist: linear in the size of the grammar."""
-    waiting: dict[int, list[Rule]] = {}  # by nonterminal: the rules that need it
-    missing: dict[Rule, int] = {}
-    done: set[int] = set()
-    ready: list[int] = []
-    for rule in grammar.rules:
-        needed = {~symbol for symbol in rule.body if symbol < 0}
-        missing[rule] = len(needed)
-        for n in needed:
-            waiting.setdefault(n, []).append(rule)
-        if not needed:
-            ready.append(rule.head)
-    while ready:
-        n = ready.pop()
-        if n in done:
-            continue
-        done.add(n)
-        for rule in waiting.get(n, ()):
-            missing[rule] -= 1
-            if not missing[rule]:
-                ready.append(rule.head)
-    return [n for n in range(len(grammar.nonterminals)) if n not in done]
+    """The nonterminals that derive no text of terminals at all."""
+    productive = derivable(grammar.rules, lambda terminal: True)
+    return [n for n in range(len(grammar.nonterminals)) if n not in productive]

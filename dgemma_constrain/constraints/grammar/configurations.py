@@ -16,11 +16,11 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, UNKNOWN, intern, recall, remember
-from dgemma_constrain.automata.kernels import kernel
+from dgemma_constrain.automata.kernels import kernel, position
 from dgemma_constrain.automata.stacks import DEAD, FAR, KIND, LIMIT, Stacks, advance, fewest, followers, has
 
 MISSING = -3
-GUESSES = 32  # at most in one configuration
+GUESSES = 32  # at most in one list
 IGNORED = -2  # the winner where an ignored terminal wins
 BEGIN = -1  # in the place of a scanner's state: a terminal is about to begin
 WHOLE = -1  # in the place of a node of the decoding tree: no character is under way
@@ -70,19 +70,12 @@ def _on_class(machine, config, c):
             if here == UNKNOWN:
                 machine.told[0] = kind
                 return np.int64(MISSING)
-        lo = here + 4
-        end = hi = lo + scan[here]
-        while lo < hi:
-            middle = (lo + hi) >> 1
-            if scan[middle] < c:
-                lo = middle + 1
-            else:
-                hi = middle
-        if lo == end or scan[lo] != c:
+        e = position(scan, here + 4, here + 4 + scan[here], c)
+        if e < 0:
             continue
         if n + 4 > len(guesses):
             return np.int64(LIMIT)
-        there = np.int64(scan[lo + scan[here]])
+        there = np.int64(scan[e + scan[here]])
         if scan[there] > 0:
             guesses[n], guesses[n + 1] = stack_set, there
             n += 2

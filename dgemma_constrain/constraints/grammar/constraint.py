@@ -9,7 +9,7 @@ from typing import Sequence
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
-from dgemma_constrain.constraints.base import Constraint, Mismatch
+from dgemma_constrain.constraints.base import Constraint, Mismatch, Search
 from dgemma_constrain.constraints.grammar import read, rules
 from dgemma_constrain.errors import ConstraintError
 
@@ -43,6 +43,18 @@ class Grammar(Constraint):
     def wider(self, limits: Limits = Limits()) -> Constraint | None:
         return None if self.depth(limits) is None else Wider(self)
 
+    def searched(self, limits: Limits = Limits()) -> Search | None:
+        if self.max_depth is not None:
+            return None
+        if "_search" not in self.__dict__:
+            from dgemma_constrain.constraints.grammar.cover import cover
+            from dgemma_constrain.constraints.grammar.machine import GrammarMachine
+
+            machine = GrammarMachine(self.grammar, limits)
+            found = cover(machine.tables, machine.terminals, machine.lexer, limits)
+            self.__dict__["_search"] = Search(found, machine)
+        return self.__dict__["_search"]
+
     def matches(self, text: str) -> bool:
         return self.explain(text) is None
 
@@ -50,9 +62,6 @@ class Grammar(Constraint):
         from dgemma_constrain.constraints.grammar.recognise import first_mismatch
 
         return first_mismatch(self.grammar, text)
-
-    def __getstate__(self) -> dict:
-        return {"grammar": self.grammar, "max_depth": self.max_depth}
 
 
 @dataclass(frozen=True)

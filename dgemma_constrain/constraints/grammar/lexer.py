@@ -22,11 +22,13 @@ later match is always a better one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from dgemma_constrain.automata.alphabet import Alphabet, alphabet_of, members
-from dgemma_constrain.automata.kernels import grown, kernel, mix, sort
+from dgemma_constrain.automata.interning import intern, new_heap, number_rows, roomy
+from dgemma_constrain.automata.kernels import grown, kernel, position, sort
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.product import split_symbols
 from dgemma_constrain.constraints.grammar.rules import Grammar
@@ -44,6 +46,11 @@ class Scanner:
     symbols: np.ndarray
     targets: np.ndarray
     winner: np.ndarray
+
+    @cached_property
+    def rows(self) -> list[dict[int, int]]:
+        """The state after each class, state by state."""
+        return _dicts(self.offsets, self.symbols, self.targets)
 
     def next(self, classes: np.ndarray, at: int) -> tuple[int, int, int, int]:
         """From `at` on in a text: the winner (-1: none), where it ends, how far one can read, the state there."""
@@ -71,15 +78,21 @@ class Lexer:
         self._targets = np.concatenate([np.zeros(0, np.int32), *(r[2] + f for r, f in zip(rows, self._starts))])
         self._accept = np.concatenate([np.zeros(0, bool), *(dfa.accept for dfa in dfas)])
         self._owner = np.repeat(np.arange(len(dfas), dtype=np.int32), sizes)
-        self._priority = np.array([terminal.priority for terminal in grammar.terminals], np.int64)
+        self.priority = np.array([terminal.priority for terminal in grammar.terminals], np.int64)
         self._scanners: dict[frozenset[int], Scanner] = {}
+
+    def automaton(self, terminal: int) -> tuple[list[dict[int, int]], list[bool]]:
+        """A terminal's own automaton: the state after each class, state by state, and which states accept."""
+        first, past = self._starts[terminal : terminal + 2]
+        rows = _dicts(self._offsets[first : past + 1], self._symbols, self._targets - first)
+        return rows, self._accept[first:past].tolist()
 
     def of(self, terminals: frozenset[int]) -> Scanner:
         """The scanner of a set of terminals, the ignored ones included where they are in question."""
         if terminals not in self._scanners:
             starts = np.sort(self._starts[np.array(sorted(terminals), np.int32)]).astype(np.int32)
             *rows, status = _product(
-                self._offsets, self._symbols, self._targets, self._accept, self._owner, self._priority, starts,
+                self._offsets, self._symbols, self._targets, self._accept, self._owner, self.priority, starts,
                 self.alphabet.size, self.limits.states, self.limits.work,
             )  # fmt: skip
             self.limits.check(status, f"telling {len(terminals)} terminals apart")
@@ -91,49 +104,24 @@ class Lexer:
         return self.alphabet.of(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.int32))
 
 
+def _dicts(offsets, symbols, targets) -> list[dict[int, int]]:
+    return [dict(zip(symbols[a:b].tolist(), targets[a:b].tolist())) for a, b in zip(offsets[:-1], offsets[1:])]
+
+
 @kernel
 def _scan(offsets, symbols, targets, winner, classes, at):
     state = np.int64(0)
     best, end = np.int64(-1), np.int64(at)
     i = np.int64(at)
     while i < len(classes):
-        lo, hi = offsets[state], offsets[state + 1]
-        last = hi
-        while lo < hi:
-            middle = (lo + hi) // 2
-            if symbols[middle] < classes[i]:
-                lo = middle + 1
-            else:
-                hi = middle
-        if lo == last or symbols[lo] != classes[i]:
+        e = position(symbols, offsets[state], offsets[state + 1], np.int64(classes[i]))
+        if e < 0:
             break
-        state = np.int64(targets[lo])
+        state = np.int64(targets[e])
         i += 1
         if winner[state] >= 0:
             best, end = np.int64(winner[state]), i
     return best, end, i, state
-
-
-@kernel
-def place_of(subset, n, pool, pool_offsets, table):
-    """Where a set of states is, or belongs, in an open-addressing table of sets; -1 marks an empty place."""
-    key = np.uint64(n)
-    for i in range(n):
-        key = mix(np.int64(key ^ np.uint64(subset[i])))
-    mask = len(table) - 1
-    slot = np.int64(key & np.uint64(mask))
-    while table[slot] >= 0:
-        start = pool_offsets[table[slot]]
-        if pool_offsets[table[slot] + 1] - start == n:
-            same = True
-            for i in range(n):
-                if pool[start + i] != subset[i]:
-                    same = False
-                    break
-            if same:
-                break
-        slot = (slot + 1) & mask
-    return slot
 
 
 @kernel
@@ -143,32 +131,32 @@ def _product(offsets, symbols, targets, accept, owner, priority, starts, classes
     new_symbols, new_targets = np.empty(1024, np.int32), np.empty(1024, np.int32)
     winner = np.empty(1024, np.int32)
     winner[0] = -1  # no terminal matches the empty text
-    pool, pool_offsets = starts.copy(), np.zeros(1025, np.int64)
-    pool_offsets[1] = len(starts)
-    table = np.full(4096, -1, np.int64)
-    table[place_of(starts, len(starts), pool, pool_offsets, table)] = 0
+    heap = roomy(new_heap(), len(starts) + 1, np.int64(1), np.int64(0))
+    intern(heap, starts, len(starts))
     # The targets of a state, by class: counted, then laid down row by row in `bucket`.
     count, place = np.zeros(classes + 1, np.int64), np.zeros(classes + 1, np.int64)
     bucket = np.empty(1024, np.int32)
     made, used, work = np.int64(1), np.int64(0), np.int64(0)
-    s = np.int64(0)
-    while s < made:
+    s = at = np.int64(0)
+    while at < heap.size[0]:
+        size = heap.items[at]
         total = np.int64(0)
-        for i in range(pool_offsets[s], pool_offsets[s + 1]):
-            for e in range(offsets[pool[i]], offsets[pool[i] + 1]):
+        for i in range(at + 1, at + 1 + size):
+            for e in range(offsets[heap.items[i]], offsets[heap.items[i] + 1]):
                 count[symbols[e]] += 1
                 total += 1
         work += total + classes
         bucket = grown(bucket, total + 1)
         new_symbols, new_targets = grown(new_symbols, used + classes), grown(new_targets, used + classes)
-        position = 0
+        filled = 0
         for c in range(classes):
-            place[c] = position
-            position += count[c]
-        for i in range(pool_offsets[s], pool_offsets[s + 1]):
-            for e in range(offsets[pool[i]], offsets[pool[i] + 1]):
+            place[c] = filled
+            filled += count[c]
+        for i in range(at + 1, at + 1 + size):
+            for e in range(offsets[heap.items[i]], offsets[heap.items[i] + 1]):
                 bucket[place[symbols[e]]] = targets[e]
                 place[symbols[e]] += 1
+        heap = roomy(heap, total + classes, classes, np.int64(0))
         for c in range(classes):
             n = count[c]
             count[c] = 0
@@ -188,32 +176,19 @@ def _product(offsets, symbols, targets, accept, owner, priority, starts, classes
                         kept += 1
                 n = kept
             sort(subset[:n])
-            slot = place_of(subset, n, pool, pool_offsets, table)
-            target = table[slot]
-            if target < 0:
-                if made == max_states:
-                    return new_offsets, new_symbols, new_targets, winner, 1
-                target = made
-                start = pool_offsets[made]
-                pool = grown(pool, start + n)
-                for i in range(n):
-                    pool[start + i] = subset[i]
-                made += 1
-                pool_offsets, new_offsets = grown(pool_offsets, made + 1), grown(new_offsets, made + 1)
-                pool_offsets[made] = start + n
-                winner = grown(winner, made)
-                winner[target] = best
-                table[slot] = target
-                if 2 * made > len(table):
-                    table = np.full(4 * len(table), -1, np.int64)
-                    for i in range(made):
-                        row = pool[pool_offsets[i] : pool_offsets[i + 1]]
-                        table[place_of(row, len(row), pool, pool_offsets, table)] = i
-            new_symbols[used] = c
-            new_targets[used] = target
+            new_symbols[used], new_targets[used] = c, intern(heap, subset, n)
             used += 1
+            if made < heap.size[1]:
+                winner = grown(winner, made + 1)
+                winner[made] = best
+                made += 1
         s += 1
+        at += 1 + size
+        new_offsets = grown(new_offsets, s + 1)
         new_offsets[s] = used
+        if made > max_states:
+            return new_offsets, new_symbols, new_targets, winner, 1
         if work > max_work:
             return new_offsets, new_symbols, new_targets, winner, 2
-    return new_offsets[: made + 1], new_symbols[:used], new_targets[:used], winner[:made], 0
+    number_rows(heap, new_targets[:used])
+    return new_offsets[: s + 1], new_symbols[:used], new_targets[:used], winner[:s], 0

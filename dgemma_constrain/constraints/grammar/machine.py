@@ -5,6 +5,7 @@ Without a lexer (GBNF) the terminals are the classes of the alphabet, each of wh
 
 from __future__ import annotations
 
+import threading
 from heapq import heappop, heappush
 from typing import Sequence
 
@@ -12,12 +13,12 @@ import numpy as np
 
 from dgemma_constrain.automata.alphabet import members
 from dgemma_constrain.automata.dfa import DFA
-from dgemma_constrain.automata.encodings import _leads, _utf8_tree
-from dgemma_constrain.automata.interning import FULL, intern, remember, roomier
+from dgemma_constrain.automata.encodings import leads, utf8_tree
+from dgemma_constrain.automata.interning import FULL, intern, new_heap, remember, roomier
 from dgemma_constrain.automata.kernels import distances, reversed_rows
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.lr_tables import lr_tables
-from dgemma_constrain.automata.stacks import DEAD, LIMIT, MOST, new_stacks, terminals_of
+from dgemma_constrain.automata.stacks import DEAD, LIMIT, MOST, first_set, new_stacks, terminals_of
 from dgemma_constrain.constraints.grammar.configurations import (
     BEGIN,
     GUESSES,
@@ -38,10 +39,14 @@ from dgemma_constrain.constraints.grammar.rules import Grammar
 from dgemma_constrain.errors import LimitExceeded
 
 
+MANY = 1 << 25  # integers in a heap
+
+
 class GrammarMachine:
-    """The configurations of a grammar, from Python: `start`, and what follows. Not for several threads at once."""
+    """The configurations of a grammar, from Python: `start`, and what follows. For the thread that holds the `lock`."""
 
     def __init__(self, grammar: Grammar, limits: Limits = Limits()):
+        self.lock = threading.Lock()
         self.lexer = Lexer(grammar, limits)
         self.alphabet = self.lexer.alphabet
         if grammar.scannerless:
@@ -49,16 +54,16 @@ class GrammarMachine:
             length = np.ones(self.alphabet.size, np.int32)
             self._ignored, self._scanner = frozenset(), self._of_classes
         else:
-            rules, nonterminals = [(rule.head, rule.body) for rule in grammar.rules], len(grammar.nonterminals)
+            rules, nonterminals = grammar.rules, len(grammar.nonterminals)
             length = np.array([_shortest_text(t.dfa(limits)) for t in grammar.terminals], np.int32)
             self._ignored, self._scanner = frozenset(grammar.ignore), self.lexer.of
         self.terminals = len(length)
         self.tables = lr_tables(rules, self.terminals, nonterminals, grammar.start, limits)
-        stacks, first = new_stacks(self.tables, length)
-        tree = _utf8_tree(self.alphabet)
-        leads = _leads(tree, self.alphabet.size)
-        offsets = np.cumsum([len(tree) + 1, *leads.sum(0)])
-        below = np.concatenate([offsets, np.nonzero(leads.T)[1]]).astype(np.int32)
+        stacks = new_stacks(self.tables, length)
+        tree = utf8_tree(self.alphabet)
+        leading = leads(tree, self.alphabet.size)
+        offsets = np.cumsum([len(tree) + 1, *leading.sum(0)])
+        below = np.concatenate([offsets, np.nonzero(leading.T)[1]]).astype(np.int32)
         self.machine = Machine(
             stacks, np.empty(1 << 16, np.int32), tree, below, self.alphabet.size, self.terminals,
             np.empty(2 * GUESSES + 1, np.int32), np.zeros(3, np.int64),
@@ -67,7 +72,17 @@ class GrammarMachine:
         self._is_ignored = np.isin(np.arange(self.terminals), list(self._ignored))
         self._used = 0  # of scan
         self._made: dict[frozenset[int], int] = {}
-        self.start = intern(stacks.heap, np.array([WHOLE, first, BEGIN], np.int32), np.int64(3))
+        self.start = self._begin()
+
+    def _begin(self) -> int:
+        heap = self.machine.stacks.heap
+        return int(intern(heap, np.array([WHOLE, first_set(heap), BEGIN], np.int32), np.int64(3)))
+
+    def tidy(self) -> None:
+        """Forget all configurations if there are many. `start` is another number then."""
+        if self.machine.stacks.heap.size[0] > MANY:
+            self.machine = self.machine._replace(stacks=self.machine.stacks._replace(heap=new_heap()))
+            self.start = self._begin()
 
     def step(self, config: int, c: int) -> int:
         """After a character of a class, or DEAD. Raises LimitExceeded."""
@@ -153,6 +168,13 @@ class GrammarMachine:
             what = f"more than {MOST} readings or {GUESSES} ways to cut it"
             raise LimitExceeded(f"this grammar is so ambiguous that a text has {what} into terminals at one place")
         return int(answer)
+
+    def lacks(self, status: int) -> bool:
+        """Whether a kernel stopped for want of something. It has it now, and can be called again."""
+        if status in (FULL, MISSING):
+            self._supply(status)
+            return True
+        return False
 
     def _supply(self, status: int) -> None:
         """What a kernel lacked."""

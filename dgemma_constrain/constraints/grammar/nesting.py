@@ -40,8 +40,8 @@ class Nesting:
     leaf: the fragment of a terminal, given its number; trap: what stands for a nonterminal that is too deep
     """
 
-    def __init__(self, grammar: Grammar, leaf: Callable[[int], NFA], trap: Callable[[int], NFA], limits: Limits):
-        self.leaf, self.trap, self.limits, self.start = leaf, trap, limits, grammar.start
+    def __init__(self, grammar: Grammar, leaf: Callable[[int], NFA], trap: Callable[[int], NFA]):
+        self.leaf, self.trap, self.start = leaf, trap, grammar.start
         self.bodies, self.twins = _associated(grammar)
         self.group = components({n: {~s for b in bodies for s in b if s < 0} for n, bodies in self.bodies.items()})
         self.level = components({
@@ -52,9 +52,9 @@ class Nesting:
         self._nested: dict[int, bool] = {}
         self._made: dict[tuple[int, int], NFA] = {}
 
-    def dfa(self, depth: int) -> DFA:
+    def dfa(self, depth: int, limits: Limits) -> DFA:
         """The minimal automaton of the start, with up to `depth` levels of nesting. Raises LimitExceeded."""
-        return compile_nfa(self._fragment(self.start, depth), self.limits)
+        return compile_nfa(self._fragment(self.start, depth, limits), limits)
 
     def is_nested(self) -> bool:
         """Whether anything is nested at all, so that the depth matters."""
@@ -71,7 +71,7 @@ class Nesting:
         """The nonterminals, each with its depth, that n at a depth is made of."""
         return [self._at(arc.head, ~s, depth) for arc in self._arcs_of(n) for s in arc.word if s < 0]
 
-    def _fragment(self, nonterminal: int, depth: int) -> NFA:
+    def _fragment(self, nonterminal: int, depth: int, limits: Limits) -> NFA:
         """The minimal automaton of a nonterminal; what it is made of is made first, without recursion."""
         agenda = [(nonterminal, depth)]
         while agenda:
@@ -84,7 +84,7 @@ class Nesting:
             agenda.pop()
             self._nested[n] = any(k < d or self._nested[m] for m, k in parts)
             if self._key(n, d) not in self._made:
-                self._made[self._key(n, d)] = compile_nfa(self._assembled(n, d), self.limits).nfa()
+                self._made[self._key(n, d)] = compile_nfa(self._assembled(n, d), limits).nfa()
         return self._made[self._key(nonterminal, depth)]
 
     def _key(self, n: int, depth: int) -> tuple[int, int]:

@@ -15,7 +15,7 @@ import re
 import warnings
 from typing import Iterable
 
-from dgemma_constrain.constraints.grammar.check import check
+from dgemma_constrain.constraints.grammar.check import Source, check, some
 from dgemma_constrain.constraints.grammar.rules import Grammar, Rule, Terminal
 from dgemma_constrain.errors import GrammarError, GrammarWarning
 
@@ -35,11 +35,11 @@ def read_gbnf(text: str, start: str = "root", file: str | None = None) -> Gramma
     return _Reader(text, file).grammar(start)
 
 
-class _Reader:
+class _Reader(Source):
     """Recursive descent, one character of lookahead. What stands for a sequence or choice is a list of symbols."""
 
     def __init__(self, text: str, file: str | None):
-        self.text, self.file = text, file
+        super().__init__(text, file)
         self.at = self.depth = 0
         self.terminals: dict[Terminal, int] = {}
         self.nonterminals: dict[str, int] = {}
@@ -53,10 +53,6 @@ class _Reader:
         if names and position is None:
             return GrammarError(message, file=self.file)
         return self.error_at(message, self.at if position is None else position)
-
-    def error_at(self, message: str, position: int) -> GrammarError:
-        line = self.text.count("\n", 0, position) + 1
-        return GrammarError(message, line, position - self.text.rfind("\n", 0, position), self.file)
 
     # The cursor ------------------------------------------------------------------------------------------------------
 
@@ -96,11 +92,9 @@ class _Reader:
             scannerless=True,
         )
         made = _reachable(made)
-        idle = [name for name in self.defined if name not in made.nonterminals]
+        idle = sorted(self.defined.difference(made.nonterminals), key=self.places.__getitem__)
         if idle:
-            idle.sort(key=self.places.__getitem__)
-            more = f" and {len(idle) - 5} more" if len(idle) > 5 else ""
-            warnings.warn(f"{start!r} leads to no use of {', '.join(idle[:5])}{more}", GrammarWarning, stacklevel=2)
+            warnings.warn(f"{start!r} leads to no use of {some(idle)}", GrammarWarning, stacklevel=2)
         check(made, self.error)
         return made
 

@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from math import prod
 from typing import TYPE_CHECKING, Iterable, Sequence
 
-from dgemma_constrain.constraints.grammar.check import check
+from dgemma_constrain.constraints.grammar.check import Source, check, some
 from dgemma_constrain.constraints.grammar.rules import Grammar, Rule, Terminal
 from dgemma_constrain.errors import GrammarError, GrammarWarning, RegexError
 
@@ -43,22 +43,13 @@ def read_lark(text: str, start: str = "start", file: str | None = None, import_p
     return grammar
 
 
-class _Source:
-    """The text of a grammar, for errors that say where."""
-
-    def __init__(self, text: str, file: str | None):
-        self.text, self.file = text, file
-
+class _Source(Source):
     def error(self, message: str, *names: str) -> GrammarError:
         """An error at the first of these names that the text mentions, best where it is defined."""
         for name in names:
             if places := self.mentions.get(name):
                 return self.error_at(message, next((p for p in places if self.defines(p, name)), places[0]))
         return GrammarError(message, file=self.file)
-
-    def error_at(self, message: str, position: int) -> GrammarError:
-        line = self.text.count("\n", 0, position) + 1
-        return GrammarError(message, line, position - self.text.rfind("\n", 0, position), self.file)
 
     @cached_property
     def mentions(self) -> dict[str, list[int]]:
@@ -163,7 +154,7 @@ def _keep_reachable(loaded: lark.load_grammar.Grammar, start: str, source: _Sour
 
     definitions = {name: (parameters, tree) for name, parameters, tree, _ in loaded.rule_defs}
     if start not in definitions:
-        there = f"there are {_some(definitions)}" if definitions else "there are none"
+        there = f"there are {some(definitions)}" if definitions else "there are none"
         raise source.error(f"there is no rule {start!r} to start from, {there}; pass start=…")
     if definitions[start][0]:
         raise source.error(f"the start {start!r} is a template: write a rule that uses it", start)
@@ -182,12 +173,7 @@ def _keep_reachable(loaded: lark.load_grammar.Grammar, start: str, source: _Sour
         if name not in used and name not in loaded.ignore and len(places.get(name, ())) == 1:
             idle += [name] * source.defines(places[name][0], name)
     if idle:
-        warnings.warn(f"{start!r} leads to no use of {_some(idle)}", GrammarWarning, stacklevel=2)
-
-
-def _some(names: Iterable[str], limit: int = 5) -> str:
-    names = list(names)
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+        warnings.warn(f"{start!r} leads to no use of {some(idle)}", GrammarWarning, stacklevel=2)
 
 
 # Choices -------------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import numpy as np
 from dgemma_constrain.automata.alphabet import members
 from dgemma_constrain.automata.charset import EMPTY, describe
 from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.automata.lr_tables import derivable
 from dgemma_constrain.constraints.base import Mismatch
 from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
 from dgemma_constrain.constraints.grammar.rules import Grammar, Rule
@@ -75,7 +76,7 @@ class _Earley:
             self.after += [*rule.body, _END]
             self.head += [rule.head] * (len(rule.body) + 1)
         self.items = len(self.after)
-        self.nullable = nullable_nonterminals(rules)
+        self.nullable = derivable(rules, lambda terminal: False)
         self._predictions: dict[frozenset[int], _Predicted] = {}
 
     def initial(self) -> _Set:
@@ -138,29 +139,6 @@ class _Earley:
                     seen.add(new)
                     agenda.append(new)
         return _Set(waiting, scanning, self.predict(frozenset(waiting)), complete)
-
-
-def nullable_nonterminals(rules: Iterable[Rule]) -> set[int]:
-    """The nonterminals that derive the empty text: a worklist, linear in the size of the rules."""
-    heads_by_need: dict[int, list[list[int]]] = {}
-    nullable: set[int] = set()
-    ready = []
-    for rule in rules:
-        if all(symbol < 0 for symbol in rule.body):
-            open_rule = [len(rule.body), rule.head]
-            for symbol in rule.body:
-                heads_by_need.setdefault(~symbol, []).append(open_rule)
-            if not rule.body:
-                ready.append(rule.head)
-    while ready:
-        n = ready.pop()
-        if n not in nullable:
-            nullable.add(n)
-            for open_rule in heads_by_need.get(n, ()):
-                open_rule[0] -= 1
-                if not open_rule[0]:
-                    ready.append(open_rule[1])
-    return nullable
 
 
 class _Tokens:

@@ -7,26 +7,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.constraints.base import Remembering
 from dgemma_constrain.constraints.grammar.own_match import own_texts
 from dgemma_constrain.constraints.regex import Pattern, parse
 
 
-class _Derived:
-    """A dataclass that may keep derived objects under names with an underscore; they are not pickled."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-
-
 @dataclass(frozen=True)
-class Terminal(_Derived):
+class Terminal(Remembering):
     """A named set of non-empty texts.
 
     pattern: the text itself if `literal`, otherwise a regular expression in Python's syntax
@@ -57,8 +48,7 @@ class Terminal(_Derived):
         return f"/{self.pattern}/" if self.name.startswith("__") else self.name
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """head → body: a nonterminal's number, and symbols."""
 
     head: int
@@ -66,7 +56,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Grammar(_Derived):
+class Grammar(Remembering):
     """A context-free grammar.
 
     terminals  in order of precedence: where two of equal priority match the same text, the first is meant

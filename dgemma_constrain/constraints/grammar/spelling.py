@@ -15,12 +15,13 @@ import numpy as np
 
 from dgemma_constrain.automata.charset import Charset
 from dgemma_constrain.automata.dfa import DFA, minimal
-from dgemma_constrain.automata.kernels import distances, grown, kernel, reversed_rows
+from dgemma_constrain.automata.interning import intern, new_heap, number_rows, roomy
+from dgemma_constrain.automata.kernels import distances, grown, kernel, position, reversed_rows
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.constraints.grammar.lexer import Lexer, place_of
+from dgemma_constrain.constraints.grammar.configurations import GUESSES
+from dgemma_constrain.constraints.grammar.lexer import Lexer
 
 DEEP = Charset.marker(0)  # stands in a sentence where the rest is nested too deeply
-GUESSES = 32  # at most in one list
 
 
 def spell(sentences: DFA, lexer: Lexer, limits: Limits) -> DFA:
@@ -70,15 +71,6 @@ def _scanners(offsets, symbols, symbol_of, lexer: Lexer):
 
 
 @kernel
-def _follow(offsets, symbols, targets, state, symbol):
-    """Where a symbol leads, or -1."""
-    for e in range(offsets[state], offsets[state + 1]):
-        if symbols[e] == symbol:
-            return np.int64(targets[e])
-    return np.int64(-1)
-
-
-@kernel
 def _spelt(offsets, symbols, targets, accept, alive, symbol_of, ignored, scan_offsets, scan_symbols, scan_targets,
             scan_winner, scan_start, base, classes, max_states, max_work):  # fmt: skip
     """The rows of the result: (offsets, symbols, targets, accept, status).
@@ -93,25 +85,23 @@ def _spelt(offsets, symbols, targets, accept, alive, symbol_of, ignored, scan_of
     new_offsets = np.zeros(1025, np.int64)
     new_symbols, new_targets = np.empty(1024, np.int32), np.empty(1024, np.int32)
     new_accept = np.zeros(1024, np.bool_)
-    pool, pool_offsets = np.empty(4096, np.int32), np.zeros(1025, np.int64)
-    table = np.full(4096, -1, np.int64)
     row = np.empty((classes, GUESSES + 2), np.int32)  # the lists that each class leads to
     size = np.zeros(classes, np.int64)
     closed = np.zeros(classes, np.bool_)
-    pool[0] = base[0]
-    pool_offsets[1] = 1
-    made, used, work = np.int64(1), np.int64(0), np.int64(0)
-    table[place_of(pool[:1], np.int64(1), pool, pool_offsets, table)] = 0
-    if not alive[0]:
-        made = np.int64(0)
-    s = np.int64(0)
-    while s < made:
+    heap = new_heap()
+    if alive[0]:
+        intern(heap, np.full(1, base[0], np.int32), np.int64(1))
+    used = work = np.int64(0)
+    s = at = np.int64(0)
+    while at < heap.size[0]:
+        many = heap.items[at]
+        new_accept = grown(new_accept, s + 1)
         new_accept[s] = False
         for c in range(classes):
             size[c] = 0
             closed[c] = False
-        for k in range(pool_offsets[s], pool_offsets[s + 1]):
-            guess = pool[k]
+        for k in range(at + 1, at + 1 + many):
+            guess = heap.items[k]
             q = sentence[guess]
             here = scan_start[q] + max(guess - base[q] - 1, 0)
             new_accept[s] = guess == base[q] and accept[q]  # the last one counts
@@ -128,45 +118,28 @@ def _spelt(offsets, symbols, targets, accept, alive, symbol_of, ignored, scan_of
                     size[c] += 1
                 if won >= 0:
                     closed[c] = True
-                    after = np.int64(q) if ignored[won] else _follow(offsets, symbols, targets, q, symbol_of[won])
+                    after = np.int64(q)
+                    if not ignored[won]:
+                        after = targets[position(symbols, offsets[q], offsets[q + 1], np.int64(symbol_of[won]))]
                     if alive[after]:
                         row[c, size[c]] = base[after]
                         size[c] += 1
             work += scan_offsets[here + 1] - scan_offsets[here]
         work += classes
         new_symbols, new_targets = grown(new_symbols, used + classes), grown(new_targets, used + classes)
+        heap = roomy(heap, row.size, classes, np.int64(0))
         for c in range(classes):
-            n = size[c]
-            if n == 0:
-                continue
-            guesses = row[c, :n]
-            at = place_of(guesses, n, pool, pool_offsets, table)
-            target = table[at]
-            if target < 0:
-                if made == max_states:
-                    return new_offsets, new_symbols, new_targets, new_accept, 1
-                target = made
-                start = pool_offsets[made]
-                pool = grown(pool, start + n)
-                for i in range(n):
-                    pool[start + i] = guesses[i]
-                made += 1
-                pool_offsets, new_offsets = grown(pool_offsets, made + 1), grown(new_offsets, made + 1)
-                if made > len(new_accept):
-                    new_accept = grown(new_accept, made)
-                pool_offsets[made] = start + n
-                table[at] = target
-                if 2 * made > len(table):
-                    table = np.full(4 * len(table), -1, np.int64)
-                    for i in range(made):
-                        known = pool[pool_offsets[i] : pool_offsets[i + 1]]
-                        table[place_of(known, np.int64(len(known)), pool, pool_offsets, table)] = i
-            new_symbols[used] = c
-            new_targets[used] = target
-            used += 1
+            if size[c] > 0:
+                new_symbols[used], new_targets[used] = c, intern(heap, row[c], size[c])
+                used += 1
         s += 1
+        at += 1 + many
+        new_offsets = grown(new_offsets, s + 1)
         new_offsets[s] = used
+        if heap.size[1] > max_states:
+            return new_offsets, new_symbols, new_targets, new_accept, 1
         if work > max_work:
             return new_offsets, new_symbols, new_targets, new_accept, 2
-    made = max(made, np.int64(1))
-    return new_offsets[: made + 1], new_symbols[:used], new_targets[:used], new_accept[:made], 0
+    number_rows(heap, new_targets[:used])
+    s = max(s, np.int64(1))
+    return new_offsets[: s + 1], new_symbols[:used], new_targets[:used], new_accept[:s], 0

@@ -10,10 +10,10 @@ import numpy as np
 from dgemma_constrain.automata.charset import ANY, Charset, char
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.automata.lr_tables import derivable
 from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, star, symbol, union
 from dgemma_constrain.constraints.grammar.lexer import Lexer
 from dgemma_constrain.constraints.grammar.nesting import Nesting
-from dgemma_constrain.constraints.grammar.recognise import nullable_nonterminals
 from dgemma_constrain.constraints.grammar.rules import Grammar
 from dgemma_constrain.constraints.grammar.spelling import DEEP, spell
 from dgemma_constrain.errors import LimitExceeded
@@ -32,13 +32,13 @@ class Unfolded:
     def __init__(self, grammar: Grammar, max_depth: int | None, limits: Limits):
         self.grammar, self.limits = grammar, limits
         self._lexer = None if grammar.scannerless else Lexer(grammar, limits)
-        nesting = self._nesting(limits)
+        nesting = self._nesting()
         if not nesting.is_nested():
-            self.depth, self.dfa = None, self._at(0, nesting)
+            self.depth, self.dfa = None, self._at(0, nesting, limits)
         elif max_depth is not None:
-            self.depth, self.dfa = max_depth, self._at(max_depth, nesting)
+            self.depth, self.dfa = max_depth, self._at(max_depth, nesting, limits)
         else:
-            self.depth, self.dfa = self._deepest()
+            self.depth, self.dfa = self._deepest(nesting)
 
     @cached_property
     def wider(self) -> DFA:
@@ -55,21 +55,20 @@ class Unfolded:
             self.grammar,
             lambda k: concat([ignored, self.grammar.terminals[k].dfa(limits).nfa()]),
             lambda n: anything,
-            limits,
         )
         for depth in sorted({self.depth >> k for k in range(self.depth.bit_length() + 1)}, reverse=True):
             with suppress(LimitExceeded):
-                return compile_nfa(concat([loose.dfa(depth).nfa(), ignored]), limits)
+                return compile_nfa(concat([loose.dfa(depth, limits).nfa(), ignored]), limits)
         return compile_nfa(anything)
 
-    def _deepest(self) -> tuple[int, DFA]:
-        nesting = self._nesting(self._small)
+    def _deepest(self, nesting: Nesting) -> tuple[int, DFA]:
+        limits = self._small
         sizes: list[int] = []
         best = None
         depth = 0
         while depth <= DEEPEST:
             try:
-                dfa = self._at(depth, nesting)
+                dfa = self._at(depth, nesting, limits)
             except LimitExceeded:
                 break
             if best is not None and dfa.states > STATES:
@@ -84,7 +83,7 @@ class Unfolded:
         if best is None:
             raise LimitExceeded(
                 f"this grammar nests in too many ways: unfolded {depth} deep it needs more than "
-                f"{nesting.limits.states:,} states; leave out rules, or ask for a smaller max_depth"
+                f"{limits.states:,} states; leave out rules, or ask for a smaller max_depth"
             )
         return best
 
@@ -93,21 +92,21 @@ class Unfolded:
         """On the way to STATES minimal states."""
         return Limits(min(2 * STATES, self.limits.states), self.limits.seconds)
 
-    def _at(self, depth: int, nesting: Nesting) -> DFA:
-        sentences = nesting.dfa(depth)
-        return sentences if self._lexer is None else spell(sentences, self._lexer, nesting.limits)
+    def _at(self, depth: int, nesting: Nesting, limits: Limits) -> DFA:
+        sentences = nesting.dfa(depth, limits)
+        return sentences if self._lexer is None else spell(sentences, self._lexer, limits)
 
-    def _nesting(self, limits: Limits) -> Nesting:
+    def _nesting(self) -> Nesting:
         if self._lexer is None:
             terminals = self.grammar.terminals
-            return Nesting(self.grammar, lambda k: terminals[k].dfa(limits).nfa(), lambda n: NOTHING, limits)
-        return Nesting(self.grammar, lambda k: symbol(char(chr(k))), self._traps.__getitem__, limits)
+            return Nesting(self.grammar, lambda k: terminals[k].dfa(self.limits).nfa(), lambda n: NOTHING)
+        return Nesting(self.grammar, lambda k: symbol(char(chr(k))), self._traps.__getitem__)
 
     @cached_property
     def _traps(self) -> list[NFA]:
         """For every nonterminal: what it may begin with, then the mark that the rest is nested too deeply. So the lexer
         knows all that may come next there."""
-        empty = nullable_nonterminals(self.grammar.rules)
+        empty = derivable(self.grammar.rules, lambda terminal: False)
         first = first_terminals(self.grammar, empty)
         traps = [concat([symbol(Charset.ranges([(k, k) for k in sorted(f)])), symbol(DEEP)]) for f in first]
         return [union([trap, EPSILON]) if n in empty else trap for n, trap in enumerate(traps)]
