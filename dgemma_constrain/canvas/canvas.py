@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from functools import cached_property
-from typing import TYPE_CHECKING, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Mapping
 
 import numpy as np
 
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
 USED_PAYS = 20_000  # transitions: for larger automata the exact set of classes is only found when a mask is asked for
 
 
-class Completion(NamedTuple):
-    """A whole valid canvas: its ids, and the sum of log-softmax over the positions that count (all but an unread tail)."""
+class Completion(namedtuple("Completion", "ids score")):
+    """A whole valid canvas: its ids, and the sum of log-softmax over the positions that count (all but an unread tail).
+
+    proved: whether it is known that no valid string scores higher; not so where a search was cut short (`Searched`).
+    """
 
     ids: list[int]
     score: float
+    proved: bool = True
 
 
 class Canvas:
@@ -216,7 +221,7 @@ class Canvas:
         """
         import torch
 
-        scale = _scale(temperature)
+        scale = scale_of(temperature)
         if scale is None:
             return self.best(logits)
         self.check()
@@ -239,13 +244,13 @@ class Canvas:
         The marginals of prod softmax(logits / temperature) restricted to the valid strings. Raises as `best` does.
         """
         self.check()
-        reduced = self._reduce(logits, emissions.SUM, _scale(temperature, zero=False))
+        reduced = self._reduce(logits, emissions.SUM, scale_of(temperature, zero=False))
         return reduced.marginals(self._posterior(reduced.emission), self._pinned)
 
     def token_marginals(self, logits: torch.Tensor, ids: list[int], temperature: float = 1.0) -> np.ndarray:
         """`marginals` of one id at each position, float64[L], without the full table."""
         self.check()
-        reduced = self._reduce(logits, emissions.SUM, _scale(temperature, zero=False))
+        reduced = self._reduce(logits, emissions.SUM, scale_of(temperature, zero=False))
         posterior = self._posterior(reduced.emission)
         ids = np.asarray(ids, np.int64)
         at, of = np.arange(self.length), self._graph.classes.of[ids]
@@ -289,7 +294,7 @@ def check_pins(pinned: Mapping[int, int], length: int, size: int) -> None:
                 )
 
 
-def _scale(temperature: float, zero: bool = True) -> float | None:
+def scale_of(temperature: float, zero: bool = True) -> float | None:
     if not isinstance(temperature, (int, float)) or not 0 <= temperature < np.inf or (temperature == 0 and not zero):
         raise ConstraintError(
             f"temperature must be a {'non-negative' if zero else 'positive'} number, not {temperature!r}"

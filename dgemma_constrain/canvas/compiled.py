@@ -6,7 +6,7 @@ import hashlib
 import time
 from functools import cached_property
 from os import PathLike
-from typing import Mapping
+from typing import TYPE_CHECKING, Mapping
 
 import numpy as np
 
@@ -14,11 +14,15 @@ from dgemma_constrain.automata.encodings import utf8
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.canvas import store
 from dgemma_constrain.canvas.canvas import Canvas, check_pins
+from dgemma_constrain.canvas.searched import Searched
 from dgemma_constrain.canvas.graph import Graph, make_graph
 from dgemma_constrain.constraints.base import Constraint, as_constraint
-from dgemma_constrain.errors import ConstraintError
+from dgemma_constrain.errors import ConstraintError, LimitExceeded
 from dgemma_constrain.tokens.lift import TokenAutomaton, lift
 from dgemma_constrain.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 
 SLOW = 0.1  # seconds: a lift that took longer is worth keeping on disk
 
@@ -26,7 +30,7 @@ SLOW = 0.1  # seconds: a lift that took longer is worth keeping on disk
 class Compiled:
     """A constraint lifted to a vocabulary. Immutable; share it among canvases, batches and threads.
 
-    constraint is None for one that was loaded from a file.
+    constraint is None for one that was loaded from a file. With a machine the automaton is a cover, and canvases search.
     """
 
     def __init__(
@@ -35,13 +39,17 @@ class Compiled:
         vocabulary: Vocabulary,
         constraint: Constraint | None = None,
         exact: bool = True,
+        machine: GrammarMachine | None = None,
     ):
         self.automaton, self.vocabulary, self.constraint, self._exact = automaton, vocabulary, constraint, exact
+        self.machine = machine
         self._graphs: dict[str, Graph] = {}
 
     @cached_property
     def exact(self) -> bool:
         """Whether the automaton is all of the constraint; otherwise what is nested more deeply is left out."""
+        if self.machine is not None:
+            return False
         return self._exact if self.constraint is None else self.constraint.depth() is None
 
     @cached_property
@@ -74,7 +82,8 @@ class Compiled:
         pinned = dict(pinned or {})
         check_pins(pinned, length, len(self.vocabulary))
         start = self.state_after(after or [])
-        return Canvas(self, self._graphs[tail], pinned, int(length), int(more_tokens), start, tail)
+        arguments = (self, self._graphs[tail], pinned, int(length), int(more_tokens), start, tail)
+        return Canvas(*arguments) if self.machine is None else Searched(*arguments, after=list(after or []))
 
     def state_after(self, ids: list[int]) -> int:
         """The automaton's state after these ids. Raises ConstraintError if no valid text begins so."""
@@ -92,6 +101,8 @@ class Compiled:
 
     def save(self, path: str | PathLike) -> None:
         """Write to a file that `load_compiled` reads with the same vocabulary."""
+        if self.machine is not None:
+            raise ConstraintError("a grammar that is searched cannot be saved; compile it where it is used")
         store.write(path, self.automaton, self.vocabulary.fingerprint, self.exact)
 
 
@@ -108,8 +119,15 @@ def compile(
         raise ConstraintError(
             f"compile needs a Vocabulary, not {type(vocabulary).__name__}; see Vocabulary.from_tokenizer"
         )
-    dfa = constraint.dfa(limits)
-    constraint.check_not_empty()
+    machine = None
+    try:
+        dfa = constraint.dfa(limits)
+        constraint.check_not_empty()
+    except LimitExceeded:
+        search = constraint.searched(limits)
+        if search is None:
+            raise
+        dfa, machine = search
     name = _name(dfa, vocabulary.fingerprint)
     automaton = store.read_cached(name, vocabulary) if cache else None
     if automaton is None:
@@ -117,7 +135,7 @@ def compile(
         automaton = lift(utf8(dfa, limits), vocabulary, limits)
         if cache and time.perf_counter() - began > SLOW:
             store.write_cached(name, automaton, vocabulary.fingerprint)
-    return Compiled(automaton, vocabulary, constraint)
+    return Compiled(automaton, vocabulary, constraint, machine=machine)
 
 
 def load_compiled(path: str | PathLike, vocabulary: Vocabulary) -> Compiled:

@@ -80,6 +80,10 @@ class HostLogits:
     def _rows(self, rows) -> np.ndarray:
         return self.logits[rows].float().contiguous().numpy()
 
+    def row(self, i: int) -> np.ndarray:
+        """The logits of a position, float32[V], not scaled."""
+        return self._rows(slice(i, i + 1))[0]
+
     def best_members(self, path: np.ndarray, pinned: np.ndarray) -> np.ndarray:
         return self._choose(
             lambda part: expand.best_members(

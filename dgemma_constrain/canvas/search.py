@@ -1,0 +1,236 @@
+"""Beam search over positions, where no finite automaton holds a language: exact configurations under a regular cover.
+
+A node is a boundary of the canvas, a configuration of the LR machine (exact: it knows the whole stack) and a state of
+the cover (a token automaton of more texts, so a relaxation). A node's value is what it has scored and what the cover can
+still score from its state, given all pins to come; no completion is worth more. Nodes with the same configuration and
+state have the same future, so only the best is kept, as in Viterbi's algorithm.
+
+Per boundary the `width` most valuable nodes go on. What is not followed up is remembered by its value: a string that is
+worth at least as much is proved to be the best one, and if nothing was left aside and nothing found, there is none.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dgemma_constrain.automata.interning import FULL
+from dgemma_constrain.automata.kernels import kernel, mix
+from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes, shortest
+from dgemma_constrain.canvas.dynamic import FREE
+
+
+class Cover(NamedTuple):
+    """What does not change while one canvas is searched.
+
+    offsets, symbols, targets  the transitions of the token automaton, in rows
+    member_offsets, members    the ids of its classes
+    data, data_offsets         the bytes of ids
+    """
+
+    offsets: np.ndarray
+    symbols: np.ndarray
+    targets: np.ndarray
+    member_offsets: np.ndarray
+    members: np.ndarray
+    data: np.ndarray
+    data_offsets: np.ndarray
+
+
+class Layer(NamedTuple):
+    """The nodes of one boundary, `parent` being their place in the layer before, and `token` what led from there.
+
+    score float64: what they have scored; value float64: with what the cover can still score; need int32: no fewer
+    characters complete the text.
+    """
+
+    config: np.ndarray
+    state: np.ndarray
+    score: np.ndarray
+    value: np.ndarray
+    need: np.ndarray
+    parent: np.ndarray
+    token: np.ndarray
+
+
+def new_layer(size: int) -> Layer:
+    i64, i32, f64 = np.int64, np.int32, np.float64
+    return Layer(*(np.empty(size, kind) for kind in (i64, i32, f64, f64, i32, i32, i32)))
+
+
+@kernel
+def _best_of(row, scale, noise, members, first, past, ids, scores, most):
+    """The members[first:past] with the largest entries of row·scale, up to `most`, in descending order; how many.
+
+    With noise > 0 a Gumbel variable is added to each, so that the first is a draw in proportion to e^(row·scale). Of an
+    empty row all entries are equal, and any members do.
+    """
+    n = np.int64(0)
+    if len(row) == 0:
+        n = min(np.int64(most), np.int64(past - first))
+        for j in range(n):
+            ids[j], scores[j] = members[first + (np.int64(mix(noise + first) >> np.uint64(1)) + j) % (past - first)], 0.0
+        return n
+    for k in range(first, past):
+        t = members[k]
+        x = np.float64(row[t]) * scale
+        if noise > 0:
+            uniform = (np.float64(mix(noise + t) >> np.uint64(12)) + 0.5) * 2.0**-52
+            x -= np.log(-np.log(uniform))
+        if x > -np.inf and (n < most or x > scores[n - 1]):
+            j = n if n < most else n - 1
+            while j > 0 and scores[j - 1] < x:
+                ids[j], scores[j] = ids[j - 1], scores[j - 1]
+                j -= 1
+            ids[j], scores[j] = t, x
+            n = min(n + 1, np.int64(most))
+    return n
+
+
+@kernel
+def _candidates(cover, state, emission, following, places, values, most):
+    """The transitions of a state with the largest emission and future, up to `most`, in descending order: how many, and
+    the value of the next one."""
+    n = np.int64(0)
+    left = -np.inf
+    for e in range(cover.offsets[state], cover.offsets[state + 1]):
+        x = emission[cover.symbols[e]] + following[cover.targets[e]]
+        if x == -np.inf:
+            continue
+        if n == most:
+            if x <= values[n - 1]:
+                left = max(left, x)
+                continue
+            left = max(left, values[n - 1])
+            n -= 1
+        j = n
+        while j > 0 and values[j - 1] < x:
+            places[j], values[j] = places[j - 1], values[j - 1]
+            j -= 1
+        places[j], values[j] = e, x
+        n += 1
+    return n, left
+
+
+@kernel
+def _node(table, config, state, layer, count):
+    """The place of a node in a layer; `count` if it is not there yet."""
+    mask = len(table) - 1
+    slot = np.int64(mix(config * 1_000_003 + state) & np.uint64(mask))
+    while table[slot] >= 0:
+        k = np.int64(table[slot])
+        if layer.config[k] == config and layer.state[k] == state:
+            return k
+        slot = (slot + 1) & mask
+    table[slot] = count
+    return np.int64(count)
+
+
+@kernel
+def extend(machine, cover, layer, emission, row, scale, noise, pinned, following, floor, bounds, best, table, after):
+    """From the nodes of a layer to those of the next: how many there are, or FULL, MISSING; and the largest value that
+    was left aside.
+
+    emission float64[K]: what the best member of each class scores here; following float64[S]: what the cover can still
+    score after that. row float32[V]: by so much more or less do members score, times scale; noise: see `_best_of`.
+    pinned: an id, or -1. Values up to `floor` are of no interest. bounds: the most transitions of a state and members of a class to look at. best: int32[K, M], float64
+    [K, M] and int32[K], scratch. table: int32, scratch, a power of two, at least twice as long as `after`.
+    """
+    ids, scores, known = best
+    most, members = np.int64(bounds[0]), np.int64(bounds[1])
+    most = min(most, np.int64(len(known)))
+    places, values = np.empty(most, np.int64), np.empty(most)
+    for c in range(len(known)):
+        known[c] = -1
+    for k in range(len(table)):
+        table[k] = -1
+    count = np.int64(0)
+    n, left, lost, last = np.int64(0), -np.inf, -np.inf, np.int64(-1)
+    for k in range(len(layer.config)):
+        state = np.int64(layer.state[k])
+        if state != last:
+            n, left = _candidates(cover, state, emission, following, places, values, most)
+            last = state
+        score = layer.score[k]
+        if score + left > floor:
+            lost = max(lost, score + left)
+        for j in range(n):
+            if score + values[j] <= floor:
+                break
+            if count + members > len(after.config):
+                lost = max(lost, score + values[j])
+                break
+            e = places[j]
+            c, target = np.int64(cover.symbols[e]), np.int64(cover.targets[e])
+            if known[c] < 0:
+                if pinned >= 0:
+                    ids[c, 0], scores[c, 0], known[c] = pinned, 0.0, 1
+                else:
+                    first, past = cover.member_offsets[c], cover.member_offsets[c + 1]
+                    known[c] = _best_of(row, scale, noise, cover.members, first, past, ids[c], scores[c], members)
+            for m in range(known[c]):
+                token = np.int64(ids[c, m])
+                gain = emission[c] + scores[c, m] - scores[c, 0]
+                text = cover.data[cover.data_offsets[token] : cover.data_offsets[token + 1]]
+                config, _, _ = read_bytes(machine, np.int64(layer.config[k]), text)
+                if config == FULL or config == MISSING:
+                    return config, lost
+                value = score + gain + following[target]
+                if config < 0:
+                    if config != -1:
+                        lost = np.inf  # too ambiguous to follow up
+                    continue
+                at = _node(table, config, target, after, count)
+                if at == count:
+                    need = shortest(machine, config)
+                    if need < 0:
+                        return need, lost
+                    after.config[at], after.state[at], after.need[at] = config, target, need
+                    count += 1
+                elif after.value[at] >= value:
+                    continue
+                after.score[at], after.value[at] = score + gain, value
+                after.parent[at], after.token[at] = k, token
+            if pinned < 0 and known[c] == members and cover.member_offsets[c + 1] - cover.member_offsets[c] > members:
+                rest = score + emission[c] + scores[c, members - 1] - scores[c, 0] + following[target]
+                if rest > floor:
+                    lost = max(lost, rest)
+    return count, lost
+
+
+@kernel
+def accepting(machine, layer, accept, out):
+    """Into out uint8[n]: whether the text may end at each node. Returns 0, or FULL, MISSING."""
+    for k in range(len(layer.config)):
+        out[k] = 0
+        if accept[layer.state[k]]:
+            answer = accepts(machine, np.int64(layer.config[k]))
+            if answer == FULL or answer == MISSING:
+                return answer
+            out[k] = answer == 1
+    return np.int64(0)
+
+
+def choose(layer: Layer, count: int, width: int, left: int, shallow: bool) -> tuple[Layer, float]:
+    """The nodes to go on with, ordered by state, and the largest value of the others.
+
+    The cover knows nothing of what is open. So those whose text needs more characters than there are positions left come
+    after all others; and a part of the width goes to the best node of each state, of each need, and of each pair of them,
+    which tell most stacks apart: some of them may be the ones that a later pin asks for. shallow: what needs least is
+    worth most.
+    """
+    layer = Layer(*(a[:count] for a in layer))
+    lost = -np.inf
+    if count > width:
+        late = np.maximum(layer.need - left, 0)
+        order = np.lexsort((-layer.value, layer.need, late) if shallow else (layer.need, -layer.value, late))
+        rank = np.ones(count, np.int8)
+        for kind in (layer.state, layer.need, layer.state * 4096 + layer.need):
+            _, first = np.unique(kind[order], return_index=True)
+            rank[np.sort(first)[: width // 4]] = 0
+        order = order[np.lexsort((np.arange(count), rank, late[order] > 0))]
+        lost = float(layer.value[order[width:]].max())
+        layer = Layer(*(a[order[:width]] for a in layer))
+    order = np.argsort(layer.state, kind="stable")
+    return Layer(*(a[order] for a in layer)), lost

@@ -1,0 +1,227 @@
+"""A canvas of a language that no finite automaton holds: see `search`."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Mapping, NamedTuple
+
+import numpy as np
+
+from dgemma_constrain.canvas import arcs, dynamic, emissions
+from dgemma_constrain.canvas.canvas import Canvas, Completion, scale_of
+from dgemma_constrain.canvas.search import Cover, accepting, choose, extend, new_layer
+from dgemma_constrain.errors import Infeasible
+
+if TYPE_CHECKING:
+    import torch
+
+# How hard a search tries: nodes at each boundary, transitions of each node (where there are so many), members of a class.
+NARROW, WIDE, WIDEST = (32, 48, 2), (128, 96, 2), (512, 96, 3)
+GUIDED = (NARROW, WIDE)  # by logits, one after the other until something is found
+BLIND = (NARROW, *6 * (WIDE,), *2 * (WIDEST,))  # by chance, for any text at all
+
+
+class Found(NamedTuple):
+    """The ids of a text, and how many of the canvas's positions they fill before an end token; -1 for all."""
+
+    ids: list[int]
+    value: float
+
+
+class Searched(Canvas):
+    """As `Canvas`, with these differences.
+
+    `feasible` is None where the search ended without an answer. `best` is a string of the language, always; `proved`
+    says whether it is the best one. `sample` is the best string under noise (perturb and MAP): a string of the language,
+    but not exactly in proportion. `allowed`, `choices`, `mask_`, `marginals` and `token_marginals` are those of the
+    cover: nothing that is possible is left out, but more may be in.
+    """
+
+    def __init__(self, *arguments, after: list[int], witness: list[int] | None = None):
+        super().__init__(*arguments)
+        self._after = after
+        agrees = witness is not None and all(witness[i] == t for i, t in self.pinned.items())
+        self._witness = witness if agrees else None
+
+    def with_pins(self, pinned: Mapping[int, int]) -> Searched:
+        canvas = self.compiled.canvas(self.length, pinned, self.more_tokens, self.tail, self._after)
+        return canvas.remembering(self._witness)
+
+    def remembering(self, witness: list[int] | None) -> Searched:
+        """The same canvas, with a valid string of it that is known already, if it agrees with the pins."""
+        return Searched(
+            self.compiled, self._graph, self.pinned, self.length, self.more_tokens, self._start, self.tail,
+            after=self._after, witness=witness,
+        )  # fmt: skip
+
+    @cached_property
+    def feasible(self) -> bool | None:
+        if self._live[0][1] == 0:
+            return False
+        if self._witness is None:
+            for noise, effort in enumerate(BLIND, 1):
+                emission = np.random.default_rng(noise).gumbel(size=(self.length, self._graph.wild + 1))
+                for i in np.flatnonzero(self._pins != dynamic.FREE):
+                    emission[i, np.arange(self._graph.wild + 1) != self._pins[i]] = -np.inf
+                emission[:, -1] = 0.0
+                found, lost = self._search(emission, None, 1.0, noise, effort)
+                if found is not None:
+                    self._witness = self._whole(found, emission, None)
+                    return True
+                if lost == -np.inf:
+                    return False
+            return None
+        return True
+
+    def check(self) -> None:
+        if not self.feasible:
+            raise Infeasible(self._reason())
+
+    def _reason(self) -> str:
+        if self.feasible is None:
+            return "no text was found that fits, nor was it proved that there is none; pin less, or take another length"
+        if self._live[0][1] == 0:
+            return super()._reason()
+        return "no text of this grammar fits the length and the pins; pin less, or take another length"
+
+    def best(self, logits: torch.Tensor) -> Completion:
+        """A valid string of high probability: see `Completion.proved`. Raises Infeasible with the reason, LogitsError."""
+        self._check_cover()
+        reduced = self._reduce(logits, emissions.MAX, 1.0)
+        return self._found(reduced, reduced, reduced.emission, 0)
+
+    def sample(
+        self, logits: torch.Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
+    ) -> Completion:
+        import torch
+
+        scale = scale_of(temperature)
+        if scale is None:
+            return self.best(logits)
+        self._check_cover()
+        reduced = self._reduce(logits, emissions.SUM, scale)
+        plain = self._reduce(logits, emissions.MAX, 1.0)
+        uniform = torch.rand(reduced.emission.shape, dtype=torch.float64, generator=generator).numpy()
+        noise = int(torch.randint(1, 2**40, (1,), generator=generator))
+        # The largest of several perturbed values is their log-sum, perturbed: so classes are perturbed as wholes.
+        perturbed = reduced.emission - np.log(-np.log(uniform.clip(1e-300, 1 - 1e-16)))
+        perturbed[:, -1] = reduced.emission[:, -1]
+        return self._found(reduced, plain, perturbed, noise)
+
+    def _check_cover(self) -> None:
+        if self._live[0][1] == 0:
+            raise Infeasible(self._reason())
+
+    def _found(self, reduced, plain, emission: np.ndarray, noise: int) -> Completion:
+        for effort in GUIDED:
+            found, lost = self._search(emission, reduced.row, reduced.scale, noise, effort)
+            if found is not None or lost == -np.inf:
+                break
+        if found is not None:
+            self._witness = self._whole(found, emission, reduced)
+        else:
+            self.check()
+        ids = np.array(self._witness, np.int64)
+        ends = np.isin(ids, self.compiled.vocabulary.eos_ids)
+        read = self.length if self.tail == "end" or not ends.any() else int(ends.argmax()) + 1
+        score = float(plain.log_softmax(ids)[:read].sum())
+        completion = Completion(ids.tolist(), score)
+        completion.proved = found is not None and not noise and lost <= found.value + 1e-9
+        return completion
+
+    def _whole(self, found: Found, emission: np.ndarray, reduced) -> list[int]:
+        """All ids of the canvas: those of a text, the end token and the tail after it."""
+        ids = list(found.ids)
+        wild = self._graph.wild
+        for i in range(len(ids), self.length):
+            if self._pinned[i] >= 0:
+                ids.append(int(self._pinned[i]))
+                continue
+            first = i == len(found.ids)
+            c = wild if self.tail == "any" and not first else wild - 2
+            if self.tail == "end" and not first and emission[i, wild - 1] > emission[i, c]:
+                c = wild - 1
+            members = self._graph.classes.members[slice(*self._graph.classes.offsets[c : c + 2])] if c != wild else None
+            if reduced is None:
+                ids.append(int(members[0]) if members is not None and len(members) else 0)
+            else:
+                row = reduced.row(i)
+                ids.append(int(row.argmax() if members is None else members[row[members].argmax()]))
+        return ids
+
+    def _search(self, emission: np.ndarray, row, scale: float, noise: int, effort) -> tuple[Found | None, float]:
+        """A text, and the largest value that was left aside. row: gives the logits of a position; None if any will do."""
+        weights = arcs.label_best(self._graph.labels, emission)
+        value = self._sweep(dynamic.max_sweep, weights)
+        if self.length:
+            self._check_weight(value[0])
+        machine = self.compiled.machine
+        with machine.lock:
+            machine.tidy()
+            return self._beam(machine, emission, value, row, scale, noise, *effort)
+
+    def _beam(self, machine, emission, value, row, scale, noise, width: int, transitions: int, members: int):
+        automaton, vocabulary = self.compiled.automaton, self.compiled.vocabulary
+        cover = Cover(
+            automaton.offsets, automaton.symbols, automaton.targets, automaton.member_offsets, automaton.members,
+            vocabulary.data, vocabulary.offsets,
+        )  # fmt: skip
+        classes, ended = automaton.class_count, automaton.states
+        best = (
+            np.empty((classes, members), np.int64), np.empty((classes, members)), np.empty(classes, np.int32),
+        )  # fmt: skip
+        room = width * transitions * members
+        table = np.empty(1 << (2 * room).bit_length(), np.int32)
+        space = new_layer(room)
+        flat = np.zeros(0, np.float32)
+        bounds, live = self._live
+
+        layer = new_layer(1)
+        start = machine.read(machine.start, vocabulary.decode_bytes(self._after))
+        for array, what in zip(layer, (start, self._start, 0.0, value[0] if self.length else 0.0, 0, -1, -1)):
+            array[0] = what
+        layers = [layer]
+        lost, floor, incumbent = -np.inf, -np.inf, None
+        following = np.full(self._graph.states, -np.inf)
+        for i in range(self.length + 1):
+            following[live[bounds[i] : bounds[i + 1]]] = -np.inf
+            if i < self.length:
+                following[live[bounds[i + 1] : bounds[i + 2]]] = value[bounds[i + 1] : bounds[i + 2]]
+            ending = 0.0 if i == self.length else emission[i, classes] + following[ended]
+            if ending > -np.inf:
+                accept = np.empty(len(layer.config), np.uint8)
+                while machine.lacks(accepting(machine.machine, layer, automaton.accept, accept)):
+                    pass
+                for k in np.flatnonzero(accept):
+                    if layer.score[k] + ending > floor:
+                        floor, incumbent = layer.score[k] + ending, (i, k)
+            if i == self.length and self.more_tokens:
+                for k in np.argsort(-layer.score)[:8]:
+                    if layer.score[k] > floor and self._can_be_finished(machine, int(layer.config[k])):
+                        floor, incumbent = layer.score[k], (i, k)
+            if i == self.length or not len(layer.config) or (incumbent and row is None):
+                break
+            bound = np.array([width * transitions // len(layer.config), members])  # few nodes are looked at closely
+            while True:
+                count, dropped = extend(
+                    machine.machine, cover, layer, emission[i], row(i) if row else flat, scale,
+                    noise and noise + (i << 20), self._pinned[i], following, floor, bound, best, table, space,
+                )  # fmt: skip
+                if not machine.lacks(count):
+                    break
+            layer, aside = choose(space, count, width, self.length - i - 1 + self.more_tokens, row is None and noise % 2)
+            lost = max(lost, dropped, aside)
+            layers.append(layer)
+        if incumbent is None:
+            return None, lost
+        i, k = incumbent
+        ids: list[int] = []
+        for at in range(i, 0, -1):
+            ids.append(int(layers[at].token[k]))
+            k = layers[at].parent[k]
+        return Found(ids[::-1], float(floor)), lost
+
+    def _can_be_finished(self, machine, config: int) -> bool:
+        rest = machine.close(config)
+        needed = None if rest is None else self.compiled.vocabulary.count(rest)
+        return needed is not None and needed <= self.more_tokens
