@@ -11,10 +11,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 from dgemma_constrain.automata.kernels import kernel, mix
+from dgemma_constrain.canvas.emissions import long_vectors
 from dgemma_constrain.tokens.region import number_equal
 
+_vector = njit(cache=True, nogil=True, boundscheck=False, fastmath={"nnan", "nsz"})  # no NaN gets here
 TINY = 1e-200  # below this a sum of weights relative to the row's largest may have lost digits
 
 
@@ -68,17 +71,42 @@ def bundle(offsets, symbols, targets):
     return arc_offsets, labels, arc_targets[:arcs].copy(), label_offsets, classes
 
 
-@kernel
+# What these fill they also make: so the compiler knows that it does not overlap what they read.
+
+
+@_vector
+def _maxima(offsets, classes, columns):
+    """The largest columns[c] over the classes c of each label: position by position, so that vectors fit."""
+    long_vectors()
+    best = np.empty((len(offsets) - 1, columns.shape[1]))
+    for k in range(len(best)):
+        for i in range(best.shape[1]):
+            best[k, i] = -np.inf
+        for j in range(offsets[k], offsets[k + 1]):
+            c = classes[j]
+            for i in range(best.shape[1]):
+                best[k, i] = max(best[k, i], columns[c, i])
+    return best
+
+
+@_vector
+def _sums(offsets, classes, columns):
+    """The sum of columns[c] over the classes c of each label."""
+    long_vectors()
+    total = np.empty((len(offsets) - 1, columns.shape[1]))
+    for k in range(len(total)):
+        for i in range(total.shape[1]):
+            total[k, i] = 0.0
+        for j in range(offsets[k], offsets[k + 1]):
+            c = classes[j]
+            for i in range(total.shape[1]):
+                total[k, i] += columns[c, i]
+    return total
+
+
 def label_best(labels, emission):
     """The best class weight of each label at each position: float64[L, K+1] → float64[L, N]."""
-    offsets, classes = labels
-    best = np.empty((len(emission), len(offsets) - 1))
-    for i in range(len(emission)):
-        for k in range(len(offsets) - 1):
-            best[i, k] = -np.inf
-            for j in range(offsets[k], offsets[k + 1]):
-                best[i, k] = max(best[i, k], emission[i, classes[j]])
-    return best
+    return np.ascontiguousarray(_maxima(*labels, np.ascontiguousarray(emission.T)).T)
 
 
 @kernel
@@ -95,22 +123,20 @@ def _log_sum(offsets, classes, k, row):
 
 
 @kernel
+def _logarithms(offsets, classes, emission, top, total):
+    """From sums relative to `top` to their logarithms, in place; where digits may be lost, from the label's own maximum."""
+    for i in range(len(total)):
+        for k in range(total.shape[1]):
+            few = total[i, k] <= TINY
+            total[i, k] = _log_sum(offsets, classes, k, emission[i]) if few else top[i] + np.log(total[i, k])
+
+
 def label_sum(labels, emission):
     """The log of the summed class weights of each label at each position: float64[L, K+1] → float64[L, N]."""
-    offsets, classes = labels
-    result = np.empty((len(emission), len(offsets) - 1))
-    weight = np.empty(emission.shape[1])
-    for i in range(len(emission)):
-        top = -np.inf
-        for c in range(len(weight)):
-            top = max(top, emission[i, c])
-        for c in range(len(weight)):
-            weight[c] = np.exp(emission[i, c] - top)
-        for k in range(len(offsets) - 1):
-            total = 0.0
-            for j in range(offsets[k], offsets[k + 1]):
-                total += weight[classes[j]]
-            result[i, k] = top + np.log(total) if total > TINY else _log_sum(offsets, classes, k, emission[i])
+    top = emission.max(1)
+    weights = np.ascontiguousarray(np.exp(emission - top[:, None]).T)
+    result = np.ascontiguousarray(_sums(*labels, weights).T)
+    _logarithms(*labels, emission, top, result)
     return result
 
 

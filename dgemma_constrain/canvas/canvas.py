@@ -51,9 +51,10 @@ class Canvas:
         more_tokens: int,
         start: int,
         tail: str,
+        after: list[int],
     ):
         self.compiled, self._graph, self.length = compiled, graph, length
-        self.more_tokens, self._start, self.tail = more_tokens, start, tail
+        self.more_tokens, self._start, self.tail, self._after = more_tokens, start, tail, after
         self._pinned = np.full(length, -1, np.int64)
         for i, token in pinned.items():
             self._pinned[i] = token
@@ -71,7 +72,7 @@ class Canvas:
     def with_pins(self, pinned: Mapping[int, int]) -> Canvas:
         """The same canvas with these pins instead. Raises ConstraintError for a position or id out of range."""
         check_pins(pinned, self.length, len(self.compiled.vocabulary))
-        return Canvas(self.compiled, self._graph, pinned, self.length, self.more_tokens, self._start, self.tail)
+        return self.compiled.place(pinned, self.length, self.more_tokens, self._start, self.tail, self._after)
 
     @cached_property
     def _final(self) -> np.ndarray:

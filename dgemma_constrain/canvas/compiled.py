@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Mapping
 
 import numpy as np
 
+from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.encodings import utf8
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.canvas import store
@@ -57,6 +58,14 @@ class Compiled:
         """One that lets through whatever is nested too deeply, where that is known: what it refuses is refused rightly."""
         return None if self.exact or self.constraint is None else compile(self.constraint.wider(), self.vocabulary)
 
+    @cached_property
+    def deeper(self) -> Compiled | None:
+        """One for all texts, to search in, where this one is exact up to a depth only."""
+        if self.exact or self.constraint is None or self.machine is not None:
+            return None
+        search = self.constraint.searched()
+        return None if search is None else _compiled(*search, self.vocabulary, self.constraint, Limits(), True)
+
     def canvas(
         self,
         length: int,
@@ -81,9 +90,22 @@ class Compiled:
             self._graphs[tail] = make_graph(self.automaton, self.vocabulary, tail)
         pinned = dict(pinned or {})
         check_pins(pinned, length, len(self.vocabulary))
-        start = self.state_after(after or [])
-        arguments = (self, self._graphs[tail], pinned, int(length), int(more_tokens), start, tail)
-        return Canvas(*arguments) if self.machine is None else Searched(*arguments, after=list(after or []))
+        after = list(after or [])
+        try:
+            start = self.state_after(after)
+        except ConstraintError:
+            if self.deeper is None:
+                raise
+            return self.deeper.canvas(length, pinned, more_tokens, tail, after)
+        return self.place(pinned, int(length), int(more_tokens), start, tail, after)
+
+    def place(self, pinned: Mapping[int, int], length: int, more_tokens: int, start: int, tail: str, after: list[int]):
+        """The canvas of arguments that were checked; `start` is the state after the ids in `after`."""
+        kind = Canvas if self.machine is None else Searched
+        canvas = kind(self, self._graphs[tail], pinned, length, more_tokens, start, tail, after)
+        if self.machine is None and canvas.feasible is None and self.deeper is not None:
+            return self.deeper.canvas(length, pinned, more_tokens, tail, after)
+        return canvas
 
     def state_after(self, ids: list[int]) -> int:
         """The automaton's state after these ids. Raises ConstraintError if no valid text begins so."""
@@ -128,6 +150,10 @@ def compile(
         if search is None:
             raise
         dfa, machine = search
+    return _compiled(dfa, machine, vocabulary, constraint, limits, cache)
+
+
+def _compiled(dfa: DFA, machine, vocabulary: Vocabulary, constraint: Constraint, limits: Limits, cache: bool) -> Compiled:
     name = _name(dfa, vocabulary.fingerprint)
     automaton = store.read_cached(name, vocabulary) if cache else None
     if automaton is None:
@@ -144,7 +170,7 @@ def load_compiled(path: str | PathLike, vocabulary: Vocabulary) -> Compiled:
     return Compiled(automaton, vocabulary, exact=exact)
 
 
-def _name(dfa, fingerprint: str) -> str:
+def _name(dfa: DFA, fingerprint: str) -> str:
     digest = hashlib.sha256(f"{store.FORMAT} {fingerprint}".encode())
     for array in (dfa.alphabet.cuts, dfa.alphabet.classes, dfa.offsets, dfa.symbols, dfa.targets, dfa.accept):
         digest.update(array.tobytes())

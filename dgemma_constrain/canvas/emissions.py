@@ -70,7 +70,7 @@ def _exp2(t):
 
 
 @intrinsic
-def _long_vectors(typing):
+def long_vectors(typing):
     """In a kernel: compile it by itself and with the longest vectors of the machine; LLVM prefers 256 bits of AVX-512."""
 
     def code(context, builder, signature, arguments):
@@ -90,7 +90,7 @@ _vector = njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
 def _read(row, bits, reference, scale):
     """Σ e^((row - reference)·scale), the row's largest float as a sortable integer, and the bits of its largest magnitude:
     all in one loop, so that reading memory and calculating overlap."""
-    _long_vectors()
+    long_vectors()
     part, top, magnitude = float32(0), _LOWEST, np.int32(0)
     scale = scale * float32(1.44269504)
     for j in range(len(row)):
@@ -104,7 +104,7 @@ def _read(row, bits, reference, scale):
 @_vector
 def _exponentials(row, reference, scale, out):
     """out = e^((row - reference)·scale)."""
-    _long_vectors()
+    long_vectors()
     scale = scale * float32(1.44269504)
     for j in range(len(row)):
         out[j] = _exp2((row[j] - reference) * scale)

@@ -132,6 +132,7 @@ class DeviceLogits:
         import torch
 
         self.classes, self.scale, self.device = classes, scale, logits.device
+        self.partial = np.empty((len(pins), 0))  # by blocks of classes: not needed here
         self.scaled = scaled = logits.float() * scale
         bad = (scaled.isnan() | scaled.isposinf()).any(1)
         if bool(bad.any()):
@@ -155,6 +156,10 @@ class DeviceLogits:
         where = where[pins[where] >= 0]
         if len(where):
             self.emission[where, pins[where]] = self.log_softmax(np.maximum(pinned, 0))[where]
+
+    def row(self, i: int) -> np.ndarray:
+        """The logits of a position, float32[V], not scaled."""
+        return (self.scaled[i] / self.scale).cpu().numpy()
 
     def _in_class(self, path: np.ndarray):
         """The logits of each position outside its class replaced by -inf."""

@@ -18,22 +18,22 @@ import numpy as np
 from dgemma_constrain.automata.interning import FULL
 from dgemma_constrain.automata.kernels import kernel, mix
 from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes, shortest
-from dgemma_constrain.canvas.dynamic import FREE
+from dgemma_constrain.automata.stacks import DEAD
+from dgemma_constrain.canvas.emissions import Classes, block_range
 
 
 class Cover(NamedTuple):
     """What does not change while one canvas is searched.
 
     offsets, symbols, targets  the transitions of the token automaton, in rows
-    member_offsets, members    the ids of its classes
+    classes                    its classes, and those of the canvas after them
     data, data_offsets         the bytes of ids
     """
 
     offsets: np.ndarray
     symbols: np.ndarray
     targets: np.ndarray
-    member_offsets: np.ndarray
-    members: np.ndarray
+    classes: Classes
     data: np.ndarray
     data_offsets: np.ndarray
 
@@ -60,31 +60,63 @@ def new_layer(size: int) -> Layer:
 
 
 @kernel
-def _best_of(row, scale, noise, members, first, past, ids, scores, most):
-    """The members[first:past] with the largest entries of row·scale, up to `most`, in descending order; how many.
+def _noise(seed):
+    """A Gumbel variable."""
+    return -np.log(-np.log((np.float64(mix(seed) >> np.uint64(12)) + 0.5) * 2.0**-52))
 
-    With noise > 0 a Gumbel variable is added to each, so that the first is a draw in proportion to e^(row·scale). Of an
-    empty row all entries are equal, and any members do.
+
+@kernel
+def _insert(ids, scores, n, most, t, x):
+    """Put id t with score x into a list of up to `most`, in descending order; how many there are then."""
+    if n == most:
+        if x <= scores[n - 1]:
+            return n
+        n -= 1
+    j = n
+    while j > 0 and scores[j - 1] < x:
+        ids[j], scores[j] = ids[j - 1], scores[j - 1]
+        j -= 1
+    ids[j], scores[j] = t, x
+    return n + 1
+
+
+@kernel
+def _best_of(row, partial, scale, noise, classes, c, ids, scores, most):
+    """Members of class c with the largest entries of row·scale, up to `most`, in descending order; how many.
+
+    partial: the largest entry of each block of each class (see `emissions`), or its sum with noise, or nothing. The best
+    members are in the best blocks, so only those are read. With noise > 0 a Gumbel variable is added to each entry; the
+    first is then a draw in proportion to e^(row·scale). Of an empty row all entries are equal, and any members will do.
     """
-    n = np.int64(0)
+    of, offsets, members, blocks, dense, mask = classes
     if len(row) == 0:
-        n = min(np.int64(most), np.int64(past - first))
+        size = np.int64(offsets[c + 1] - offsets[c])
+        n = min(np.int64(most), size)
         for j in range(n):
-            ids[j], scores[j] = members[first + (np.int64(mix(noise + first) >> np.uint64(1)) + j) % (past - first)], 0.0
+            ids[j], scores[j] = members[offsets[c] + (np.int64(mix(noise + c) >> np.uint64(1)) + j) % size], 0.0
         return n
-    for k in range(first, past):
-        t = members[k]
-        x = np.float64(row[t]) * scale
-        if noise > 0:
-            uniform = (np.float64(mix(noise + t) >> np.uint64(12)) + 0.5) * 2.0**-52
-            x -= np.log(-np.log(uniform))
-        if x > -np.inf and (n < most or x > scores[n - 1]):
-            j = n if n < most else n - 1
-            while j > 0 and scores[j - 1] < x:
-                ids[j], scores[j] = ids[j - 1], scores[j - 1]
-                j -= 1
-            ids[j], scores[j] = t, x
-            n = min(n + 1, np.int64(most))
+    count = np.int64(blocks[c + 1] - blocks[c])
+    some = np.int64(0)
+    if len(partial) > 0 and count > most:
+        for b in range(count):
+            x = np.float64(partial[blocks[c] + b])
+            some = _insert(ids, scores, some, most, b, np.log(x) + _noise(noise - b - 1) if noise > 0 else x)
+        count = some
+    chosen = np.arange(count)
+    for j in range(some):
+        chosen[j] = ids[j]
+    n = np.int64(0)
+    for b in chosen:
+        first, past = block_range(classes, c, b)
+        for k in range(first, past):
+            t = np.int64(k) if c == dense else np.int64(members[k])
+            if c == dense and not mask[k]:
+                continue
+            x = np.float64(row[t]) * scale
+            if noise > 0:
+                x += _noise(noise + t)
+            if x > -np.inf and (n < most or x > scores[n - 1]):
+                n = _insert(ids, scores, n, np.int64(most), t, x)
     return n
 
 
@@ -127,25 +159,52 @@ def _node(table, config, state, layer, count):
     return np.int64(count)
 
 
+class Scratch(NamedTuple):
+    """What `extend` works with. Of each class: its best members and their scores, how many are known (-1: not asked for
+    yet), and whether they were seen to lead to the same configuration. Of each state: how many nodes have it. A table of
+    nodes by their configuration and state. The largest values there are, and their places."""
+
+    ids: np.ndarray
+    scores: np.ndarray
+    known: np.ndarray
+    alike: np.ndarray
+    nodes: np.ndarray
+    table: np.ndarray
+    top: np.ndarray
+    top_at: np.ndarray
+
+
+def new_scratch(classes: int, members: int, states: int, width: int, room: int) -> Scratch:
+    return Scratch(
+        np.empty((classes, members), np.int64), np.empty((classes, members)), np.empty(classes, np.int32),
+        np.empty(classes, np.uint8), np.empty(states, np.int32), np.empty(1 << (2 * room).bit_length(), np.int32),
+        np.empty(width), np.empty(width, np.int64),
+    )  # fmt: skip
+
+
 @kernel
-def extend(machine, cover, layer, emission, row, scale, noise, pinned, following, floor, bounds, best, table, after):
+def extend(
+    machine, cover, layer, emission, row, partial, scale, noise, pinned, following, floor, most, scratch, after
+):
     """From the nodes of a layer to those of the next: how many there are, or FULL, MISSING; and the largest value that
     was left aside.
 
     emission float64[K]: what the best member of each class scores here; following float64[S]: what the cover can still
-    score after that. row float32[V]: by so much more or less do members score, times scale; noise: see `_best_of`.
-    pinned: an id, or -1. Values up to `floor` are of no interest. bounds: the most transitions of a state and members of a class to look at. best: int32[K, M], float64
-    [K, M] and int32[K], scratch. table: int32, scratch, a power of two, at least twice as long as `after`.
+    score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or -1. Values up to `floor` are of no
+    interest. most: how many transitions of a state to look at.
     """
-    ids, scores, known = best
-    most, members = np.int64(bounds[0]), np.int64(bounds[1])
-    most = min(most, np.int64(len(known)))
+    ids, scores, known, alike, nodes, table, top, top_at = scratch
+    width, members = np.int64(len(top)), ids.shape[1]
+    most = min(np.int64(most), np.int64(len(known)))
     places, values = np.empty(most, np.int64), np.empty(most)
     for c in range(len(known)):
         known[c] = -1
+        alike[c] = 0
+    for s in range(len(nodes)):
+        nodes[s] = 0
     for k in range(len(table)):
         table[k] = -1
-    count = np.int64(0)
+    count, tops = np.int64(0), np.int64(0)
     n, left, lost, last = np.int64(0), -np.inf, -np.inf, np.int64(-1)
     for k in range(len(layer.config)):
         state = np.int64(layer.state[k])
@@ -153,49 +212,53 @@ def extend(machine, cover, layer, emission, row, scale, noise, pinned, following
             n, left = _candidates(cover, state, emission, following, places, values, most)
             last = state
         score = layer.score[k]
-        if score + left > floor:
-            lost = max(lost, score + left)
+        lost = max(lost, score + left)
         for j in range(n):
-            if score + values[j] <= floor:
+            value = score + values[j]
+            if value <= floor:
                 break
-            if count + members > len(after.config):
-                lost = max(lost, score + values[j])
-                break
-            e = places[j]
-            c, target = np.int64(cover.symbols[e]), np.int64(cover.targets[e])
+            c, target = np.int64(cover.symbols[places[j]]), np.int64(cover.targets[places[j]])
+            # Enough nodes are better, and there are nodes with this state.
+            if count + members > len(after.config) or tops == width and value < top[width - 1] and nodes[target] > 1:
+                lost = max(lost, value)
+                continue
             if known[c] < 0:
                 if pinned >= 0:
                     ids[c, 0], scores[c, 0], known[c] = pinned, 0.0, 1
                 else:
-                    first, past = cover.member_offsets[c], cover.member_offsets[c + 1]
-                    known[c] = _best_of(row, scale, noise, cover.members, first, past, ids[c], scores[c], members)
-            for m in range(known[c]):
-                token = np.int64(ids[c, m])
-                gain = emission[c] + scores[c, m] - scores[c, 0]
+                    known[c] = _best_of(row, partial, scale, noise, cover.classes, c, ids[c], scores[c], members)
+            m, first, same = np.int64(0), np.int64(-1), False
+            while m < known[c] and not same:
+                token, less = ids[c, m], scores[c, m] - scores[c, 0]
                 text = cover.data[cover.data_offsets[token] : cover.data_offsets[token + 1]]
                 config, _, _ = read_bytes(machine, np.int64(layer.config[k]), text)
+                m += 1
                 if config == FULL or config == MISSING:
                     return config, lost
-                value = score + gain + following[target]
                 if config < 0:
-                    if config != -1:
+                    if config != DEAD:
                         lost = np.inf  # too ambiguous to follow up
                     continue
+                if first >= 0:
+                    same = config == first  # so the others would hardly tell more, here or at another node
+                    alike[c] = np.uint8(same)
+                else:
+                    first, same = config, alike[c] != 0
                 at = _node(table, config, target, after, count)
                 if at == count:
                     need = shortest(machine, config)
                     if need < 0:
                         return need, lost
                     after.config[at], after.state[at], after.need[at] = config, target, need
+                    nodes[target] += 1
                     count += 1
-                elif after.value[at] >= value:
+                elif after.value[at] >= value + less:
                     continue
-                after.score[at], after.value[at] = score + gain, value
+                after.score[at], after.value[at] = score + emission[c] + less, value + less
                 after.parent[at], after.token[at] = k, token
-            if pinned < 0 and known[c] == members and cover.member_offsets[c + 1] - cover.member_offsets[c] > members:
-                rest = score + emission[c] + scores[c, members - 1] - scores[c, 0] + following[target]
-                if rest > floor:
-                    lost = max(lost, rest)
+                tops = _insert(top_at, top, tops, width, at, value + less)
+            if pinned < 0 and m < cover.classes[1][c + 1] - cover.classes[1][c]:
+                lost = max(lost, value + scores[c, min(m, known[c] - 1)] - scores[c, 0])
     return count, lost
 
 

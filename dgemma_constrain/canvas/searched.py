@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Mapping, NamedTuple
 import numpy as np
 
 from dgemma_constrain.canvas import arcs, dynamic, emissions
-from dgemma_constrain.canvas.canvas import Canvas, Completion, scale_of
-from dgemma_constrain.canvas.search import Cover, accepting, choose, extend, new_layer
+from dgemma_constrain.canvas.canvas import Canvas, Completion, check_pins, scale_of
+from dgemma_constrain.canvas.search import Cover, accepting, choose, extend, new_layer, new_scratch
 from dgemma_constrain.errors import Infeasible
 
 if TYPE_CHECKING:
     import torch
 
 # How hard a search tries: nodes at each boundary, transitions of each node (where there are so many), members of a class.
-NARROW, WIDE, WIDEST = (32, 48, 2), (128, 96, 2), (512, 96, 3)
+NARROW, WIDE, WIDEST = (32, 48, 2), (128, 96, 2), (1024, 128, 4)
 GUIDED = (NARROW, WIDE)  # by logits, one after the other until something is found
-BLIND = (NARROW, *6 * (WIDE,), *2 * (WIDEST,))  # by chance, for any text at all
+BLIND = (NARROW, *8 * (WIDE,), *3 * (WIDEST,))  # by chance, for any text at all
 
 
 class Found(NamedTuple):
@@ -37,21 +37,16 @@ class Searched(Canvas):
     cover: nothing that is possible is left out, but more may be in.
     """
 
-    def __init__(self, *arguments, after: list[int], witness: list[int] | None = None):
+    def __init__(self, *arguments, witness: list[int] | None = None):
         super().__init__(*arguments)
-        self._after = after
         agrees = witness is not None and all(witness[i] == t for i, t in self.pinned.items())
         self._witness = witness if agrees else None
 
     def with_pins(self, pinned: Mapping[int, int]) -> Searched:
-        canvas = self.compiled.canvas(self.length, pinned, self.more_tokens, self.tail, self._after)
-        return canvas.remembering(self._witness)
-
-    def remembering(self, witness: list[int] | None) -> Searched:
-        """The same canvas, with a valid string of it that is known already, if it agrees with the pins."""
+        check_pins(pinned, self.length, len(self.compiled.vocabulary))
         return Searched(
-            self.compiled, self._graph, self.pinned, self.length, self.more_tokens, self._start, self.tail,
-            after=self._after, witness=witness,
+            self.compiled, self._graph, pinned, self.length, self.more_tokens, self._start, self.tail, self._after,
+            witness=self._witness,
         )  # fmt: skip
 
     @cached_property
@@ -64,7 +59,8 @@ class Searched(Canvas):
                 for i in np.flatnonzero(self._pins != dynamic.FREE):
                     emission[i, np.arange(self._graph.wild + 1) != self._pins[i]] = -np.inf
                 emission[:, -1] = 0.0
-                found, lost = self._search(emission, None, 1.0, noise, effort)
+                emission[:, :-1][:, np.diff(self._graph.classes.offsets) == 0] = -np.inf  # without a pad token
+                found, lost = self._search(emission, None, None, 1.0, noise, effort)
                 if found is not None:
                     self._witness = self._whole(found, emission, None)
                     return True
@@ -114,7 +110,7 @@ class Searched(Canvas):
 
     def _found(self, reduced, plain, emission: np.ndarray, noise: int) -> Completion:
         for effort in GUIDED:
-            found, lost = self._search(emission, reduced.row, reduced.scale, noise, effort)
+            found, lost = self._search(emission, reduced.row, reduced.partial, reduced.scale, noise, effort)
             if found is not None or lost == -np.inf:
                 break
         if found is not None:
@@ -149,7 +145,7 @@ class Searched(Canvas):
                 ids.append(int(row.argmax() if members is None else members[row[members].argmax()]))
         return ids
 
-    def _search(self, emission: np.ndarray, row, scale: float, noise: int, effort) -> tuple[Found | None, float]:
+    def _search(self, emission: np.ndarray, row, partial, scale: float, noise: int, effort) -> tuple[Found | None, float]:
         """A text, and the largest value that was left aside. row: gives the logits of a position; None if any will do."""
         weights = arcs.label_best(self._graph.labels, emission)
         value = self._sweep(dynamic.max_sweep, weights)
@@ -158,20 +154,16 @@ class Searched(Canvas):
         machine = self.compiled.machine
         with machine.lock:
             machine.tidy()
-            return self._beam(machine, emission, value, row, scale, noise, *effort)
+            return self._beam(machine, emission, value, row, partial, scale, noise, *effort)
 
-    def _beam(self, machine, emission, value, row, scale, noise, width: int, transitions: int, members: int):
+    def _beam(self, machine, emission, value, row, partial, scale, noise, width: int, transitions: int, members: int):
         automaton, vocabulary = self.compiled.automaton, self.compiled.vocabulary
         cover = Cover(
-            automaton.offsets, automaton.symbols, automaton.targets, automaton.member_offsets, automaton.members,
-            vocabulary.data, vocabulary.offsets,
+            automaton.offsets, automaton.symbols, automaton.targets, self._graph.classes, vocabulary.data, vocabulary.offsets
         )  # fmt: skip
         classes, ended = automaton.class_count, automaton.states
-        best = (
-            np.empty((classes, members), np.int64), np.empty((classes, members)), np.empty(classes, np.int32),
-        )  # fmt: skip
         room = width * transitions * members
-        table = np.empty(1 << (2 * room).bit_length(), np.int32)
+        scratch = new_scratch(classes, members, self._graph.states, width, room)
         space = new_layer(room)
         flat = np.zeros(0, np.float32)
         bounds, live = self._live
@@ -201,11 +193,11 @@ class Searched(Canvas):
                         floor, incumbent = layer.score[k], (i, k)
             if i == self.length or not len(layer.config) or (incumbent and row is None):
                 break
-            bound = np.array([width * transitions // len(layer.config), members])  # few nodes are looked at closely
+            most = width * transitions // len(layer.config)  # few nodes are looked at closely
             while True:
                 count, dropped = extend(
-                    machine.machine, cover, layer, emission[i], row(i) if row else flat, scale,
-                    noise and noise + (i << 20), self._pinned[i], following, floor, bound, best, table, space,
+                    machine.machine, cover, layer, emission[i], row(i) if row else flat, partial[i] if row else flat, scale,
+                    noise and noise + (i << 20), self._pinned[i], following, floor, most, scratch, space,
                 )  # fmt: skip
                 if not machine.lacks(count):
                     break

@@ -19,6 +19,7 @@ from dgemma_constrain.constraints.grammar.spelling import DEEP, spell
 from dgemma_constrain.errors import LimitExceeded
 
 STATES = 20_000  # an automaton grows with the depth; without a depth that is asked for, it may grow so far
+SHALLOW = 1  # what cannot be unfolded so deep is searched instead
 DEEPEST = 64
 
 
@@ -80,7 +81,7 @@ class Unfolded:
             if len(grows) == 2 and 0 < grows[1] <= grows[0]:  # by the same at each level: the last one can be foreseen
                 depth = max(depth, min(DEEPEST - 1, depth + (STATES - dfa.states) // int(grows[1]) - 1))
             depth += 1
-        if best is None:
+        if best is None or best[0] < SHALLOW:
             raise LimitExceeded(
                 f"this grammar nests in too many ways: unfolded {depth} deep it needs more than "
                 f"{limits.states:,} states; leave out rules, or ask for a smaller max_depth"
