@@ -25,9 +25,10 @@ from dgemma_constrain.automata.encodings import utf8
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.canvas.canvas import Canvas
 from dgemma_constrain.canvas.compiled import Compiled
+from dgemma_constrain.constraints.base import Search
 from dgemma_constrain.constraints.grammar import bundled, rules
 from dgemma_constrain.constraints.grammar.constraint import Grammar
-from dgemma_constrain.errors import ConstraintError, Infeasible
+from dgemma_constrain.errors import ConstraintError, Infeasible, LimitExceeded
 from dgemma_constrain.tokens import Vocabulary
 from dgemma_constrain.tokens.lift import lift
 
@@ -67,31 +68,38 @@ def measure(
         yield {name: engine.measure(source, constraint.grammar, repeat)}
     compiled, found = prepare(constraint, None, vocabulary, Limits(), repeat)
     yield found
-    yield {"depths": depths(compiled.constraint, vocabulary, logits[:DEPTH_LENGTH], repeat)}
+    if compiled.machine is None:
+        yield {"depths": depths(compiled.constraint, vocabulary, logits[:DEPTH_LENGTH], repeat)}
     yield {"steps": [s for n in lengths for s in steps(compiled, logits[:n], repeat, peers)]}
 
 
 def prepare(
     constraint: Grammar, max_depth: int | None, vocabulary: Vocabulary, limits: Limits, repeat: int
 ) -> tuple[Compiled, dict[str, Any]]:
-    """Unfold, spell in bytes, lift."""
+    """Unfold, or make a cover to search under; spell in bytes, lift."""
 
-    def unfold() -> Grammar:
+    def unfold() -> tuple[Grammar, Search]:
         again = Grammar(constraint.grammar, max_depth)  # what is unfolded stays with its constraint
-        again.dfa(limits)
-        return again
+        try:
+            return again, Search(again.dfa(limits), None)
+        except LimitExceeded:
+            search = again.searched(limits)
+            if search is None:
+                raise
+            return again, search
 
     def ready() -> Compiled:
-        compiled = Compiled(lift(over_bytes, vocabulary, limits), vocabulary, constraint)
+        compiled = Compiled(lift(over_bytes, vocabulary, limits), vocabulary, constraint, machine=machine)
         compiled.canvas(0)
         return compiled
 
-    constraint, unfold_ms = timed(unfold, repeat)
-    over_bytes, bytes_ms = timed(lambda: utf8(constraint.dfa(limits), limits), repeat)
+    (constraint, (dfa, machine)), unfold_ms = timed(unfold, repeat)
+    over_bytes, bytes_ms = timed(lambda: utf8(dfa, limits), repeat)
     compiled, lift_ms = timed(ready, repeat)
     automaton = compiled.automaton
     return compiled, {
-        "depth": constraint.depth(limits),
+        "engine": "finite" if machine is None else "search",
+        "depth": constraint.depth(limits) if machine is None else None,
         "unfold_ms": unfold_ms,
         "bytes_ms": bytes_ms,
         "lift_ms": lift_ms,
@@ -155,7 +163,8 @@ def step(
     def fresh() -> Canvas:
         return compiled.canvas(len(logits), pinned)
 
-    best = fresh().best(logits).ids
+    found = fresh().best(logits)
+    best = found.ids
     text = best[: compiled.vocabulary.text_length(best)]
     questions = {
         "canvas_ms": fresh,
@@ -164,7 +173,7 @@ def step(
         "best_ms": lambda: fresh().best(logits),
     }
     times = {k: milliseconds(call, repeat) for k, call in questions.items()}
-    return {"feasible": fresh().feasible, "text_tokens": len(text)} | times, text
+    return {"feasible": fresh().feasible, "proved": found.proved, "text_tokens": len(text)} | times, text
 
 
 def reject_and_retry(canvas: Canvas, logits: torch.Tensor, generator: torch.Generator) -> dict[str, Any]:
@@ -272,7 +281,7 @@ def print_table(lines: list[dict[str, Any]], lengths: list[int], out: TextIO) ->
         free = found.get((longest, "all"), {})
         judged, retry = free.get("llguidance", line.get("llguidance", {})), free.get("retry")
         row = [line["grammar"], *(number(line.get(k)) for k in ("read_ms", "unfold_ms", "lift_ms"))]
-        row += ["all" if line.get("depth", "") is None else f"{line.get('depth', '–')}"]
+        row += ["search" if line.get("engine") == "search" else f"{line.get('depth', '–')}".replace("None", "all")]
         row += [f"{line.get(k, '–')}" for k in ("states", "classes")]
         row += [number(found.get((n, "all"), {}).get("best_ms")) for n in lengths]
         row += [number(found.get((longest, k), {}).get("best_ms")) for k in ("half", "hole")]
@@ -298,7 +307,7 @@ def aims(lines: list[dict[str, Any]]) -> str:
             verdicts = (
                 "–" if v is None else f"{number(v)} ({'yes' if v < AIMS[n] else 'no'})" for n, v in slowest.items()
             )
-            found.append(f"{line['grammar']} " + ("does not unfold" if "error" in line else ", ".join(verdicts)))
+            found.append(f"{line['grammar']} " + ("failed" if "error" in line else ", ".join(verdicts)))
     wanted = ", ".join(f"canvas of {n} under {aim}" for n, aim in AIMS.items())
     return f"aims, ms a step ({wanted}): " + ("; ".join(found) or "nothing measured that has one")
 

@@ -161,7 +161,7 @@ def _node(table, config, state, layer, count):
 
 class Scratch(NamedTuple):
     """What `extend` works with. Of each class: its best members and their scores, how many are known (-1: not asked for
-    yet), and whether they were seen to lead to the same configuration. Of each state: how many nodes have it. A table of
+    yet), and whether they were seen to lead to the same configuration. Of each state: how many nodes have it, and which row of candidates is its own. A table of
     nodes by their configuration and state. The largest values there are, and their places."""
 
     ids: np.ndarray
@@ -169,6 +169,7 @@ class Scratch(NamedTuple):
     known: np.ndarray
     alike: np.ndarray
     nodes: np.ndarray
+    row_of: np.ndarray
     table: np.ndarray
     top: np.ndarray
     top_at: np.ndarray
@@ -177,7 +178,7 @@ class Scratch(NamedTuple):
 def new_scratch(classes: int, members: int, states: int, width: int, room: int) -> Scratch:
     return Scratch(
         np.empty((classes, members), np.int64), np.empty((classes, members)), np.empty(classes, np.int32),
-        np.empty(classes, np.uint8), np.empty(states, np.int32), np.empty(1 << (2 * room).bit_length(), np.int32),
+        np.empty(classes, np.uint8), np.empty(states, np.int32), np.empty(states, np.int32), np.empty(1 << (2 * room).bit_length(), np.int32),
         np.empty(width), np.empty(width, np.int64),
     )  # fmt: skip
 
@@ -193,10 +194,14 @@ def extend(
     score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or -1. Values up to `floor` are of no
     interest. most: how many transitions of a state to look at.
     """
-    ids, scores, known, alike, nodes, table, top, top_at = scratch
+    ids, scores, known, alike, nodes, row_of, table, top, top_at = scratch
     width, members = np.int64(len(top)), ids.shape[1]
     most = min(np.int64(most), np.int64(len(known)))
-    places, values = np.empty(most, np.int64), np.empty(most)
+    size = len(layer.config)
+    places, values = np.empty((size, most), np.int64), np.empty((size, most))
+    sizes, lefts = np.zeros(size, np.int64), np.empty(size)
+    for k in range(size):
+        row_of[layer.state[k]] = -1
     for c in range(len(known)):
         known[c] = -1
         alike[c] = 0
@@ -205,19 +210,20 @@ def extend(
     for k in range(len(table)):
         table[k] = -1
     count, tops = np.int64(0), np.int64(0)
-    n, left, lost, last = np.int64(0), -np.inf, -np.inf, np.int64(-1)
-    for k in range(len(layer.config)):
+    lost = -np.inf
+    for k in range(size):
         state = np.int64(layer.state[k])
-        if state != last:
-            n, left = _candidates(cover, state, emission, following, places, values, most)
-            last = state
+        r = np.int64(row_of[state])
+        if r < 0:
+            row_of[state] = r = k
+            sizes[r], lefts[r] = _candidates(cover, state, emission, following, places[r], values[r], most)
         score = layer.score[k]
-        lost = max(lost, score + left)
-        for j in range(n):
-            value = score + values[j]
+        lost = max(lost, score + lefts[r])
+        for j in range(sizes[r]):
+            value = score + values[r, j]
             if value <= floor:
                 break
-            c, target = np.int64(cover.symbols[places[j]]), np.int64(cover.targets[places[j]])
+            c, target = np.int64(cover.symbols[places[r, j]]), np.int64(cover.targets[places[r, j]])
             # Enough nodes are better, and there are nodes with this state.
             if count + members > len(after.config) or tops == width and value < top[width - 1] and nodes[target] > 1:
                 lost = max(lost, value)
@@ -276,7 +282,7 @@ def accepting(machine, layer, accept, out):
 
 
 def choose(layer: Layer, count: int, width: int, left: int, shallow: bool) -> tuple[Layer, float]:
-    """The nodes to go on with, ordered by state, and the largest value of the others.
+    """The nodes to go on with, the best first, and the largest value of the others.
 
     The cover knows nothing of what is open. So those whose text needs more characters than there are positions left come
     after all others; and a part of the width goes to the best node of each state, of each need, and of each pair of them,
@@ -295,5 +301,5 @@ def choose(layer: Layer, count: int, width: int, left: int, shallow: bool) -> tu
         order = order[np.lexsort((np.arange(count), rank, late[order] > 0))]
         lost = float(layer.value[order[width:]].max())
         layer = Layer(*(a[order[:width]] for a in layer))
-    order = np.argsort(layer.state, kind="stable")
+    order = np.argsort(-layer.value, kind="stable")
     return Layer(*(a[order] for a in layer)), lost

@@ -12,6 +12,7 @@ import numpy as np
 
 from dgemma_constrain.automata.encodings import utf8
 from dgemma_constrain.constraints.base import Constraint
+from dgemma_constrain.errors import LimitExceeded
 from dgemma_constrain.tokens.lift import lift
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
@@ -20,16 +21,26 @@ LONGEST_SHOWN = 200  # characters of the shortest text
 
 def constraint_facts(constraint: Constraint, vocabulary: Vocabulary) -> dict[str, Any]:
     """The three automata, the time to make them, and the language's shortest text and size (texts: None for infinitely
-    many; depth: up to which nesting is exact, None where all of it is). Raises EmptyConstraint, LimitExceeded."""
+    many; depth: up to which nesting is exact, None where all of it is).
+
+    searched: whether no automaton holds the constraint; then these are of its cover. Raises EmptyConstraint, LimitExceeded.
+    """
     fresh = pickle.dumps(constraint)  # does not hold what is already compiled
-    characters, compile_ms = _timed(lambda: pickle.loads(fresh).dfa())
-    if characters.is_empty:
-        constraint.check_not_empty()
+    search = None
+    try:
+        characters, compile_ms = _timed(lambda: pickle.loads(fresh).dfa())
+        if characters.is_empty:
+            constraint.check_not_empty()
+    except LimitExceeded:
+        search, compile_ms = _timed(lambda: pickle.loads(fresh).searched())
+        if search is None:
+            raise
+        characters = search.cover
     vocabulary.trie  # made once for a vocabulary, not for a constraint
     (octets, tokens), lift_ms = _timed(lambda: (octets := utf8(characters), lift(octets, vocabulary)))
     return {
         "texts": characters.count(),
-        "shortest": characters.shortest(),
+        "shortest": characters.shortest() if search is None else search.machine.close(search.machine.start).decode(),
         "fewest_tokens": int(tokens.distance[0]),
         "characters": {
             "states": characters.states,
@@ -42,7 +53,8 @@ def constraint_facts(constraint: Constraint, vocabulary: Vocabulary) -> dict[str
             "transitions": int((octets.table >= 0).sum()),
         },
         "tokens": {"states": tokens.states, "classes": tokens.class_count, "transitions": len(tokens.targets)},
-        "depth": constraint.depth(),
+        "searched": search is not None,
+        "depth": None if search else constraint.depth(),
         "vocabulary": len(vocabulary),
         "compile_ms": compile_ms,
         "lift_ms": lift_ms,
@@ -82,7 +94,8 @@ def facts_text(facts: dict[str, Any]) -> str:
     rows += [
         "",
         f"texts       {texts}",
-        *([] if facts["depth"] is None else [f"nesting     exact up to a depth of {facts['depth']}"]),
+        *([] if facts["depth"] is None else [f"nesting     exact up to a depth of {facts['depth']}; deeper texts are searched for"]),
+        *(["nesting     of any depth, by search; the automata are a cover, which holds more"] if facts["searched"] else []),
         f"shortest    {shortest}",
         f"            at least {facts['fewest_tokens']:,} of the vocabulary's {facts['vocabulary']:,} tokens",
         f"time        {facts['compile_ms']:,.1f} ms to compile, {facts['lift_ms']:,.1f} ms to lift to tokens",
