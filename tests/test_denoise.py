@@ -101,6 +101,32 @@ def test_a_text_longer_than_a_canvas_is_written_in_blocks():
         assert max(s.block for s in out.trace.steps) >= 1
 
 
+def test_pins_in_later_blocks_are_planned_for():
+    constraint = dc.regex(r"(?:[a-z]{1,8} ){4,}end")
+    for seed in range(4):
+        model = dc.Model(RandomDenoiser(seed, block=16))
+        word, end = model.vocabulary.encode("the "), model.vocabulary.encode("end")
+        pinned = dict(enumerate(word, 40)) | dict(enumerate(end, 50)) | {50 + len(end): model.vocabulary.eos_id}
+        out = model.generate("p", constraint, length=64, steps=4, pinned=pinned)
+        assert constraint.matches(out.text) and all(out.ids[i] == t for i, t in pinned.items())
+        late = {63: model.vocabulary.pad_id}  # the text ends before it; the tail goes on to there
+        out = model.generate("p", dc.choice(["yes", "no"]), length=64, steps=2, pinned=late)
+        assert out.text in ("yes", "no") and out.ids[63] == late[63]
+    with pytest.raises(dc.Infeasible, match="position 50"):
+        model.generate("p", dc.regex("[a-z]*"), length=64, pinned={50: model.vocabulary.encode("5")[0]})
+
+
+def test_without_an_end_token_all_blocks_together_have_the_length():
+    denoiser = RandomDenoiser(block=16)
+    denoiser.vocabulary = dc.Vocabulary([None, None, None, *(bytes([b]) for b in range(256))], mask_id=2)
+    model = dc.Model(denoiser)
+    for length in (17, 40, 64):
+        text = model.generate("p", dc.regex("(?:ab|xyz)*"), length=length, steps=3).text
+        assert len(text) == length and dc.regex("(?:ab|xyz)*").matches(text)
+    with pytest.raises(dc.Infeasible, match="no valid string has exactly 41 tokens"):
+        model.generate("p", dc.regex("(?:ab)*"), length=41)
+
+
 def test_an_end_in_a_block_ends_the_text():
     model = dc.Model(RandomDenoiser(block=16))
     out = model.generate("p", dc.choice(["yes", "no"]), length=64, steps=2)
@@ -153,7 +179,8 @@ def test_cancelling_stops_before_the_next_step():
         (dict(constraint=dc.literal("x" * 70)), "at least 70 tokens are needed, but the canvas has 64"),
         (dict(constraint=dc.literal("a") & "b"), "no text satisfies both"),
         (dict(constraint=5), "a constraint or a text is needed"),
-        (dict(pinned={64: 5}), "position must be|pinned positions must lie"),
+        (dict(pinned={64: 5}), "position must be"),
+        (dict(pinned={-1: 5}), "position must be"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -52,9 +52,12 @@ class Canvas:
         start: int,
         tail: str,
         after: list[int],
+        final: np.ndarray | None = None,
     ):
         self.compiled, self._graph, self.length = compiled, graph, length
         self.more_tokens, self._start, self.tail, self._after = more_tokens, start, tail, after
+        self._final = graph.final(more_tokens) if final is None else final
+        self._beyond = final
         self._pinned = np.full(length, -1, np.int64)
         for i, token in pinned.items():
             self._pinned[i] = token
@@ -72,11 +75,22 @@ class Canvas:
     def with_pins(self, pinned: Mapping[int, int]) -> Canvas:
         """The same canvas with these pins instead. Raises ConstraintError for a position or id out of range."""
         check_pins(pinned, self.length, len(self.compiled.vocabulary))
+        if self._beyond is not None:
+            return Canvas(
+                self.compiled, self._graph, pinned, self.length, self.more_tokens, self._start, self.tail, self._after,
+                self._beyond,
+            )  # fmt: skip
         return self.compiled.place(pinned, self.length, self.more_tokens, self._start, self.tail, self._after)
 
-    @cached_property
-    def _final(self) -> np.ndarray:
-        return self._graph.final(self.more_tokens)
+    def head(self, size: int) -> Canvas:
+        """The canvas of the first `size` positions: its valid strings are the beginnings of this one's, so that the rest
+        can be filled later, pins and all."""
+        bounds, live = self._live
+        final = np.zeros(self._graph.states, bool)
+        final[live[bounds[size] : bounds[size + 1]]] = True
+        pinned = {i: t for i, t in self.pinned.items() if i < size}
+        left = self.more_tokens + self.length - size
+        return Canvas(self.compiled, self._graph, pinned, size, left, self._start, self.tail, self._after, final)
 
     def _live_under(self, pins: np.ndarray):
         g = self._graph

@@ -10,7 +10,7 @@ import numpy as np
 from dgemma_constrain.canvas import arcs, dynamic, emissions
 from dgemma_constrain.canvas.canvas import Canvas, Completion, check_pins, scale_of
 from dgemma_constrain.canvas.search import Cover, accepting, choose, extend, new_layer, new_scratch
-from dgemma_constrain.errors import Infeasible
+from dgemma_constrain.errors import ConstraintError, Infeasible
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +48,12 @@ class Searched(Canvas):
             self.compiled, self._graph, pinned, self.length, self.more_tokens, self._start, self.tail, self._after,
             witness=self._witness,
         )  # fmt: skip
+
+    def head(self, size: int) -> Canvas:
+        raise ConstraintError(
+            "of a grammar that is searched, no canvas can be planned with pins beyond it, nor without an end token; "
+            "pin less, or shorten the text to one canvas"
+        )
 
     @cached_property
     def feasible(self) -> bool | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Callable
 
 import numpy as np
 
-from dgemma_constrain.canvas.canvas import Canvas
+from dgemma_constrain.canvas.canvas import Canvas, check_pins
 from dgemma_constrain.canvas.compiled import Compiled
 from dgemma_constrain.diffusion.denoiser import Denoiser
 from dgemma_constrain.diffusion.schedules import Schedule, entropy
@@ -70,32 +70,29 @@ def write(
     pinned: {position in the whole text: id}. Returns the ids and the sum of their log-probabilities when committed.
     Raises Infeasible, Cancelled.
     """
+    check_pins(pinned, length, len(compiled.vocabulary))
     written: list[int] = []
     score = 0.0
     ends = set(compiled.vocabulary.eos_ids)
     while True:
-        size = min(denoiser.block, length - len(written))
         offset = len(written)
-        here = {p - offset: t for p, t in pinned.items() if offset <= p < offset + size}
+        size = min(denoiser.block, length - offset)
         left = length - offset - size
-        if left and not ends:
-            raise ConstraintError(
-                f"{length} tokens need several canvases of {denoiser.block}, and without an end token their lengths cannot "
-                "be planned; shorten the text"
-            )
-        canvas = compiled.canvas(size, here, _reserve(pinned, offset + size, left), settings.tail, written)
+        rest = {p - offset: t for p, t in pinned.items() if p >= offset}
+        if left and (not ends or max(rest, default=0) >= size):  # the rest must be planned for position by position
+            canvas = compiled.canvas(length - offset, rest, 0, settings.tail, written)
+            canvas.check()
+            canvas = canvas.head(size)
+        else:
+            canvas = compiled.canvas(size, rest, left, settings.tail, written)
         ids, logp = _fill(denoiser, canvas, before + written, after, settings, generator, offset)
         written += ids
         score += logp
-        if not left or ends.intersection(ids):
+        if not left:
             return written, score
-
-
-def _reserve(pinned: dict[int, int], stop: int, left: int) -> int:
-    """Tokens that later canvases can still add. Pins beyond this canvas can't be planned for exactly: refuse them."""
-    if any(p >= stop for p in pinned):
-        raise ConstraintError("pinned positions must lie within the first canvas; pin less or shorten the text")
-    return left
+        if ends.intersection(ids):
+            last = max(pinned, default=-1)  # after the end token only the tail is left
+            return written + [pinned.get(p, written[-1]) for p in range(len(written), last + 1)], score
 
 
 def _fill(
