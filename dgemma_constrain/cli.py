@@ -106,7 +106,7 @@ def grammar_command(grammar: str, prompt: str, start: str | None, max_depth: int
       dgemma grammar --list
       dgemma grammar semver 'the version after 1.2.3'
     """
-    _write(prompt, dc.grammar(grammar, start, max_depth), options)
+    _write(prompt, dc.grammar(grammar, start, max_depth), options, searched=True)
 
 
 @dgemma.command("fill", short_help="Fill the holes of a template.")
@@ -191,7 +191,7 @@ def inspect_command(
         _refuse("inspect needs one of --schema, --regex, --template, --grammar, --choice")
     if holes and template is None:
         _refuse("--hole belongs to --template")
-    _warm_up(quiet)
+    _warm_up(quiet, grammar is not None)
     from dgemma_constrain.show.facts import constraint_facts, facts_text
 
     if schema is not None:
@@ -221,13 +221,18 @@ def _refuse(why: str) -> NoReturn:
 
 
 def _write(
-    prompt: str, constraint: dc.Constraint, options: dict, parsed: bool = False, room_for: Sequence[str] = ()
+    prompt: str,
+    constraint: dc.Constraint,
+    options: dict,
+    parsed: bool = False,
+    room_for: Sequence[str] = (),
+    searched: bool = False,
 ) -> None:
-    """Write a text and print it. `parsed`: the text is JSON, and is its own value."""
+    """Write a text and print it. parsed: the text is JSON, and is its own value. searched: it may have to be searched for."""
     trace = Path(options["trace"]) if options["trace"] else None
     if trace and not os.access(trace.absolute().parent, os.W_OK):
         _refuse(f"--trace: no file can be written in {trace.absolute().parent}")
-    _warm_up(options["quiet"])
+    _warm_up(options["quiet"], searched)
     model = dc.load(options["model"])
     length = _usual_length(model, prompt, constraint, room_for) if options["length"] == "auto" else options["length"]
     began = time.perf_counter()
@@ -280,21 +285,23 @@ def _record(model: Model, out: Output, seconds: float, parsed: bool) -> str:
     return "{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in members.items()) + "}"
 
 
-def _warm_up(quiet: bool) -> None:
+def _warm_up(quiet: bool, searched: bool = False) -> None:
     from dgemma_constrain.warm_up import kernels_are_cold, warm_up
 
-    if not kernels_are_cold():
-        return
-    line = "compiling kernels, once, about 25 s …"
-    if quiet:
-        return warm_up()
-    if not sys.stderr.isatty():
-        click.echo(f"dgemma: {line}", err=True)
-        return warm_up()
-    from rich.console import Console
+    stages = {"kernels": "compiling kernels, once, about 25 s …", "search": "compiling the search, once, about 15 s …"}
+    for stage in list(stages)[: 1 + searched]:
+        line = stages[stage]
+        if not kernels_are_cold(stage):
+            continue
+        if quiet or not sys.stderr.isatty():
+            if not quiet:
+                click.echo(f"dgemma: {line}", err=True)
+            warm_up(stage=stage)
+            continue
+        from rich.console import Console
 
-    with Console(stderr=True).status(line) as status:
-        warm_up(lambda done, of: status.update(f"{line} {done}/{of}"))
+        with Console(stderr=True).status(line) as status:
+            warm_up(lambda done, of: status.update(f"{line} {done}/{of}"), stage)
 
 
 def _print(text: str) -> None:

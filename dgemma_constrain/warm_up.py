@@ -18,17 +18,20 @@ import dgemma_constrain as dc
 from dgemma_constrain.cache import folder
 
 
-def kernels_are_cold() -> bool:
+def kernels_are_cold(stage: str = "kernels") -> bool:
     """Whether `warm_up` hasn't run yet with this package, numba, Python and place for compiled kernels.
 
     Quick, and no more than a hint: numba itself decides what it must compile.
     """
-    return not _stamp().exists()
+    return not _stamp(stage).exists()
 
 
-def warm_up(report: Callable[[int, int], None] | None = None) -> None:
-    """Call every kernel once on something tiny. `report(done, of)` is called between the parts."""
-    parts = [_automata, _algebra, _constraints, _grammar, _lift, _canvas, _rare]
+def warm_up(report: Callable[[int, int], None] | None = None, stage: str = "kernels") -> None:
+    """Call every kernel once on something tiny; or those of the "search", which only large grammars need.
+
+    `report(done, of)` is called between the parts.
+    """
+    parts = [_automata, _algebra, _constraints, _grammar, _lift, _canvas, _rare] if stage == "kernels" else [_search]
     thresholds = gc.get_threshold()
     gc.set_threshold(50_000)  # compilers make many small objects: a tenth of the time would go into looking for garbage
     try:
@@ -42,15 +45,15 @@ def warm_up(report: Callable[[int, int], None] | None = None) -> None:
         report(len(parts), len(parts))
     try:
         folder().mkdir(parents=True, exist_ok=True)
-        _stamp().touch()
+        _stamp(stage).touch()
     except OSError:
         pass  # it will be announced again, that's all
 
 
-def _stamp() -> Path:
+def _stamp(stage: str) -> Path:
     compiled = os.environ.get("NUMBA_CACHE_DIR", Path(__file__).parent)
     what = f"{dc.__version__} {version('numba')} {sys.version} {compiled}"
-    return folder() / f"kernels-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
+    return folder() / f"{stage}-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
 
 
 def _automata() -> None:
@@ -113,3 +116,15 @@ def _rare() -> None:
         canvas.with_pins({0: ord("a"), 1: ord("y")}).check()
     except dc.Infeasible:
         pass
+
+
+def _search() -> None:
+    import torch
+
+    logits = torch.zeros(6, 261)
+    for source in ('start: NAME "(" (start ("," start)*)? ")" | NAME\nNAME: /[a-z]+/\n%ignore " "', 'root ::= "a" root "b" | "c"'):
+        compiled = dc.compile(dc.grammar(source), _vocabulary(), cache=False).deeper
+        canvas = compiled.canvas(6)
+        canvas.best(logits)
+        canvas.sample(logits)
+        compiled.canvas(2, more_tokens=1).check()

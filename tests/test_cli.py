@@ -30,7 +30,7 @@ COMMANDS = ["json", "regex", "fill", "choose", "inspect"]
 @pytest.fixture(autouse=True)
 def random_model(monkeypatch):
     monkeypatch.setattr(dc, "load", lambda name="embedded": Model(RandomDenoiser(block=128)))
-    monkeypatch.setattr(warm_up, "kernels_are_cold", lambda: False)
+    monkeypatch.setattr(warm_up, "kernels_are_cold", lambda stage: False)
 
 
 @pytest.fixture
@@ -241,11 +241,12 @@ def test_ctrl_c_leaves_nothing_behind(capsys, monkeypatch, tmp_path):
 
 
 def test_the_first_use_is_announced_unless_quiet(capsys, monkeypatch):
-    monkeypatch.setattr(warm_up, "kernels_are_cold", lambda: True)
-    monkeypatch.setattr(warm_up, "warm_up", lambda report=None: None)
+    monkeypatch.setattr(warm_up, "kernels_are_cold", lambda stage: True)
+    monkeypatch.setattr(warm_up, "warm_up", lambda report=None, stage=None: None)
     code, out, err = run(capsys, "choose", "a", "x")
     assert (code, out) == (0, "a\n") and "compiling" in err and err.count("\n") == 1
     assert run(capsys, "choose", "a", "x", "--quiet")[1:] == ("a\n", "")
+    assert run(capsys, "grammar", "semver", "x")[2].count("once") == 2
 
 
 # -- as a process of its own
@@ -324,7 +325,7 @@ def test_ctrl_c_while_it_writes():
 def test_ctrl_c_while_a_kernel_runs():
     busy = "import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"  # minutes in C, without the interpreter's lock
     script = (
-        f"import dgemma_constrain.cli as cli, sys; cli._warm_up = lambda quiet: exec({busy!r}); "
+        f"import dgemma_constrain.cli as cli, sys; cli._warm_up = lambda quiet, searched: exec({busy!r}); "
         "sys.argv = ['dgemma', 'regex', 'a', 'x']; sys.exit(cli.main())"
     )
     process = interruptible("-c", script)
