@@ -118,18 +118,28 @@ class Canvas:
     @cached_property
     def feasible(self) -> bool | None:
         """Whether there is any valid string; None if there may be one, nested more deeply than the automaton goes."""
-        if self._live[0][1] > 0:
+        if self.has_paths:
             return True
-        if self.compiled.exact:
-            return False
+        return False if self.compiled.exact or self._is_refuted() else None
+
+    @property
+    def has_paths(self) -> bool:
+        """Whether the automaton has a text that fits."""
+        return bool(self._live[0][1] > 0)
+
+    def _is_refuted(self) -> bool:
+        """Whether not even an automaton that lets through whatever is nested too deeply has a text that fits."""
         wider = self.compiled.wider
-        if wider is None or self._start:
-            return None
-        return None if wider.canvas(self.length, self.pinned, self.more_tokens, self.tail).feasible else False
+        if wider is None:
+            return False
+        try:
+            return not wider.canvas(self.length, self.pinned, self.more_tokens, self.tail, self._after).has_paths
+        except ConstraintError:
+            return True  # no text begins like the canvases before this one
 
     def check(self) -> None:
         """Raise Infeasible, with the reason, unless there is a valid string that the automaton knows."""
-        if self._live[0][1] == 0:
+        if not self.has_paths:
             raise Infeasible(self._reason())
 
     def _reason(self) -> str:

@@ -56,7 +56,12 @@ class Compiled:
     @cached_property
     def wider(self) -> Compiled | None:
         """One that lets through whatever is nested too deeply, where that is known: what it refuses is refused rightly."""
-        return None if self.exact or self.constraint is None else compile(self.constraint.wider(), self.vocabulary)
+        if self.exact or self.constraint is None:
+            return None
+        try:
+            return compile(self.constraint.wider(), self.vocabulary)
+        except LimitExceeded:
+            return None
 
     @cached_property
     def deeper(self) -> Compiled | None:
@@ -103,7 +108,7 @@ class Compiled:
         """The canvas of arguments that were checked; `start` is the state after the ids in `after`."""
         kind = Canvas if self.machine is None else Searched
         canvas = kind(self, self._graphs[tail], pinned, length, more_tokens, start, tail, after)
-        if self.machine is None and canvas.feasible is None and self.deeper is not None:
+        if self.machine is None and not self.exact and not canvas.has_paths and self.deeper is not None:
             return self.deeper.canvas(length, pinned, more_tokens, tail, after)
         return canvas
 

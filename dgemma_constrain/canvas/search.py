@@ -82,7 +82,8 @@ def _insert(ids, scores, n, most, t, x):
 
 @kernel
 def _best_of(row, partial, scale, noise, classes, c, ids, scores, most):
-    """Members of class c with the largest entries of row·scale, up to `most`, in descending order; how many.
+    """Members of class c with the largest entries of row·scale, up to `most`, in descending order; how many. Of a class of
+    several blocks (words, most often), the two largest will do.
 
     partial: the largest entry of each block of each class (see `emissions`), or its sum with noise, or nothing. The best
     members are in the best blocks, so only those are read. With noise > 0 a Gumbel variable is added to each entry; the
@@ -97,6 +98,8 @@ def _best_of(row, partial, scale, noise, classes, c, ids, scores, most):
         return n
     count = np.int64(blocks[c + 1] - blocks[c])
     some = np.int64(0)
+    if count > 1:
+        most = np.int64(2)
     if len(partial) > 0 and count > most:
         for b in range(count):
             x = np.float64(partial[blocks[c] + b])
@@ -185,14 +188,14 @@ def new_scratch(classes: int, members: int, states: int, width: int, room: int) 
 
 @kernel
 def extend(
-    machine, cover, layer, emission, row, partial, scale, noise, pinned, following, floor, most, scratch, after
+    machine, cover, layer, emission, row, partial, scale, noise, pinned, following, floor, most, left, scratch, after
 ):
     """From the nodes of a layer to those of the next: how many there are, or FULL, MISSING; and the largest value that
     was left aside.
 
     emission float64[K]: what the best member of each class scores here; following float64[S]: what the cover can still
     score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or -1. Values up to `floor` are of no
-    interest. most: how many transitions of a state to look at.
+    interest. most: how many transitions of a state to look at. left: how many positions there are after this one.
     """
     ids, scores, known, alike, nodes, row_of, table, top, top_at = scratch
     width, members = np.int64(len(top)), ids.shape[1]
@@ -224,8 +227,9 @@ def extend(
             if value <= floor:
                 break
             c, target = np.int64(cover.symbols[places[r, j]]), np.int64(cover.targets[places[r, j]])
-            # Enough nodes are better, and there are nodes with this state.
-            if count + members > len(after.config) or tops == width and value < top[width - 1] and nodes[target] > 1:
+            # Enough nodes are better, there are nodes with this state, and this one need not hurry to close what is open.
+            worse = tops == width and value < top[width - 1] and nodes[target] > 1 and layer.need[k] < left
+            if worse or count + members > len(after.config):
                 lost = max(lost, value)
                 continue
             if known[c] < 0:
@@ -233,23 +237,20 @@ def extend(
                     ids[c, 0], scores[c, 0], known[c] = pinned, 0.0, 1
                 else:
                     known[c] = _best_of(row, partial, scale, noise, cover.classes, c, ids[c], scores[c], members)
-            m, first, same = np.int64(0), np.int64(-1), False
-            while m < known[c] and not same:
+            m, first, same = np.int64(0), np.int64(DEAD), True
+            while m < known[c] and not (alike[c] and first != DEAD):
                 token, less = ids[c, m], scores[c, m] - scores[c, 0]
                 text = cover.data[cover.data_offsets[token] : cover.data_offsets[token + 1]]
                 config, _, _ = read_bytes(machine, np.int64(layer.config[k]), text)
                 m += 1
                 if config == FULL or config == MISSING:
                     return config, lost
+                same &= config == first or m == 1
+                first = max(first, config)
                 if config < 0:
                     if config != DEAD:
                         lost = np.inf  # too ambiguous to follow up
                     continue
-                if first >= 0:
-                    same = config == first  # so the others would hardly tell more, here or at another node
-                    alike[c] = np.uint8(same)
-                else:
-                    first, same = config, alike[c] != 0
                 at = _node(table, config, target, after, count)
                 if at == count:
                     need = shortest(machine, config)
@@ -263,6 +264,8 @@ def extend(
                 after.score[at], after.value[at] = score + emission[c] + less, value + less
                 after.parent[at], after.token[at] = k, token
                 tops = _insert(top_at, top, tops, width, at, value + less)
+            if same and m == known[c]:  # so the others would hardly tell more, here or at another node
+                alike[c] = 1
             if pinned < 0 and m < cover.classes[1][c + 1] - cover.classes[1][c]:
                 lost = max(lost, value + scores[c, min(m, known[c] - 1)] - scores[c, 0])
     return count, lost

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 # How hard a search tries: nodes at each boundary, transitions of each node (where there are so many), members of a class.
-NARROW, WIDE, WIDEST = (24, 32, 2), (128, 96, 2), (1024, 128, 4)
+NARROW, WIDE, WIDEST = (24, 32, 4), (128, 96, 8), (1024, 128, 16)
 GUIDED = (NARROW, WIDE)  # by logits, one after the other until something is found
 BLIND = (NARROW, *8 * (WIDE,), *3 * (WIDEST,))  # by chance, for any text at all
 
@@ -57,7 +57,7 @@ class Searched(Canvas):
 
     @cached_property
     def feasible(self) -> bool | None:
-        if self._live[0][1] == 0:
+        if not self.has_paths:
             return False
         if self._witness is None:
             for noise, effort in enumerate(BLIND, 1):
@@ -72,7 +72,7 @@ class Searched(Canvas):
                     return True
                 if lost == -np.inf:
                     return False
-            return None
+            return False if self._is_refuted() else None
         return True
 
     def check(self) -> None:
@@ -82,7 +82,7 @@ class Searched(Canvas):
     def _reason(self) -> str:
         if self.feasible is None:
             return "no text was found that fits, nor was it proved that there is none; pin less, or take another length"
-        if self._live[0][1] == 0:
+        if not self.has_paths:
             return super()._reason()
         return "no text of this grammar fits the length and the pins; pin less, or take another length"
 
@@ -111,7 +111,7 @@ class Searched(Canvas):
         return self._found(reduced, plain, perturbed, noise)
 
     def _check_cover(self) -> None:
-        if self._live[0][1] == 0:
+        if not self.has_paths:
             raise Infeasible(self._reason())
 
     def _found(self, reduced, plain, emission: np.ndarray, noise: int) -> Completion:
@@ -168,7 +168,7 @@ class Searched(Canvas):
             automaton.offsets, automaton.symbols, automaton.targets, self._graph.classes, vocabulary.data, vocabulary.offsets
         )  # fmt: skip
         classes, ended = automaton.class_count, automaton.states
-        room = width * transitions * members
+        room = 2 * width * transitions
         scratch = new_scratch(classes, members, self._graph.states, width, room)
         space = new_layer(room)
         flat = np.zeros(0, np.float32)
@@ -200,14 +200,15 @@ class Searched(Canvas):
             if i == self.length or not len(layer.config) or (incumbent and row is None):
                 break
             most = width * transitions // len(layer.config)  # few nodes are looked at closely
+            left = self.length - i - 1 + self.more_tokens
             while True:
                 count, dropped = extend(
                     machine.machine, cover, layer, emission[i], row(i) if row else flat, partial[i] if row else flat, scale,
-                    noise and noise + (i << 20), self._pinned[i], following, floor, most, scratch, space,
+                    noise and noise + (i << 20), self._pinned[i], following, floor, most, left, scratch, space,
                 )  # fmt: skip
                 if not machine.lacks(count):
                     break
-            layer, aside = choose(space, count, width, self.length - i - 1 + self.more_tokens, row is None and noise % 2)
+            layer, aside = choose(space, count, width, left, row is None and noise % 2)
             lost = max(lost, dropped, aside)
             layers.append(layer)
         if incumbent is None:
