@@ -102,6 +102,8 @@ class Compiled:
             if self.deeper is None:
                 raise
             return self.deeper.canvas(length, pinned, more_tokens, tail, after)
+        if self.machine is not None and not self.machine.reads(self.vocabulary.decode_bytes(after)):
+            raise ConstraintError("the ids before this canvas are no beginning of a text of this grammar")
         return self.place(pinned, int(length), int(more_tokens), start, tail, after)
 
     def place(self, pinned: Mapping[int, int], length: int, more_tokens: int, start: int, tail: str, after: list[int]):

@@ -188,7 +188,8 @@ def new_scratch(classes: int, members: int, states: int, width: int, room: int) 
 
 @kernel
 def extend(
-    machine, cover, layer, emission, row, partial, scale, noise, pinned, following, floor, most, left, scratch, after
+    machine, cover, layer, emission, row, partial, scale, noise, pinned, following, floor, most, left,
+    strip, scratch, after
 ):
     """From the nodes of a layer to those of the next: how many there are, or FULL, MISSING; and the largest value that
     was left aside.
@@ -196,6 +197,7 @@ def extend(
     emission float64[K]: what the best member of each class scores here; following float64[S]: what the cover can still
     score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or -1. Values up to `floor` are of no
     interest. most: how many transitions of a state to look at. left: how many positions there are after this one.
+    strip: whether a space that a token begins with is not part of the text.
     """
     ids, scores, known, alike, nodes, row_of, table, top, top_at = scratch
     width, members = np.int64(len(top)), ids.shape[1]
@@ -240,7 +242,8 @@ def extend(
             m, first, same = np.int64(0), np.int64(DEAD), True
             while m < known[c] and not (alike[c] and first != DEAD):
                 token, less = ids[c, m], scores[c, m] - scores[c, 0]
-                text = cover.data[cover.data_offsets[token] : cover.data_offsets[token + 1]]
+                start, past = cover.data_offsets[token], cover.data_offsets[token + 1]
+                text = cover.data[start + (strip and cover.data[start] == 32) : past]
                 config, _, _ = read_bytes(machine, np.int64(layer.config[k]), text)
                 m += 1
                 if config == FULL or config == MISSING:

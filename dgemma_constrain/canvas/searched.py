@@ -119,17 +119,31 @@ class Searched(Canvas):
             found, lost = self._search(emission, reduced.row, reduced.partial, reduced.scale, noise, effort)
             if found is not None or lost == -np.inf:
                 break
+        proved = found is not None and not noise and lost <= found.value + 1e-9
+        if found is None and self._witness is None:
+            self.check()
         if found is not None:
             self._witness = self._whole(found, emission, reduced)
-        else:
-            self.check()
+        elif not np.isfinite(plain.log_softmax(np.array(self._witness, np.int64))).all():
+            found = self._possible(reduced)
+            self._witness = self._whole(found, emission, reduced)
         ids = np.array(self._witness, np.int64)
         ends = np.isin(ids, self.compiled.vocabulary.eos_ids)
         read = self.length if self.tail == "end" or not ends.any() else int(ends.argmax()) + 1
         score = float(plain.log_softmax(ids)[:read].sum())
         completion = Completion(ids.tolist(), score)
-        completion.proved = found is not None and not noise and lost <= found.value + 1e-9
+        completion.proved = proved
         return completion
+
+    def _possible(self, reduced) -> Found:
+        """Any text that the logits don't give probability zero. Raises Infeasible."""
+        for noise, effort in enumerate(BLIND, 1):
+            chance = np.random.default_rng(noise).gumbel(size=reduced.emission.shape)
+            chance[reduced.emission == -np.inf] = -np.inf
+            found, _ = self._search(chance, reduced.row, reduced.partial, reduced.scale, 0, effort)
+            if found is not None:
+                return found
+        self._check_weight(-np.inf)
 
     def _whole(self, found: Found, emission: np.ndarray, reduced) -> list[int]:
         """All ids of the canvas: those of a text, the end token and the tail after it."""
@@ -181,11 +195,15 @@ class Searched(Canvas):
         layers = [layer]
         lost, floor, incumbent = -np.inf, -np.inf, None
         following = np.full(self._graph.states, -np.inf)
-        for i in range(self.length + 1):
-            following[live[bounds[i] : bounds[i + 1]]] = -np.inf
-            if i < self.length:
+        last = self.length + self.more_tokens
+        for i in range(last + 1):
+            inside = i < self.length
+            if inside:
+                following[live[bounds[i] : bounds[i + 1]]] = -np.inf
                 following[live[bounds[i + 1] : bounds[i + 2]]] = value[bounds[i + 1] : bounds[i + 2]]
-            ending = 0.0 if i == self.length else emission[i, classes] + following[ended]
+            else:  # what finishes the text behind the canvas costs nothing
+                following = np.where(self._graph.final(last - i - 1), 0.0, -np.inf)
+            ending = emission[i, classes] + following[ended] if inside else 0.0
             if ending > -np.inf:
                 accept = np.empty(len(layer.config), np.uint8)
                 while machine.lacks(accepting(machine.machine, layer, automaton.accept, accept)):
@@ -193,22 +211,20 @@ class Searched(Canvas):
                 for k in np.flatnonzero(accept):
                     if layer.score[k] + ending > floor:
                         floor, incumbent = layer.score[k] + ending, (i, k)
-            if i == self.length and self.more_tokens:
-                for k in np.argsort(-layer.score)[:8]:
-                    if layer.score[k] > floor and self._can_be_finished(machine, int(layer.config[k])):
-                        floor, incumbent = layer.score[k], (i, k)
-            if i == self.length or not len(layer.config) or (incumbent and row is None):
+            if i == last or not len(layer.config) or (incumbent and row is None):
                 break
             most = width * transitions // len(layer.config)  # few nodes are looked at closely
-            left = self.length - i - 1 + self.more_tokens
+            guided = inside and row is not None
             while True:
                 count, dropped = extend(
-                    machine.machine, cover, layer, emission[i], row(i) if row else flat, partial[i] if row else flat, scale,
-                    noise and noise + (i << 20), self._pinned[i], following, floor, most, left, scratch, space,
+                    machine.machine, cover, layer, emission[i] if inside else np.zeros(classes),
+                    row(i) if guided else flat, partial[i] if guided else flat, scale,
+                    noise + (i << 20) if noise or not inside else 0, self._pinned[i] if inside else -1, following, floor, most,
+                    last - i - 1, not i and not self._after and vocabulary.strips_leading_space, scratch, space,
                 )  # fmt: skip
                 if not machine.lacks(count):
                     break
-            layer, aside = choose(space, count, width, left, row is None and noise % 2)
+            layer, aside = choose(space, count, width, last - i - 1, row is None and noise % 2)
             lost = max(lost, dropped, aside)
             layers.append(layer)
         if incumbent is None:
@@ -218,9 +234,4 @@ class Searched(Canvas):
         for at in range(i, 0, -1):
             ids.append(int(layers[at].token[k]))
             k = layers[at].parent[k]
-        return Found(ids[::-1], float(floor)), lost
-
-    def _can_be_finished(self, machine, config: int) -> bool:
-        rest = machine.close(config)
-        needed = None if rest is None else self.compiled.vocabulary.count(rest)
-        return needed is not None and needed <= self.more_tokens
+        return Found(ids[::-1][: self.length], float(floor)), lost

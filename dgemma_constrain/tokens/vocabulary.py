@@ -177,11 +177,6 @@ class Vocabulary:
         place, byte = max(stuck)
         raise VocabularyError(f"no token of this vocabulary spells byte 0x{byte:02X} at byte {place} of the text")
 
-    def count(self, text: bytes) -> int | None:
-        """The fewest ids that add these bytes in the middle of a text; None if none do."""
-        found, reached = self._split(text)
-        return len(found) if reached == len(text) else None
-
     def _split(self, text: bytes) -> tuple[np.ndarray, int]:
         t = self.trie
         return fewest_tokens(np.frombuffer(text, np.uint8).copy(), t.byte, t.skip, t.first, t.last)

@@ -98,6 +98,11 @@ class GrammarMachine:
                 return self._alive(after)
             self._supply(after)
 
+    def reads(self, text: bytes) -> bool:
+        """Whether some text begins so. Takes the lock."""
+        with self.lock:
+            return self.read(self.start, text) >= 0
+
     def accepts(self, config: int) -> bool:
         """Whether the text may end here. Raises LimitExceeded."""
         return self._alive(self._ask(accepts, config)) == 1
