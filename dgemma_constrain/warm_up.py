@@ -122,7 +122,10 @@ def _search() -> None:
     import torch
 
     logits = torch.zeros(6, 261)
-    for source in ('start: NAME "(" (start ("," start)*)? ")" | NAME\nNAME: /[a-z]+/\n%ignore " "', 'root ::= "a" root "b" | "c"'):
+    for source in (
+        'start: NAME "(" (start ("," start)*)? ")" | NAME\nNAME: /[a-z]+/\n%ignore " "',
+        'root ::= "a" root "b" | "c"',
+    ):
         compiled = dc.compile(dc.grammar(source), _vocabulary(), cache=False).deeper
         canvas = compiled.canvas(6)
         canvas.best(logits)

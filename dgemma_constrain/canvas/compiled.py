@@ -160,7 +160,9 @@ def compile(
     return _compiled(dfa, machine, vocabulary, constraint, limits, cache)
 
 
-def _compiled(dfa: DFA, machine, vocabulary: Vocabulary, constraint: Constraint, limits: Limits, cache: bool) -> Compiled:
+def _compiled(
+    dfa: DFA, machine, vocabulary: Vocabulary, constraint: Constraint, limits: Limits, cache: bool
+) -> Compiled:
     name = _name(dfa, vocabulary.fingerprint)
     automaton = store.read_cached(name, vocabulary) if cache else None
     if automaton is None:

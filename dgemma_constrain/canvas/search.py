@@ -188,8 +188,22 @@ def new_scratch(classes: int, members: int, states: int, width: int, room: int) 
 
 @kernel
 def extend(
-    machine, cover, layer, emission, row, partial, scale, noise, pinned, following, floor, most, left,
-    strip, scratch, after
+    machine,
+    cover,
+    layer,
+    emission,
+    row,
+    partial,
+    scale,
+    noise,
+    pinned,
+    following,
+    floor,
+    most,
+    left,
+    strip,
+    scratch,
+    after,
 ):
     """From the nodes of a layer to those of the next: how many there are, or FULL, MISSING; and the largest value that
     was left aside.

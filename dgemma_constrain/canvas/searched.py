@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Callable, Mapping, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,22 @@ GUIDED = (NARROW, WIDE)  # by logits, one after the other until something is fou
 BLIND = (NARROW, *8 * (WIDE,), *3 * (WIDEST,))  # by chance, for any text at all
 
 
+class Scores(NamedTuple):
+    """What a search is guided by.
+
+    emission float64[L, K+1]: of the best member of each class. row: gives the logits of a position, None where any member
+    will do; partial, scale, noise: see `search`.
+    """
+
+    emission: np.ndarray
+    row: Callable[[int], np.ndarray] | None
+    partial: np.ndarray | None
+    scale: float
+    noise: int
+
+
 class Found(NamedTuple):
-    """The ids of a text, and how many of the canvas's positions they fill before an end token; -1 for all."""
+    """The ids of a text, up to its end token or the end of the canvas, and its value."""
 
     ids: list[int]
     value: float
@@ -66,7 +80,7 @@ class Searched(Canvas):
                     emission[i, np.arange(self._graph.wild + 1) != self._pins[i]] = -np.inf
                 emission[:, -1] = 0.0
                 emission[:, :-1][:, np.diff(self._graph.classes.offsets) == 0] = -np.inf  # without a pad token
-                found, lost = self._search(emission, None, None, 1.0, noise, effort)
+                found, lost = self._search(Scores(emission, None, None, 1.0, noise), effort)
                 if found is not None:
                     self._witness = self._whole(found, emission, None)
                     return True
@@ -115,8 +129,9 @@ class Searched(Canvas):
             raise Infeasible(self._reason())
 
     def _found(self, reduced, plain, emission: np.ndarray, noise: int) -> Completion:
+        scores = Scores(emission, reduced.row, reduced.partial, reduced.scale, noise)
         for effort in GUIDED:
-            found, lost = self._search(emission, reduced.row, reduced.partial, reduced.scale, noise, effort)
+            found, lost = self._search(scores, effort)
             if found is not None or lost == -np.inf:
                 break
         proved = found is not None and not noise and lost <= found.value + 1e-9
@@ -140,7 +155,7 @@ class Searched(Canvas):
         for noise, effort in enumerate(BLIND, 1):
             chance = np.random.default_rng(noise).gumbel(size=reduced.emission.shape)
             chance[reduced.emission == -np.inf] = -np.inf
-            found, _ = self._search(chance, reduced.row, reduced.partial, reduced.scale, 0, effort)
+            found, _ = self._search(Scores(chance, reduced.row, reduced.partial, reduced.scale, 0), effort)
             if found is not None:
                 return found
         self._check_weight(-np.inf)
@@ -165,18 +180,19 @@ class Searched(Canvas):
                 ids.append(int(row.argmax() if members is None else members[row[members].argmax()]))
         return ids
 
-    def _search(self, emission: np.ndarray, row, partial, scale: float, noise: int, effort) -> tuple[Found | None, float]:
-        """A text, and the largest value that was left aside. row: gives the logits of a position; None if any will do."""
-        weights = arcs.label_best(self._graph.labels, emission)
+    def _search(self, scores: Scores, effort: tuple[int, int, int]) -> tuple[Found | None, float]:
+        """A text, and the largest value that was left aside."""
+        weights = arcs.label_best(self._graph.labels, scores.emission)
         value = self._sweep(dynamic.max_sweep, weights)
         if self.length:
             self._check_weight(value[0])
         machine = self.compiled.machine
         with machine.lock:
             machine.tidy()
-            return self._beam(machine, emission, value, row, partial, scale, noise, *effort)
+            return self._beam(machine, scores, value, *effort)
 
-    def _beam(self, machine, emission, value, row, partial, scale, noise, width: int, transitions: int, members: int):
+    def _beam(self, machine, scores: Scores, value: np.ndarray, width: int, transitions: int, members: int):
+        emission, row, partial, scale, noise = scores
         automaton, vocabulary = self.compiled.automaton, self.compiled.vocabulary
         cover = Cover(
             automaton.offsets, automaton.symbols, automaton.targets, self._graph.classes, vocabulary.data, vocabulary.offsets

@@ -94,8 +94,16 @@ def facts_text(facts: dict[str, Any]) -> str:
     rows += [
         "",
         f"texts       {texts}",
-        *([] if facts["depth"] is None else [f"nesting     exact up to a depth of {facts['depth']}; deeper texts are searched for"]),
-        *(["nesting     of any depth, by search; the automata are a cover, which holds more"] if facts["searched"] else []),
+        *(
+            []
+            if facts["depth"] is None
+            else [f"nesting     exact up to a depth of {facts['depth']}; deeper texts are searched for"]
+        ),
+        *(
+            ["nesting     of any depth, by search; the automata are a cover, which holds more"]
+            if facts["searched"]
+            else []
+        ),
         f"shortest    {shortest}",
         f"            at least {facts['fewest_tokens']:,} of the vocabulary's {facts['vocabulary']:,} tokens",
         f"time        {facts['compile_ms']:,.1f} ms to compile, {facts['lift_ms']:,.1f} ms to lift to tokens",

@@ -190,7 +190,9 @@ def _spelt(rows: list[dict[int, int]], certain: list[Classes], end: int, lexer: 
                 jumps += [(first + a, place(target, forbidden)) for a, forbidden in piece.ends]
             first = copies[rivals, terminal, target]
             edges += [
-                (here, labels.setdefault(c - barred, len(labels)), first + b) for a, c, b in piece.edges if not a and c - barred
+                (here, labels.setdefault(c - barred, len(labels)), first + b)
+                for a, c, b in piece.edges
+                if not a and c - barred
             ]
     jumps += [(number, size) for (state, _), number in places.items() if end in rows[state]]
     charsets = tuple(lexer.alphabet.charset(sorted(c)) for c in labels)
