@@ -18,7 +18,6 @@ from dgemma_constrain.constraints.grammar.constraint import Grammar as Constrain
 from dgemma_constrain.constraints.grammar.recognise import first_mismatch
 from dgemma_constrain.constraints.grammar.rules import Grammar, Rule, Terminal
 
-
 FLAT = ["comments", "strings", "priorities", "ignoring case", "templates", "cron", "semver", "uri"]
 DEPTH = {"c_body": 0, "sql": 0, "expressions": 1}
 

@@ -15,8 +15,8 @@ from dgemma_constrain.automata.encodings import utf8
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.canvas import store
 from dgemma_constrain.canvas.canvas import Canvas, check_pins
-from dgemma_constrain.canvas.searched import Searched
 from dgemma_constrain.canvas.graph import Graph, make_graph
+from dgemma_constrain.canvas.searched import Searched
 from dgemma_constrain.constraints.base import Constraint, as_constraint
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
 from dgemma_constrain.tokens.lift import TokenAutomaton, lift

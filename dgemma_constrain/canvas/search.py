@@ -17,9 +17,9 @@ import numpy as np
 
 from dgemma_constrain.automata.interning import FULL
 from dgemma_constrain.automata.kernels import kernel, mix
-from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes, shortest
 from dgemma_constrain.automata.stacks import DEAD
 from dgemma_constrain.canvas.emissions import Classes, block_range
+from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes, shortest
 
 
 class Cover(NamedTuple):

@@ -13,6 +13,8 @@ from dgemma_constrain.constraints.base import Constraint, Mismatch, Search
 from dgemma_constrain.constraints.grammar import read, rules
 from dgemma_constrain.errors import ConstraintError
 
+COVER_STATES = 200_000  # before it is minimal; a larger one would be too slow for a step
+
 
 @dataclass(frozen=True)
 class Grammar(Constraint):
@@ -51,7 +53,8 @@ class Grammar(Constraint):
             from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 
             machine = GrammarMachine(self.grammar, limits)
-            found = cover(machine.tables, machine.terminals, machine.lexer, limits)
+            few = Limits(min(COVER_STATES, limits.states), limits.seconds)
+            found = cover(machine.tables, machine.terminals, machine.lexer, few)
             self.__dict__["_search"] = Search(found, machine)
         return self.__dict__["_search"]
 

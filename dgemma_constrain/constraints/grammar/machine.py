@@ -38,7 +38,6 @@ from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
 from dgemma_constrain.constraints.grammar.rules import Grammar
 from dgemma_constrain.errors import LimitExceeded
 
-
 MANY = 1 << 25  # integers in a heap
 
 
