@@ -230,7 +230,7 @@ class Canvas:
         self.check()
         reduced = self._reduce(logits, emissions.MAX, 1.0)
         weights = arcs.label_best(self._graph.labels, reduced.emission)
-        value = self._sweep(dynamic.max_sweep, weights)
+        value = self._best_values(weights)
         self._check_weight(value[0] if self.length else 0.0)
         path = self._sweep(dynamic.best_path, weights, value, self._start)
         path = arcs.best_classes(self._graph.labels, reduced.emission, path)
@@ -289,6 +289,11 @@ class Canvas:
 
     def _reduce(self, logits: torch.Tensor, mode: int, scale: float):
         return reductions.reduce(logits, self._graph.classes, self._pinned, self._pins, self._wanted, mode, scale)
+
+    def _best_values(self, weights: np.ndarray) -> np.ndarray:
+        """The best log-weight from every live boundary state to the end, float64."""
+        g = self._graph
+        return dynamic.max_sweep(g.offsets, *g.short, *self._live, weights, g.states)
 
     def _sweep(self, sweep, weights: np.ndarray, *more):
         g = self._graph

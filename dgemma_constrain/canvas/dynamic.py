@@ -157,6 +157,23 @@ def used_classes(offsets, symbols, targets, labels, bounds, live, pins, states, 
 
 
 @kernel
+def _best_arc(row, following, symbols, targets, first, past):
+    """The largest row[symbol] + following[target] of a row of arcs: four at a time, since a maximum waits for the last."""
+    a = b = c = d = -np.inf
+    e = first
+    while e + 3 < past:
+        a = max(a, row[symbols[e]] + following[targets[e]])
+        b = max(b, row[symbols[e + 1]] + following[targets[e + 1]])
+        c = max(c, row[symbols[e + 2]] + following[targets[e + 2]])
+        d = max(d, row[symbols[e + 3]] + following[targets[e + 3]])
+        e += 4
+    while e < past:
+        a = max(a, row[symbols[e]] + following[targets[e]])
+        e += 1
+    return max(max(a, b), max(c, d))
+
+
+@kernel
 def max_sweep(offsets, symbols, targets, bounds, live, emission, states):
     """The max-plus semiring, backwards: the best log-weight from every live boundary state to the end."""
     length = len(emission)
@@ -168,12 +185,7 @@ def max_sweep(offsets, symbols, targets, bounds, live, emission, states):
     for i in range(length - 1, -1, -1):
         row = emission[i]
         for k in range(bounds[i], bounds[i + 1]):
-            best = -np.inf
-            for e in range(offsets[live[k]], offsets[live[k] + 1]):
-                v = row[symbols[e]] + following[targets[e]]
-                if v > best:
-                    best = v
-            value[k] = best
+            value[k] = _best_arc(row, following, symbols, targets, offsets[live[k]], offsets[live[k] + 1])
         for k in range(bounds[i + 1], bounds[i + 2]):
             following[live[k]] = -np.inf
         for k in range(bounds[i], bounds[i + 1]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,6 +34,13 @@ class Graph:
     @property
     def states(self) -> int:
         return len(self.offsets) - 1
+
+    @cached_property
+    def short(self) -> tuple[np.ndarray, np.ndarray]:
+        """`symbols` and `targets` as uint16 where they fit: a sweep over many arcs waits for them to come from memory."""
+        fits = max(self.states, len(self.labels.offsets)) <= 1 << 16
+        kind = np.uint16 if fits else np.int32
+        return self.symbols.astype(kind), self.targets.astype(kind)
 
     def final(self, more_tokens: int) -> np.ndarray:
         """bool[S]: where a canvas may end if `more_tokens` may follow it."""

@@ -183,7 +183,7 @@ class Searched(Canvas):
     def _search(self, scores: Scores, effort: tuple[int, int, int]) -> tuple[Found | None, float]:
         """A text, and the largest value that was left aside."""
         weights = arcs.label_best(self._graph.labels, scores.emission)
-        value = self._sweep(dynamic.max_sweep, weights)
+        value = self._best_values(weights)
         if self.length:
             self._check_weight(value[0])
         machine = self.compiled.machine
