@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 # How hard a search tries: nodes at each boundary, transitions of each node (where there are so many), members of a class.
-NARROW, WIDE, WIDEST = (24, 32, 4), (128, 96, 8), (1024, 128, 16)
+NARROW, WIDE, WIDEST = (16, 24, 4), (128, 96, 8), (1024, 128, 16)
 GUIDED = (NARROW, WIDE)  # by logits, one after the other until something is found
 BLIND = (NARROW, *8 * (WIDE,), *3 * (WIDEST,))  # by chance, for any text at all
 
