@@ -11,7 +11,7 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.base import Constraint, Mismatch, Search
 from dgemma_constrain.constraints.grammar import read, rules
-from dgemma_constrain.errors import ConstraintError
+from dgemma_constrain.errors import ConstraintError, LimitExceeded
 
 COVER_STATES = 200_000  # before it is minimal; a larger one would be too slow for a step
 
@@ -36,7 +36,15 @@ class Grammar(Constraint):
         if "_made" not in self.__dict__:
             from dgemma_constrain.constraints.grammar.unfold import Unfolded
 
-            self.__dict__["_made"] = Unfolded(self.grammar, self.max_depth, limits)
+            try:
+                self.__dict__["_made"] = Unfolded(self.grammar, self.max_depth, limits)
+            except LimitExceeded as error:
+                if self.max_depth is None:
+                    raise
+                raise LimitExceeded(
+                    f"unfolded {self.max_depth} deep, as max_depth asks, this grammar is too large ({error}); "
+                    "ask for less, or leave max_depth out: then it is searched, to any depth"
+                ) from None
         return self.__dict__["_made"]
 
     def depth(self, limits: Limits = Limits()) -> int | None:
