@@ -25,10 +25,10 @@ from dgemma_constrain.automata.encodings import utf8
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.canvas.canvas import Canvas
 from dgemma_constrain.canvas.compiled import Compiled
-from dgemma_constrain.constraints.base import Search
+from dgemma_constrain.constraints.base import Language
 from dgemma_constrain.constraints.grammar import bundled, rules
 from dgemma_constrain.constraints.grammar.constraint import Grammar
-from dgemma_constrain.errors import ConstraintError, Infeasible, LimitExceeded
+from dgemma_constrain.errors import ConstraintError, Infeasible
 from dgemma_constrain.tokens import Vocabulary
 from dgemma_constrain.tokens.lift import lift
 
@@ -78,15 +78,9 @@ def prepare(
 ) -> tuple[Compiled, dict[str, Any]]:
     """Unfold, or make a cover to search under; spell in bytes, lift."""
 
-    def unfold() -> tuple[Grammar, Search]:
+    def unfold() -> tuple[Grammar, Language]:
         again = Grammar(constraint.grammar, max_depth)  # what is unfolded stays with its constraint
-        try:
-            return again, Search(again.dfa(limits), None)
-        except LimitExceeded:
-            search = again.searched(limits)
-            if search is None:
-                raise
-            return again, search
+        return again, again.language(limits)
 
     def ready() -> Compiled:
         compiled = Compiled(lift(over_bytes, vocabulary, limits), vocabulary, constraint, machine=machine)

@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from brute_force import BruteForce
 
 from dgemma_constrain.automata import nfa as fragments
 from dgemma_constrain.automata.charset import Charset
@@ -38,7 +39,7 @@ class Random(Constraint):
         return self._nfa
 
 
-class Case:
+class Case(BruteForce):
     """A random problem and its solution by enumeration."""
 
     def __init__(self, seed: int):
@@ -83,36 +84,14 @@ class Case:
             self.known[text] = nfa.states - 1 in states
         return self.known[text]
 
-    def valid(self, ids) -> int | None:
-        """None for an invalid string, otherwise how many of its positions are scored."""
-        if any(ids[i] != t for i, t in self.pinned.items()):
-            return None
-        stop = next((i for i, t in enumerate(ids) if t in self.eos), len(ids))
-        if any(self.tokens[t] is None for t in ids[:stop]):
-            return None
-        text = "".join(self.tokens[t].decode() for t in ids[:stop])
-        if stop == len(ids):
-            pieces = {self.tokens[t].decode() for t in range(len(self.tokens)) if self.tokens[t] is not None}
-            reach = {text}
-            for _ in range(self.more + 1):
-                if any(map(self.accepts, reach)):
-                    return len(ids)
-                reach = {t + e for t in reach for e in pieces}
-            return None
-        if not self.accepts(text):
-            return None
-        if self.tail == "any":
-            return stop + 1
-        return len(ids) if all(t in self.eos or t == self.pad for t in ids[stop:]) else None
-
-    def solutions(self) -> dict[tuple, float]:
-        """Valid strings and their log-weights over the scored positions."""
-        found = {}
-        for ids in itertools.product(range(len(self.tokens)), repeat=self.length):
-            scored = self.valid(ids)
-            if scored is not None:
-                found[ids] = float(sum(self.logp[i, ids[i]] for i in range(scored)))
-        return found
+    def can_end(self, text: bytes, more: int = 0) -> bool:
+        pieces = {t for t in self.tokens if t is not None}
+        reach = {text}
+        for _ in range(more + 1):
+            if any(self.accepts(t.decode()) for t in reach):
+                return True
+            reach = {t + e for t in reach for e in pieces}
+        return False
 
     def canvas(self):
         compiled = compile(self.constraint, self.vocabulary, cache=False)

@@ -32,7 +32,7 @@ shipped = cache(dc.grammar)
 
 
 def cover(constraint: Constraint) -> DFA:
-    return constraint.searched().cover
+    return constraint.searched().automaton
 
 
 def texts(grammar: Grammar, letters: str, longest: int) -> Iterator[str]:
@@ -54,7 +54,7 @@ def trimmed(grammar: Grammar) -> Grammar:
 
 def held(grammar: Grammar, letters: str, longest: int) -> int:
     """Assert that the cover holds all texts up to a length: how many."""
-    automaton = Constraint(grammar, None).searched(dc.Limits(states=20_000)).cover
+    automaton = Constraint(grammar, None).searched(dc.Limits(states=20_000)).automaton
     count = 0
     for text in texts(grammar, letters, longest):
         assert automaton.accepts(text), (grammar, text)

@@ -3,7 +3,6 @@
 import itertools
 import random
 
-import numpy as np
 import pytest
 from grammar_cases import LARK
 from grammar_texts import Sentences
@@ -17,7 +16,6 @@ from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 from dgemma_constrain.constraints.grammar.recognise import first_mismatch, matches
 from dgemma_constrain.constraints.grammar.rules import Grammar, Rule, Terminal
 from dgemma_constrain.errors import LimitExceeded
-from dgemma_constrain.tokens.trie import build_trie, sort_tokens
 
 GBNF = r"""
 root ::= object
@@ -155,7 +153,7 @@ def vocabulary():
 
 
 @pytest.mark.parametrize("name", ["json", "python_function", "gbnf", "comments", "sql"])
-def test_a_walk_is_what_its_tokens_are(name, vocabulary):
+def test_a_token_at_a_time_is_the_text_at_once(name, vocabulary):
     grammar = grammar_of(name)
     machine, alone = GrammarMachine(grammar), GrammarMachine(grammar)
     text = (
@@ -167,12 +165,12 @@ def test_a_walk_is_what_its_tokens_are(name, vocabulary):
     beginnings = [b for b in beginnings if machine.read(machine.start, b) >= 0] + [b'{"\xe6'] * (name == "gbnf")
     configs = [machine.read(machine.start, b) for b in beginnings]
     tokens = [vocabulary.data[vocabulary.offsets[i] : vocabulary.offsets[i + 1]].tobytes() for i in vocabulary.order]
-    found = machine.walk(configs, vocabulary.trie)
-    assert (machine.walk(configs[-1:], vocabulary.trie) == found[-1]).all()
+    found = [[machine.read(config, token) for token in tokens] for config in configs]
+    assert [machine.read(configs[-1], token) for token in tokens] == found[-1]
     alive = 0
     for beginning, row in zip(beginnings, found):
         here = alone.read(alone.start, beginning)
-        for token, after in zip(tokens, row.tolist()):
+        for token, after in zip(tokens, row):
             there = alone.read(here, token)
             assert (there >= 0) == (after >= 0)
             if after >= 0:
@@ -199,12 +197,8 @@ def test_deep_nesting():
     assert machine.read(config, b"]" * 5001) == DEAD
 
 
-def test_a_small_trie():
-    data = np.frombuffer(b"[[]]1,", np.uint8)
-    offsets = np.array([0, 1, 3, 4, 5, 6])
-    order = sort_tokens(data, offsets, np.arange(5, dtype=np.int32))
+def test_tokens_of_several_terminals():
     machine = GrammarMachine(read("json"))
-    found = machine.walk([machine.start, machine.read(machine.start, b"[1")], build_trie(data, offsets, order)) >= 0
-    by_token = np.zeros((2, 5), bool)
-    by_token[:, order] = found
-    assert by_token.tolist() == [[True, True, False, True, False], [False, False, True, True, True]]
+    configs = [machine.start, machine.read(machine.start, b"[1")]
+    found = [[machine.read(config, token) >= 0 for token in (b"[", b"[]", b"]", b"1", b",")] for config in configs]
+    assert found == [[True, True, False, True, False], [False, False, True, True, True]]

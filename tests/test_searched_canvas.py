@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 import torch
+from brute_force import BruteForce
 from grammar_texts import BundledTexts
 from test_grammar_recognise import random_grammar
 from test_lr_tables import useful
@@ -47,7 +48,7 @@ def searched(constraint, vocabulary) -> Compiled:
     return Compiled(lift(utf8(cover, Limits()), vocabulary, Limits()), vocabulary, constraint, machine=machine)
 
 
-class Case:
+class Case(BruteForce):
     """A random problem and its solution by enumeration."""
 
     def __init__(self, constraint, pieces, rng: random.Random):
@@ -73,7 +74,6 @@ class Case:
         self._left: dict[tuple[bytes, int], bool] = {}
 
     def can_end(self, text: bytes, more: int = 0) -> bool:
-        """Whether the text, or some text with up to `more` tokens after it, is in the language."""
         if (text, more) not in self._left:
             known = text.decode("utf-8", "ignore")
             mismatch = self.constraint.explain(known)
@@ -84,30 +84,6 @@ class Case:
                 found = found or (more > 0 and any(self.can_end(text + piece, more - 1) for piece in self.pieces))
             self._left[text, more] = found
         return self._left[text, more]
-
-    def valid(self, ids) -> int | None:
-        """None for an invalid string, otherwise how many of its positions are scored."""
-        if any(ids[i] != t for i, t in self.pinned.items()):
-            return None
-        stop = next((i for i, t in enumerate(ids) if t in self.eos), len(ids))
-        if any(self.tokens[t] is None for t in ids[:stop]):
-            return None
-        text = b"".join(self.tokens[t] for t in ids[:stop])
-        if stop == len(ids):
-            return stop if self.can_end(text, self.more) else None
-        if not self.can_end(text):
-            return None
-        if self.tail == "any":
-            return stop + 1
-        return len(ids) if all(t in self.eos or t == self.pad for t in ids[stop:]) else None
-
-    def solutions(self) -> dict[tuple, float]:
-        """Valid strings and their log-weights over the scored positions."""
-        return {
-            ids: float(self.logp[range(scored), ids[:scored]].sum())
-            for ids in itertools.product(range(len(self.tokens)), repeat=self.length)
-            if (scored := self.valid(ids)) is not None
-        }
 
     def canvas(self) -> Searched:
         return searched(self.constraint, self.vocabulary).canvas(self.length, self.pinned, self.more, self.tail)

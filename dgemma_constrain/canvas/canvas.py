@@ -57,7 +57,7 @@ class Canvas:
         self.compiled, self._graph, self.length = compiled, graph, length
         self.more_tokens, self._start, self.tail, self._after = more_tokens, start, tail, after
         self._final = graph.final(more_tokens) if final is None else final
-        self._beyond = final
+        self._planned = final  # by `head`: where it may end so that the rest can be filled
         self._pinned = np.full(length, -1, np.int64)
         for i, token in pinned.items():
             self._pinned[i] = token
@@ -75,12 +75,9 @@ class Canvas:
     def with_pins(self, pinned: Mapping[int, int]) -> Canvas:
         """The same canvas with these pins instead. Raises ConstraintError for a position or id out of range."""
         check_pins(pinned, self.length, len(self.compiled.vocabulary))
-        if self._beyond is not None:
-            return Canvas(
-                self.compiled, self._graph, pinned, self.length, self.more_tokens, self._start, self.tail, self._after,
-                self._beyond,
-            )  # fmt: skip
-        return self.compiled.place(pinned, self.length, self.more_tokens, self._start, self.tail, self._after)
+        return self.compiled.place(
+            pinned, self.length, self.more_tokens, self._start, self.tail, self._after, self._planned
+        )
 
     def head(self, size: int) -> Canvas:
         """The canvas of the first `size` positions: its valid strings are the beginnings of this one's, so that the rest

@@ -84,7 +84,7 @@ class Compiled:
         pinned: {position: id}. more_tokens: the text may be unfinished if so many more tokens can finish it.
         tail: what may follow the first end token: "end" (end and pad ids, scored) or "any" (anything, unread).
         after: ids of earlier canvases that this one goes on from (no end token among them).
-        Raises ConstraintError for arguments out of range, and Infeasible if `after` is no beginning of a valid text.
+        Raises ConstraintError for arguments out of range, and if `after` is no beginning of a valid text.
         """
         for name, value in (("length", length), ("more_tokens", more_tokens)):
             if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
@@ -106,13 +106,22 @@ class Compiled:
             raise ConstraintError("the ids before this canvas are no beginning of a text of this grammar")
         return self.place(pinned, int(length), int(more_tokens), start, tail, after)
 
-    def place(self, pinned: Mapping[int, int], length: int, more_tokens: int, start: int, tail: str, after: list[int]):
-        """The canvas of arguments that were checked; `start` is the state after the ids in `after`."""
+    def place(
+        self,
+        pinned: Mapping[int, int],
+        length: int,
+        more_tokens: int,
+        start: int,
+        tail: str,
+        after: list[int],
+        final: np.ndarray | None = None,
+    ) -> Canvas:
+        """The canvas of arguments that were checked. start: the state after the ids in `after`; final: see `Canvas.head`."""
         kind = Canvas if self.machine is None else Searched
-        canvas = kind(self, self._graphs[tail], pinned, length, more_tokens, start, tail, after)
-        if self.machine is None and not self.exact and not canvas.has_paths and self.deeper is not None:
-            return self.deeper.canvas(length, pinned, more_tokens, tail, after)
-        return canvas
+        canvas = kind(self, self._graphs[tail], pinned, length, more_tokens, start, tail, after, final)
+        if self.exact or final is not None or canvas.has_paths or self.deeper is None:
+            return canvas
+        return self.deeper.canvas(length, pinned, more_tokens, tail, after)
 
     def state_after(self, ids: list[int]) -> int:
         """The automaton's state after these ids. Raises ConstraintError if no valid text begins so."""
@@ -148,16 +157,10 @@ def compile(
         raise ConstraintError(
             f"compile needs a Vocabulary, not {type(vocabulary).__name__}; see Vocabulary.from_tokenizer"
         )
-    machine = None
-    try:
-        dfa = constraint.dfa(limits)
+    language = constraint.language(limits)
+    if language.machine is None:
         constraint.check_not_empty()
-    except LimitExceeded:
-        search = constraint.searched(limits)
-        if search is None:
-            raise
-        dfa, machine = search
-    return _compiled(dfa, machine, vocabulary, constraint, limits, cache)
+    return _compiled(*language, vocabulary, constraint, limits, cache)
 
 
 def _compiled(

@@ -131,20 +131,10 @@ def _candidates(cover, state, emission, following, places, values, most):
     left = -np.inf
     for e in range(cover.offsets[state], cover.offsets[state + 1]):
         x = emission[cover.symbols[e]] + following[cover.targets[e]]
-        if x == -np.inf:
-            continue
-        if n == most:
-            if x <= values[n - 1]:
-                left = max(left, x)
-                continue
-            left = max(left, values[n - 1])
-            n -= 1
-        j = n
-        while j > 0 and values[j - 1] < x:
-            places[j], values[j] = places[j - 1], values[j - 1]
-            j -= 1
-        places[j], values[j] = e, x
-        n += 1
+        if x > -np.inf:
+            if n == most:
+                left = max(left, min(x, values[n - 1]))
+            n = _insert(places, values, n, most, e, x)
     return n, left
 
 
@@ -163,9 +153,14 @@ def _node(table, config, state, layer, count):
 
 
 class Scratch(NamedTuple):
-    """What `extend` works with. Of each class: its best members and their scores, how many are known (-1: not asked for
-    yet), and whether they were seen to lead to the same configuration. Of each state: how many nodes have it, and which row of candidates is its own. A table of
-    nodes by their configuration and state. The largest values there are, and their places."""
+    """What `extend` works with.
+
+    ids, scores, known, alike  of each class: its best members and their scores, how many there are (-1: not asked for yet),
+                               and whether they were seen to lead to the same configuration
+    nodes, row_of              of each state: how many nodes have it, and which row of candidates is its own
+    table                      nodes by their configuration and state
+    top, top_at                the largest values there are, and their places
+    """
 
     ids: np.ndarray
     scores: np.ndarray
@@ -181,8 +176,8 @@ class Scratch(NamedTuple):
 def new_scratch(classes: int, members: int, states: int, width: int, room: int) -> Scratch:
     return Scratch(
         np.empty((classes, members), np.int64), np.empty((classes, members)), np.empty(classes, np.int32),
-        np.empty(classes, np.uint8), np.empty(states, np.int32), np.empty(states, np.int32), np.empty(1 << (2 * room).bit_length(), np.int32),
-        np.empty(width), np.empty(width, np.int64),
+        np.empty(classes, np.uint8), np.empty(states, np.int32), np.empty(states, np.int32),
+        np.empty(1 << (2 * room).bit_length(), np.int32), np.empty(width), np.empty(width, np.int64),
     )  # fmt: skip
 
 

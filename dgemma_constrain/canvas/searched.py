@@ -73,21 +73,34 @@ class Searched(Canvas):
     def feasible(self) -> bool | None:
         if not self.has_paths:
             return False
-        if self._witness is None:
-            for noise, effort in enumerate(BLIND, 1):
-                emission = np.random.default_rng(noise).gumbel(size=(self.length, self._graph.wild + 1))
-                for i in np.flatnonzero(self._pins != dynamic.FREE):
-                    emission[i, np.arange(self._graph.wild + 1) != self._pins[i]] = -np.inf
-                emission[:, -1] = 0.0
-                emission[:, :-1][:, np.diff(self._graph.classes.offsets) == 0] = -np.inf  # without a pad token
-                found, lost = self._search(Scores(emission, None, None, 1.0, noise), effort)
-                if found is not None:
-                    self._witness = self._whole(found, emission, None)
-                    return True
-                if lost == -np.inf:
-                    return False
-            return False if self._is_refuted() else None
-        return True
+        if self._witness is not None:
+            return True
+        possible = np.where(
+            self._pins[:, None] == dynamic.FREE, True, np.arange(self._graph.wild + 1) == self._pins[:, None]
+        )
+        possible[:, -1] = True
+        possible[:, :-1] &= np.diff(self._graph.classes.offsets) > 0  # there may be no pad token
+        found, lost = self._search_blindly(possible)
+        if found is not None:
+            self._witness = self._whole(found, np.where(possible, 0.0, -np.inf), None)
+            return True
+        return False if lost == -np.inf or self._is_refuted() else None
+
+    def _search_blindly(self, possible: np.ndarray, reduced=None) -> tuple[Found | None, float]:
+        """Any text of these classes (bool[L, K+1]), with the members that the logits prefer; and as `_search`.
+
+        By chance every class is the best one somewhere.
+        """
+        for seed, effort in enumerate(BLIND, 1):
+            chance = np.where(possible, np.random.default_rng(seed).gumbel(size=possible.shape), -np.inf)
+            chance[:, -1] = 0.0
+            guide = Scores(chance, None, None, 1.0, seed)
+            if reduced is not None:
+                guide = Scores(chance, reduced.row, reduced.partial, reduced.scale, 0)
+            found, lost = self._search(guide, effort)
+            if found is not None or lost == -np.inf:
+                break
+        return found, lost
 
     def check(self) -> None:
         if not self.feasible:
@@ -102,7 +115,7 @@ class Searched(Canvas):
 
     def best(self, logits: torch.Tensor) -> Completion:
         """A valid string of high probability: see `Completion.proved`. Raises Infeasible with the reason, LogitsError."""
-        self._check_cover()
+        super().check()
         reduced = self._reduce(logits, emissions.MAX, 1.0)
         return self._found(reduced, reduced, reduced.emission, 0)
 
@@ -114,7 +127,7 @@ class Searched(Canvas):
         scale = scale_of(temperature)
         if scale is None:
             return self.best(logits)
-        self._check_cover()
+        super().check()
         reduced = self._reduce(logits, emissions.SUM, scale)
         plain = self._reduce(logits, emissions.MAX, 1.0)
         uniform = torch.rand(reduced.emission.shape, dtype=torch.float64, generator=generator).numpy()
@@ -123,10 +136,6 @@ class Searched(Canvas):
         perturbed = reduced.emission - np.log(-np.log(uniform.clip(1e-300, 1 - 1e-16)))
         perturbed[:, -1] = reduced.emission[:, -1]
         return self._found(reduced, plain, perturbed, noise)
-
-    def _check_cover(self) -> None:
-        if not self.has_paths:
-            raise Infeasible(self._reason())
 
     def _found(self, reduced, plain, emission: np.ndarray, noise: int) -> Completion:
         scores = Scores(emission, reduced.row, reduced.partial, reduced.scale, noise)
@@ -140,7 +149,8 @@ class Searched(Canvas):
         if found is not None:
             self._witness = self._whole(found, emission, reduced)
         elif not np.isfinite(plain.log_softmax(np.array(self._witness, np.int64))).all():
-            found = self._possible(reduced)
+            found, _ = self._search_blindly(reduced.emission > -np.inf, reduced)
+            self._check_weight(-np.inf if found is None else found.value)
             self._witness = self._whole(found, emission, reduced)
         ids = np.array(self._witness, np.int64)
         ends = np.isin(ids, self.compiled.vocabulary.eos_ids)
@@ -149,16 +159,6 @@ class Searched(Canvas):
         completion = Completion(ids.tolist(), score)
         completion.proved = proved
         return completion
-
-    def _possible(self, reduced) -> Found:
-        """Any text that the logits don't give probability zero. Raises Infeasible."""
-        for noise, effort in enumerate(BLIND, 1):
-            chance = np.random.default_rng(noise).gumbel(size=reduced.emission.shape)
-            chance[reduced.emission == -np.inf] = -np.inf
-            found, _ = self._search(Scores(chance, reduced.row, reduced.partial, reduced.scale, 0), effort)
-            if found is not None:
-                return found
-        self._check_weight(-np.inf)
 
     def _whole(self, found: Found, emission: np.ndarray, reduced) -> list[int]:
         """All ids of the canvas: those of a text, the end token and the tail after it."""

@@ -38,11 +38,11 @@ class Mismatch:
         return f"at position {self.position}: found {self.found}, expected {self.expected}"
 
 
-class Search(NamedTuple):
-    """Texts that no finite automaton tells from others: those of the `cover` that the `machine` accepts."""
+class Language(NamedTuple):
+    """The texts of an automaton; with a machine, those that it accepts of them: the automaton is only a cover then."""
 
-    cover: DFA
-    machine: GrammarMachine
+    automaton: DFA
+    machine: GrammarMachine | None
 
 
 class Remembering:
@@ -103,9 +103,19 @@ class Constraint(Remembering):
             return None
         return self._with(tuple(c.wider(limits) or c for c in self._children()))
 
-    def searched(self, limits: Limits = Limits()) -> Search | None:
+    def searched(self, limits: Limits = Limits()) -> Language | None:
         """All texts of this constraint, for a search, where `dfa` cannot hold them. Raises LimitExceeded."""
         return None
+
+    def language(self, limits: Limits = Limits()) -> Language:
+        """`dfa`, or `searched` if it is too large. Raises LimitExceeded."""
+        try:
+            return Language(self.dfa(limits), None)
+        except LimitExceeded:
+            found = self.searched(limits)
+            if found is None:
+                raise
+            return found
 
     def _children(self) -> tuple[Constraint, ...]:
         """All the constraints that this one is made of."""
@@ -183,7 +193,7 @@ class And(Constraint):
     def _make_dfa(self, limits: Limits) -> DFA:
         return functools.reduce(lambda a, b: intersect(a, b, limits), (i.dfa(limits) for i in self.items))
 
-    def searched(self, limits: Limits = Limits()) -> Search | None:
+    def searched(self, limits: Limits = Limits()) -> Language | None:
         """Of one item; the others are put into its cover, which is exact for them."""
         found = {k: s for k, i in enumerate(self.items) if (s := i.searched(limits)) is not None}
         if len(found) != 1:
@@ -191,7 +201,7 @@ class And(Constraint):
         [(k, (cover, machine))] = found.items()
         for other in self.items[:k] + self.items[k + 1 :]:
             cover = intersect(cover, other.dfa(limits), limits)
-        return Search(cover, machine)
+        return Language(cover, machine)
 
     def nfa(self, limits: Limits) -> NFA:
         return self.dfa(limits).nfa()

@@ -12,7 +12,6 @@ import numpy as np
 
 from dgemma_constrain.automata.encodings import utf8
 from dgemma_constrain.constraints.base import Constraint
-from dgemma_constrain.errors import LimitExceeded
 from dgemma_constrain.tokens.lift import lift
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
@@ -26,21 +25,14 @@ def constraint_facts(constraint: Constraint, vocabulary: Vocabulary) -> dict[str
     searched: whether no automaton holds the constraint; then these are of its cover. Raises EmptyConstraint, LimitExceeded.
     """
     fresh = pickle.dumps(constraint)  # does not hold what is already compiled
-    search = None
-    try:
-        characters, compile_ms = _timed(lambda: pickle.loads(fresh).dfa())
-        if characters.is_empty:
-            constraint.check_not_empty()
-    except LimitExceeded:
-        search, compile_ms = _timed(lambda: pickle.loads(fresh).searched())
-        if search is None:
-            raise
-        characters = search.cover
+    (characters, machine), compile_ms = _timed(lambda: pickle.loads(fresh).language())
+    if machine is None and characters.is_empty:
+        constraint.check_not_empty()
     vocabulary.trie  # made once for a vocabulary, not for a constraint
     (octets, tokens), lift_ms = _timed(lambda: (octets := utf8(characters), lift(octets, vocabulary)))
     return {
         "texts": characters.count(),
-        "shortest": characters.shortest() if search is None else search.machine.close(search.machine.start).decode(),
+        "shortest": characters.shortest() if machine is None else machine.close(machine.start).decode(),
         "fewest_tokens": int(tokens.distance[0]),
         "characters": {
             "states": characters.states,
@@ -53,8 +45,8 @@ def constraint_facts(constraint: Constraint, vocabulary: Vocabulary) -> dict[str
             "transitions": int((octets.table >= 0).sum()),
         },
         "tokens": {"states": tokens.states, "classes": tokens.class_count, "transitions": len(tokens.targets)},
-        "searched": search is not None,
-        "depth": None if search else constraint.depth(),
+        "searched": machine is not None,
+        "depth": constraint.depth() if machine is None else None,
         "vocabulary": len(vocabulary),
         "compile_ms": compile_ms,
         "lift_ms": lift_ms,
@@ -91,19 +83,13 @@ def facts_text(facts: dict[str, Any]) -> str:
         part = facts[name]
         rows.append(f"{name:12}{part['states']:>10,}{part['classes']:>10,}{part['transitions']:>14,}")
     texts = "infinitely many" if facts["texts"] is None else _number(facts["texts"])
+    nesting = "of any depth, by search; the automata are a cover, which holds more" if facts["searched"] else ""
+    if facts["depth"] is not None:
+        nesting = f"exact up to a depth of {facts['depth']}"
     rows += [
         "",
         f"texts       {texts}",
-        *(
-            []
-            if facts["depth"] is None
-            else [f"nesting     exact up to a depth of {facts['depth']}; deeper texts are searched for"]
-        ),
-        *(
-            ["nesting     of any depth, by search; the automata are a cover, which holds more"]
-            if facts["searched"]
-            else []
-        ),
+        *([f"nesting     {nesting}"] if nesting else []),
         f"shortest    {shortest}",
         f"            at least {facts['fewest_tokens']:,} of the vocabulary's {facts['vocabulary']:,} tokens",
         f"time        {facts['compile_ms']:,.1f} ms to compile, {facts['lift_ms']:,.1f} ms to lift to tokens",

@@ -37,7 +37,7 @@ class Machine(NamedTuple):
     tree   int32[nodes, 256], the decoding tree of UTF-8 (see encodings.py), its root last
     below  the classes below inner node x are below[below[x]:below[x+1]]
     classes, end  how many classes there are, and the terminal that is the end of the text
-    guesses int32[2·GUESSES+1], told int64[3]: scratch; the kind that has no scanner, and where a walk is
+    guesses int32[2·GUESSES+1], told int64[1]: scratch; the kind that has no scanner
     """
 
     stacks: Stacks
@@ -142,42 +142,6 @@ def _symbol(items, tree, classes, config, byte):
     node = np.int64(items[config + 1])
     entry = np.int64(tree[len(tree) - 1 if node == WHOLE else node, byte])
     return entry if entry >= DEAD else classes - 2 - entry
-
-
-@kernel
-def walk(machine, configs, byte, depth, skip, first, last, path, out):
-    """Into out[i, p], which is DEAD: the configuration after configs[i] and the token at position p of a trie.
-
-    Begins where `told` says; `path` has one place more than the trie is high. Returns 0, FULL or MISSING.
-    """
-    heap, tree, classes, told = machine.stacks.heap, machine.tree, machine.classes, machine.told
-    items, keys, values = heap.items, heap.keys, heap.values
-    i, k = told[1], told[2]
-    while i < len(configs):
-        path[0] = configs[i]
-        while configs[i] >= 0 and k < len(byte):
-            d = depth[k]
-            config = path[d - 1]
-            symbol = _symbol(items, tree, classes, config, byte[k])
-            after = recall(keys, values, config, STEP + symbol) if symbol >= 0 else symbol
-            if after == UNKNOWN:
-                after = step(machine, config, symbol)
-                if after == FULL or after == MISSING:
-                    told[1], told[2] = i, k
-                    return after
-            if after < 0:
-                if after == LIMIT:
-                    for p in range(first[k], first[skip[k]]):
-                        out[i, p] = LIMIT
-                k = np.int64(skip[k])
-                continue
-            path[d] = after
-            for p in range(first[k], last[k]):
-                out[i, p] = after
-            k += 1
-        i += 1
-        k = np.int64(0)
-    return np.int64(0)
 
 
 @kernel

@@ -9,7 +9,7 @@ from typing import Sequence
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
-from dgemma_constrain.constraints.base import Constraint, Mismatch, Search
+from dgemma_constrain.constraints.base import Constraint, Language, Mismatch
 from dgemma_constrain.constraints.grammar import read, rules
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
 
@@ -53,7 +53,7 @@ class Grammar(Constraint):
     def wider(self, limits: Limits = Limits()) -> Constraint | None:
         return None if self.depth(limits) is None else Wider(self)
 
-    def searched(self, limits: Limits = Limits()) -> Search | None:
+    def searched(self, limits: Limits = Limits()) -> Language | None:
         if self.max_depth is not None:
             return None
         if "_search" not in self.__dict__:
@@ -63,7 +63,7 @@ class Grammar(Constraint):
             machine = GrammarMachine(self.grammar, limits)
             few = Limits(min(COVER_STATES, limits.states), limits.seconds)
             found = cover(machine.tables, machine.terminals, machine.lexer, few)
-            self.__dict__["_search"] = Search(found, machine)
+            self.__dict__["_search"] = Language(found, machine)
         return self.__dict__["_search"]
 
     def matches(self, text: str) -> bool:

@@ -15,6 +15,8 @@ That is enough to keep identifiers whole, and the automaton small.
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import reduce
+from operator import and_
 from typing import Iterable
 
 import numpy as np
@@ -26,6 +28,7 @@ from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.grammar.lexer import Lexer
 
 Classes = frozenset[int]  # of characters
+Terminals = frozenset[int]
 
 
 def cover(tables: LRTables, end: int, lexer: Lexer, limits: Limits) -> DFA:
@@ -42,7 +45,7 @@ def cover(tables: LRTables, end: int, lexer: Lexer, limits: Limits) -> DFA:
     return minimal(lexer.alphabet, offsets, symbols, targets, np.array([end in row for row in rows]))
 
 
-def sentences(tables: LRTables, limits: Limits) -> tuple[list[dict[int, int]], list[Classes]]:
+def sentences(tables: LRTables, limits: Limits) -> tuple[list[dict[int, int]], list[Terminals]]:
     """The cover over terminals, the end of the text among them: for every state the state after each terminal; and the
     terminals that may come whatever the stack.
 
@@ -80,10 +83,7 @@ def sentences(tables: LRTables, limits: Limits) -> tuple[list[dict[int, int]], l
                 agenda.append(target)
                 limits.check(len(agenda) > limits.states, "forgetting the stack of a grammar")
             rows[-1][terminal] = number[target]
-        bits = certain[next(iter(subset))]
-        for state in subset:
-            bits &= certain[state]
-        sure.append(frozenset(_members(bits)))
+        sure.append(frozenset(_members(reduce(and_, (certain[state] for state in subset)))))
     return rows, sure
 
 
@@ -147,7 +147,7 @@ def _onward(state: int, shifts: list[int], reductions, steps) -> dict[int, set[i
     return to
 
 
-def _spelt(rows: list[dict[int, int]], certain: list[Classes], end: int, lexer: Lexer) -> NFA:
+def _spelt(rows: list[dict[int, int]], certain: list[Terminals], end: int, lexer: Lexer) -> NFA:
     """The cover in characters: each terminal's automaton, in step with the scanner of those that are certain.
 
     A place is a state of the cover and the classes that must not come next, since what ended there would have gone on.
@@ -155,8 +155,8 @@ def _spelt(rows: list[dict[int, int]], certain: list[Classes], end: int, lexer: 
     ignored = sorted(lexer.grammar.ignore)
     automata = [lexer.automaton(k) for k in range(end)]
     begins = [rows[0].keys() for rows, _ in automata]
-    pieces: dict[tuple[Classes, int], _Piece] = {}
-    copies: dict[tuple[Classes, int, int], int] = {}
+    pieces: dict[tuple[Terminals, int], _Piece] = {}
+    copies: dict[tuple[Terminals, int, int], int] = {}
     places: dict[tuple[int, Classes], int] = {}
     agenda: list[tuple[int, Classes]] = []
     labels: dict[Classes, int] = {}
@@ -205,7 +205,7 @@ class _Piece:
     edges: (state, classes, state). ends: (state, the classes that must not come next), where the terminal may end.
     """
 
-    def __init__(self, terminal: int, rivals: Classes, lexer: Lexer, rows: list[dict[int, int]], accept: list[bool]):
+    def __init__(self, terminal: int, rivals: Terminals, lexer: Lexer, rows: list[dict[int, int]], accept: list[bool]):
         priority = lexer.priority.tolist()
         scanner = lexer.of(rivals)
         winners = scanner.winner.tolist()

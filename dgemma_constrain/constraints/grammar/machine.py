@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from heapq import heappop, heappush
-from typing import Sequence
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from dgemma_constrain.automata.interning import FULL, intern, new_heap, remember
 from dgemma_constrain.automata.kernels import distances, reversed_rows
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.lr_tables import lr_tables
-from dgemma_constrain.automata.stacks import DEAD, LIMIT, MOST, first_set, new_stacks, terminals_of
+from dgemma_constrain.automata.stacks import LIMIT, MOST, first_set, new_stacks, terminals_of
 from dgemma_constrain.constraints.grammar.configurations import (
     BEGIN,
     GUESSES,
@@ -32,7 +31,6 @@ from dgemma_constrain.constraints.grammar.configurations import (
     scanner_row,
     shortest,
     step,
-    walk,
 )
 from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
 from dgemma_constrain.constraints.grammar.rules import Grammar
@@ -65,7 +63,7 @@ class GrammarMachine:
         below = np.concatenate([offsets, np.nonzero(leading.T)[1]]).astype(np.int32)
         self.machine = Machine(
             stacks, np.empty(1 << 16, np.int32), tree, below, self.alphabet.size, self.terminals,
-            np.empty(2 * GUESSES + 1, np.int32), np.zeros(3, np.int64),
+            np.empty(2 * GUESSES + 1, np.int32), np.zeros(1, np.int64),
         )  # fmt: skip
         self._length = length
         self._is_ignored = np.isin(np.arange(self.terminals), list(self._ignored))
@@ -93,9 +91,8 @@ class GrammarMachine:
         while True:
             after, config, more = read_bytes(self.machine, np.int64(config), data[at:])
             at += more
-            if after not in (FULL, MISSING):
+            if not self.lacks(after):
                 return self._alive(after)
-            self._supply(after)
 
     def reads(self, text: bytes) -> bool:
         """Whether some text begins so. Takes the lock."""
@@ -109,18 +106,6 @@ class GrammarMachine:
     def shortest(self, config: int) -> int:
         """A lower bound on the characters that complete the text."""
         return self._ask(shortest, config)
-
-    def walk(self, configs: Sequence[int], trie) -> np.ndarray:
-        """int32[configs, tokens]: after each configuration and the token at each position of a trie.
-
-        DEAD, or LIMIT where a configuration would be too large.
-        """
-        out = np.full((len(configs), int(trie.first[-1])), DEAD, np.int32)
-        path = np.empty(trie.height + 1, np.int64)
-        self.machine.told[1:] = 0
-        while (status := walk(self.machine, np.asarray(configs, np.int64), *trie, path, out)) < 0:
-            self._supply(status)
-        return out
 
     def close(self, config: int, tries: int = 20_000) -> bytes | None:
         """Bytes that complete the text, rather few; None if none were found in so many tries.
@@ -163,8 +148,8 @@ class GrammarMachine:
         return spelt
 
     def _ask(self, what, *numbers: int, arrays: tuple = ()) -> int:
-        while (answer := what(self.machine, *map(np.int64, numbers), *arrays)) in (FULL, MISSING):
-            self._supply(answer)
+        while self.lacks(answer := what(self.machine, *map(np.int64, numbers), *arrays)):
+            pass
         return int(answer)
 
     def _alive(self, answer: int) -> int:
