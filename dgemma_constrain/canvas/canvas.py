@@ -225,7 +225,7 @@ class Canvas:
         Raises Infeasible with the reason, LogitsError.
         """
         self.check()
-        reduced = self._reduce(logits, emissions.MAX, 1.0)
+        reduced = self._reduce(logits, emissions.BEST, 1.0)
         weights = arcs.label_best(self._graph.labels, reduced.emission)
         value = self._best_values(weights)
         self._check_weight(value[0] if self.length else 0.0)
@@ -257,7 +257,7 @@ class Canvas:
         path = arcs.drawn_classes(labels, reduced.emission, weights, path, uniform[1])
         ids = reduced.drawn_members(path, self._pinned, uniform[2])
         read = path != self._graph.wild
-        plain = reduced if scale == 1.0 else self._reduce(logits, emissions.MAX, 1.0)
+        plain = reduced if scale == 1.0 else self._reduce(logits, emissions.BEST, 1.0)
         return Completion(ids.tolist(), float(plain.log_softmax(ids)[read].sum()))
 
     def marginals(self, logits: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
