@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from dgemma_constrain.canvas.compiled import Compiled
 
-USED_PAYS = 20_000  # transitions: for larger automata the exact set of classes is only found when a mask is asked for
-
 
 class Completion(namedtuple("Completion", "ids score")):
     """A whole valid canvas: its ids, and the sum of log-softmax over the positions that count (all but an unread tail).
@@ -102,16 +100,7 @@ class Canvas:
     def _used(self) -> np.ndarray:
         """bool[L, K+1]: the classes on valid paths at each position, the wild one last."""
         g = self._graph
-        return dynamic.used_classes(
-            g.offsets, g.symbols, g.targets, g.labels, *self._live, self._pins, g.states, g.wild
-        )
-
-    @property
-    def _wanted(self) -> np.ndarray:
-        """The classes worth reducing: the used ones, or all where finding out would cost more than it saves."""
-        if len(self._graph.symbols) > USED_PAYS:
-            return np.ones((self.length, self._graph.wild + 1), bool)
-        return self._used
+        return dynamic.used_classes(g.by_label, g.labels, *self._live, self._pins, g.states, g.wild)
 
     @cached_property
     def feasible(self) -> bool | None:
@@ -267,7 +256,7 @@ class Canvas:
         return self.posterior(logits, temperature).marginals()
 
     def _reduce(self, logits: torch.Tensor, mode: int, scale: float):
-        return reductions.reduce(logits, self._graph.classes, self._pinned, self._pins, self._wanted, mode, scale)
+        return reductions.reduce(logits, self._graph.classes, self._pinned, self._pins, self._used, mode, scale)
 
     def _best_values(self, weights: np.ndarray) -> np.ndarray:
         """The best log-weight from every live boundary state to the end, float64."""
