@@ -25,6 +25,7 @@ _HOME = {
     "diffusion.model": "Model Output",
     "diffusion.denoise": "Cancelled",
     "models.load": "load",
+    "models.masked": "MaskedModel",
     "errors": "ConstraintError RegexError SchemaError UnsupportedSchema TemplateError GrammarError GrammarWarning "
     "LimitExceeded EmptyConstraint VocabularyError LogitsError Infeasible CacheError",
 }

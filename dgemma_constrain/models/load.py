@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from dgemma_constrain.diffusion.model import Model
-from dgemma_constrain.errors import ConstraintError
 
 
 @lru_cache(maxsize=1)
@@ -15,14 +15,16 @@ def _embedded() -> Model:
     return Model(load_embedded())
 
 
-def load(name: str = "embedded") -> Model:
-    """The model of that name. "embedded" is the one that ships with the package: no download, any CPU.
+def load(name: str = "embedded", **options: Any) -> Model:
+    """The model of that name.
 
-    Raises ConstraintError for any other: models of a hub come with a later version; to use your own now, wrap it as a
-    `diffusion.denoiser.Denoiser` and pass it to `diffusion.model.Model`.
+    "embedded" is the one that ships with the package: no download, any CPU. Anything else is a hub id, or a folder, of a
+    masked language model (LLaDA, Dream, ModernBERT, …); `models.hub.load_hub` says what `options` there are, first of
+    all `trust_remote_code`. A network of your own: `dc.Model(dc.MaskedModel(network, vocabulary))`.
+    Raises ConstraintError for what cannot be loaded or is no masked language model.
     """
-    if name != "embedded":
-        raise ConstraintError(
-            f'no model {name!r}: this version loads "embedded" only; wrap others as a Denoiser (see diffusion/denoiser.py)'
-        )
-    return _embedded()
+    if name == "embedded" and not options:
+        return _embedded()
+    from dgemma_constrain.models.hub import load_hub
+
+    return load_hub(name, **options)

@@ -1,0 +1,113 @@
+"""Models of transformers, by hub id or local path, as denoisers.
+
+What a model is, is read from its config: its class, mask id, context and dtype. What no config tells, that Dream's logits
+are shifted and that LLaDA writes in blocks of 32, stands in `KNOWN`; every such fact can be overridden.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dgemma_constrain.diffusion.model import Model
+from dgemma_constrain.errors import ConstraintError
+from dgemma_constrain.models.masked import MaskedModel
+from dgemma_constrain.tokens.vocabulary import Vocabulary
+
+KNOWN: dict[str, dict[str, Any]] = {  # by model_type
+    "llada": {"window": 32},
+    "dream": {"shift": True},
+}
+_CONTEXT = ("max_position_embeddings", "max_sequence_length")
+
+
+def load_hub(
+    name: str,
+    *,
+    trust_remote_code: bool = False,
+    device: str = "cpu",
+    dtype: str = "auto",
+    mask_id: int | None = None,
+    eos_id: int | list[int] | None = None,
+    **facts: Any,
+) -> Model:
+    """A masked language model from a hub id or a folder.
+
+    trust_remote_code: run the code that comes with the model; LLaDA and Dream need it. dtype: as the checkpoint has it,
+    or a name such as "bfloat16". mask_id, eos_id: where config and tokenizer don't tell, or tell wrong. facts: `window`,
+    `shift`, `block`, `context_length` of `MaskedModel`. Raises ConstraintError for what is no masked language model, or
+    cannot be loaded.
+    """
+    import transformers
+
+    given = {"trust_remote_code": trust_remote_code}
+    try:
+        config = transformers.AutoConfig.from_pretrained(name, **given)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **given)
+        network = _class(transformers, config, name).from_pretrained(name, dtype=dtype, **given)
+    except (OSError, ValueError, ImportError) as error:
+        if isinstance(error, ConstraintError):
+            raise
+        first = str(error).strip().splitlines()[0]
+        hint = "; if you trust its code, say trust_remote_code=True" if "trust_remote_code" in str(error) else ""
+        raise ConstraintError(f"cannot load {name!r}: {first}{hint}") from None
+    text = config.get_text_config()
+    mask_id = _first(mask_id, getattr(config, "mask_token_id", None), tokenizer.mask_token_id)
+    if mask_id is None:
+        raise ConstraintError(f"{name!r} names no mask token, neither in its config nor in its tokenizer; give mask_id")
+    if eos_id is None and tokenizer.eos_token_id is None:
+        eos_id = tokenizer.sep_token_id  # BERT's way to end a text
+    vocabulary = Vocabulary.from_tokenizer(tokenizer, size=_size(text, tokenizer), mask_id=mask_id, eos_id=eos_id)
+    context = next((n for key in _CONTEXT if (n := getattr(text, key, None))), tokenizer.model_max_length)
+    facts = {"context_length": int(min(context, 1 << 20))} | KNOWN.get(config.model_type.lower(), {}) | facts
+    if getattr(tokenizer, "chat_template", None):
+        facts["render"] = lambda prompt: _chat(tokenizer, prompt)
+    else:
+        facts |= _around(tokenizer)
+    facts["encode"] = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]
+    return Model(MaskedModel(network.to(device).eval(), vocabulary, device=device, **facts))
+
+
+def _class(transformers, config, name: str):
+    """The class to load: a masked language model of transformers, or what the checkpoint's own code says."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    if config.model_type == "diffusion_gemma":
+        raise ConstraintError(
+            f"{name!r} is a DiffusionGemma, which renoises instead of filling masks; use its own generate with "
+            "dgemma_constrain.models.diffusion_gemma.ConstraintProcessor"
+        )
+    own = getattr(config, "auto_map", None) or {}
+    for auto in ("AutoModelForMaskedLM", "AutoModel", "AutoModelForCausalLM"):
+        if auto in own:
+            return getattr(transformers, auto)
+    if config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        raise ConstraintError(
+            f"{name!r} is a {config.model_type} model, which does not fill in masks (is it causal?); "
+            "a masked language model is needed: LLaDA, Dream, ModernBERT, …"
+        )
+    return transformers.AutoModelForMaskedLM
+
+
+def _first(*values):
+    return next((v for v in values if v is not None), None)
+
+
+def _size(config, tokenizer) -> int | None:
+    """How many ids the logits have, where they are more than the tokenizer's."""
+    size = getattr(config, "vocab_size", None)
+    return size if size is not None and size > len(tokenizer) else None
+
+
+def _around(tokenizer) -> dict[str, tuple[int, ...]]:
+    """What the tokenizer puts around every text: [CLS] … [SEP], <s> … </s>, or nothing."""
+    plain, framed = (tokenizer("a", add_special_tokens=special)["input_ids"] for special in (False, True))
+    at = next((i for i in range(len(framed)) if framed[i : i + len(plain)] == plain), 0)
+    return {"before": tuple(framed[:at]), "after": tuple(framed[at + len(plain) :])}
+
+
+def _chat(tokenizer, prompt: str) -> list[int]:
+    return list(
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=True, return_dict=True
+        )["input_ids"]
+    )
