@@ -5,7 +5,7 @@
     given    well-      exact    ends     characters
              formed              closed
 
-Reading order: nodes → keywords → normal → algebra → narrow → text → strings → layout → source.
+Reading order: nodes → keywords → normal → algebra → narrow → text → strings → layout → source; extraction.
 
 What comes out always satisfies the schema. What may come out is *less* than the standard allows, in these ways:
 
@@ -33,12 +33,13 @@ from typing import Any
 
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
+from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import KINDS
 from dgemma_constrain.constraints.json_schema.narrow import narrow
 from dgemma_constrain.constraints.json_schema.nodes import Node
 from dgemma_constrain.constraints.json_schema.normal import normalise
 from dgemma_constrain.constraints.json_schema.source import adapter, read
-from dgemma_constrain.constraints.json_schema.text import build
+from dgemma_constrain.constraints.json_schema.text import build, missing
 from dgemma_constrain.errors import ConstraintError
 
 
@@ -49,11 +50,16 @@ class Schema:
     source: str  # the schema, as JSON text
     whitespace: str
     kind: Any  # the Python type it was made from, or None
+    values_from: Source | None
     root: Node = field(repr=False, compare=False)
 
     def nfa(self, limits: Limits = Limits()) -> NFA:
         """The texts, over characters."""
-        return build(self.root, self.whitespace, limits)
+        return build(self.root, self.whitespace, limits, self.values_from)
+
+    def missing(self, limits: Limits = Limits()) -> list[str]:
+        """The places of strings and numbers for which `values_from` has nothing that fits."""
+        return missing(self.root, self.values_from, limits) if self.values_from else []
 
     def value(self, text: str) -> Any:
         """A text's value: parsed JSON, or an instance of the type that the schema was made from."""
@@ -62,7 +68,7 @@ class Schema:
         return adapter(self.kind).validate_json(text)
 
 
-def compile_schema(schema: Any, whitespace: str = "any") -> Schema:
+def compile_schema(schema: Any, whitespace: str = "any", values_from: str | None = None) -> Schema:
     """Read a schema: a dict, JSON text, or (through pydantic) a model, dataclass, TypedDict or type like `list[int]`.
 
     >>> from dgemma_constrain.automata.dfa import compile_nfa
@@ -71,9 +77,11 @@ def compile_schema(schema: Any, whitespace: str = "any") -> Schema:
     [True, True, False, False]
 
     `whitespace`: "any" (wherever JSON allows it inside), "compact" (nowhere), "pretty" (as `json.dumps(…, indent=2)`).
+    `values_from`: a text in which free strings must be runs of words and free numbers must stand (see `extraction`).
     """
     if whitespace not in KINDS:
         raise ConstraintError(f"whitespace must be one of {', '.join(KINDS)}, not {whitespace!r}")
     document, kind = read(schema)
     source = json.dumps(document, ensure_ascii=False)
-    return Schema(source, whitespace, kind, narrow(normalise(json.loads(source))))
+    given = None if values_from is None else Source(values_from)
+    return Schema(source, whitespace, kind, given, narrow(normalise(json.loads(source))))

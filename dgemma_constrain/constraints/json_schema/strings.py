@@ -36,14 +36,20 @@ def spellings(node: String, limits: Limits) -> NFA:
     """What stands between the quotes."""
     if not node.patterns:
         return repeat(_character(), node.least, node.most)
-    decoded = None
+    return json_string(decoded(node, limits), limits).nfa()
+
+
+def decoded(node: String, limits: Limits) -> DFA | None:
+    """The strings themselves; None if nothing is said about them."""
+    found = None
     for source in node.patterns:
         one = pattern(source, limits)
-        decoded = one if decoded is None else intersect(decoded, one, limits)
+        found = one if found is None else intersect(found, one, limits)
     if node.least or node.most is not None:
-        decoded = intersect(decoded, compile_nfa(repeat(symbol(ANY), node.least, node.most), limits), limits)
-    if decoded.is_empty:
+        lengths = compile_nfa(repeat(symbol(ANY), node.least, node.most), limits)
+        found = lengths if found is None else intersect(found, lengths, limits)
+    if found is not None and found.is_empty:
         bounds = [k for k, given in (("minLength", node.least), ("maxLength", node.most is not None)) if given]
         others = " and ".join(["'pattern'", *map(repr, bounds)])
         raise SchemaError(f"no string fits {others} together", node.pointer, "pattern")
-    return json_string(decoded, limits).nfa()
+    return found

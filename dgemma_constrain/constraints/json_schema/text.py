@@ -12,8 +12,9 @@ from dgemma_constrain.automata.charset import Charset
 from dgemma_constrain.automata.dfa import compile_nfa
 from dgemma_constrain.automata.graph import graph
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.nfa import EPSILON, NFA, concat, literal, repeat, star, symbol, union
-from dgemma_constrain.constraints.json_schema import strings
+from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, literal, repeat, star, symbol, union
+from dgemma_constrain.constraints.json_schema import numbers, strings
+from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout, fragment
 from dgemma_constrain.constraints.json_schema.nodes import (
     AnyOf,
@@ -37,16 +38,24 @@ _EXPONENT = concat([symbol(Charset.of("eE")), union([EPSILON, symbol(Charset.of(
 _NUMBER = concat([_INTEGER, union([EPSILON, _FRACTION]), union([EPSILON, _EXPONENT])])
 
 
-def build(node: Node, whitespace: str = "any", limits: Limits = Limits()) -> NFA:
-    """The texts of a narrowed node's values."""
-    return _Writer(Layout(whitespace), limits).write(node, 0)
+def build(node: Node, whitespace: str = "any", limits: Limits = Limits(), source: Source | None = None) -> NFA:
+    """The texts of a narrowed node's values; with a source, its free strings and numbers come from there."""
+    return _Writer(Layout(whitespace), limits, source).write(node, 0)
+
+
+def missing(node: Node, source: Source, limits: Limits = Limits()) -> list[str]:
+    """Where the node asks for strings or numbers that the source doesn't have: JSON pointers into the schema."""
+    writer = _Writer(Layout("compact"), limits, source)
+    writer.write(node, 0)
+    kinds = (String, Number)
+    return [part.pointer or "/" for (part, _), nfa in writer.done.items() if isinstance(part, kinds) and nfa is NOTHING]
 
 
 class _Writer:
     """Writes each node once per depth. Sizes are checked before anything is copied."""
 
-    def __init__(self, layout: Layout, limits: Limits):
-        self.layout, self.limits = layout, limits
+    def __init__(self, layout: Layout, limits: Limits, source: Source | None):
+        self.layout, self.limits, self.source = layout, limits, source
         self.done: dict[tuple[Node, int], NFA] = {}
 
     def write(self, node: Node, depth: int) -> NFA:
@@ -69,10 +78,20 @@ class _Writer:
     def string(self, node: String, depth: int) -> NFA:
         self.check(max(node.least, node.most or 0), node)
         try:
-            inside = strings.spellings(node, self.limits)
+            if self.source is not None:
+                inside = self.source.strings(strings.decoded(node, self.limits), self.limits)
+                if inside is NOTHING:
+                    return NOTHING
+            else:
+                inside = strings.spellings(node, self.limits)
         except LimitExceeded as error:
             raise LimitExceeded(f"{error} (at {node.pointer or '/'})") from None
         return concat([literal('"'), inside, literal('"')])
+
+    def number(self, node: Number, depth: int) -> NFA:
+        if self.source is not None:
+            return self.source.numbers(numbers.integers() if node.integer else numbers.everything())
+        return _INTEGER if node.integer else _NUMBER
 
     def literals(self, node: Literals, depth: int) -> NFA:
         texts = [self.layout.value(value, depth) for value in node.values]
@@ -139,7 +158,7 @@ _WRITERS = {
     AnyOf: _Writer.any_of,
     Null: lambda writer, node, depth: literal("null"),
     Boolean: lambda writer, node, depth: fragment(["true", "false"]),
-    Number: lambda writer, node, depth: _INTEGER if node.integer else _NUMBER,
+    Number: _Writer.number,
     String: _Writer.string,
     Literals: _Writer.literals,
     Array: _Writer.array,
