@@ -1,4 +1,4 @@
-"""A set of numbers (see `numbers`) → the JSON texts of its members: zeros at the end, -0, exponents as JSON has them."""
+"""A set of numbers (see `numbers`) → the texts of its members: zeros at the end, -0, exponents as JSON has them."""
 
 from __future__ import annotations
 
