@@ -2,7 +2,8 @@
 
 For every group of the drafts 2020-12, 2019-09 and 07 (and their optional/format): does it compile, is every valid instance
 accepted in several spellings (white space, escapes, numbers) and some order of its names, and is every invalid one
-rejected in all of them. A group is *right*, *refused* with a reason, or *wrong*. Prints a Markdown table.
+rejected in all of them. A group is *right*, *refused* with a reason, *partial* (a valid instance is left out, and the
+constraint's `narrowed` says so: formats that are known in part), or *wrong*. Prints a Markdown table.
 
 `format` is an assertion in optional/format and an annotation elsewhere, as the suite has it. Names stand in schema order in
 our texts, so a valid instance needs one order that is accepted. The suite is read from ../shared/data next to the checkout.
@@ -35,10 +36,11 @@ DRAFTS = {
     "draft7": "http://json-schema.org/draft-07/schema#",
 }
 MAX_ORDERS = 200
+RESULTS = ("right", "refused", "partial", "wrong")
 
 
 class Outcome(NamedTuple):
-    """What became of a group: "right", "refused" or "wrong"; and why, if it isn't right."""
+    """What became of a group: one of RESULTS; and why, if it isn't right."""
 
     draft: str
     file: str
@@ -76,9 +78,8 @@ def _judge(draft: str, name: str, group: dict[str, Any], documents: Registry) ->
     if isinstance(schema, dict) and "$schema" not in schema:
         schema = {"$schema": DRAFTS[draft], **schema}
     try:
-        dfa = compile_nfa(
-            compile_schema(_text(schema), formats=name.startswith("optional"), registry=documents).nfa()
-        )
+        compiled = compile_schema(_text(schema), formats=name.startswith("optional"), registry=documents)
+        dfa = compile_nfa(compiled.nfa())
     except (UnsupportedSchema, LimitExceeded) as error:
         return "refused", str(error)
     except SchemaError as error:
@@ -88,7 +89,8 @@ def _judge(draft: str, name: str, group: dict[str, Any], documents: Registry) ->
         found = accepted(dfa, test["data"])
         if found != {test["valid"]}:
             what = "valid but not accepted" if test["valid"] else "invalid but accepted"
-            return "wrong", f"{what}{' in one spelling' if len(found) > 1 else ''}: {_text(test['data']):.120}"
+            result = "partial" if test["valid"] and compiled.narrowed else "wrong"
+            return result, f"{what}{' in one spelling' if len(found) > 1 else ''}: {_text(test['data']):.120}"
     return "right", ""
 
 
@@ -153,15 +155,15 @@ def _character(c: str, chance: random.Random | None) -> str:
 
 
 def table(found: list[Outcome]) -> str:
-    """Markdown: a line for each file, a column for each draft: right / refused / wrong."""
+    """Markdown: a line for each file, a column for each draft."""
     drafts = [draft for draft in DRAFTS if any(o.draft == draft for o in found)]
     counts = Counter((o.file, o.draft, o.result) for o in found)
     counts.update(("**all**", o.draft, o.result) for o in found)
-    lines = [f"| groups: right / refused / wrong | {' | '.join(drafts)} |", "|---|" + "---|" * len(drafts)]
+    lines = [f"| groups: {' / '.join(RESULTS)} | {' | '.join(drafts)} |", "|---|" + "---|" * len(drafts)]
     for file in [*dict.fromkeys(o.file for o in sorted(found, key=lambda o: ("/" in o.file, o.file))), "**all**"]:
         cells = []
         for draft in drafts:
-            numbers = [counts[file, draft, result] for result in ("right", "refused", "wrong")]
+            numbers = [counts[file, draft, result] for result in RESULTS]
             cells.append(" / ".join(map(str, numbers)) if any(numbers) else "")
         lines.append(f"| {file} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -157,7 +157,7 @@ def test_spoilt_schemas_are_refused_by_our_own_errors_or_still_sound():
         if text is not None and is_schema(schema):
             oracle(schema).validate(json.loads(text))
             compiled += 1
-    assert compiled > 50
+    assert compiled > 25
 
 
 @pytest.mark.slow

@@ -28,6 +28,11 @@ class JsonSchema(Constraint):
         unknown keywords and formats, which by the standard assert nothing."""
         return self.schema.relaxed
 
+    @property
+    def narrowed(self) -> tuple[Relaxed, ...]:
+        """Of what some values that the schema allows are left out: formats that are known in part."""
+        return self.schema.narrowed
+
     def nfa(self, limits: Limits) -> NFA:
         return self.schema.nfa(limits)
 

@@ -54,6 +54,11 @@ class Schema:
         nothing (unknown keywords and formats)."""
         return tuple(self._read()[1].relaxed)
 
+    @property
+    def narrowed(self) -> tuple[Relaxed, ...]:
+        """Of what some values that the schema allows are left out: formats that are known in part."""
+        return tuple(self._read()[1].narrowed)
+
     def _read(self) -> tuple[Outline, Reader]:
         if "_outline" not in self.__dict__:
             document = json.loads(self.source, parse_float=Decimal)

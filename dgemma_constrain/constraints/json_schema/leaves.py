@@ -14,7 +14,7 @@ from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING, literal, repeat, star, strings, symbol
 from dgemma_constrain.constraints import regex
-from dgemma_constrain.constraints.json_schema import numbers
+from dgemma_constrain.constraints.json_schema import formats, numbers
 from dgemma_constrain.constraints.json_schema.number_spellings import spellings
 
 NONE = compile_nfa(NOTHING)
@@ -77,6 +77,16 @@ def lengths(least: int, most: int | None, limits: Limits = Limits()) -> DFA:
 def pattern(source: str) -> DFA:
     """The strings in which an ECMA-262 pattern is found. Raises RegexError."""
     return full(compile_nfa(regex.parse(source, flavor="ecma", search=True).nfa(Limits())))
+
+
+@lru_cache(maxsize=64)
+def named(keyword: str, name: str, year: int) -> DFA | None:
+    """The strings of a format or contentEncoding in a draft; None if it doesn't know it."""
+    if keyword == "format":
+        found = formats.language(name, {7: "7", 2019: "2019-09", 2020: "2020-12"}[year])
+    else:
+        found = formats.content(name)
+    return None if found is None else full(found)
 
 
 @lru_cache(maxsize=1)

@@ -26,7 +26,7 @@ MAX_REFERENCES = 64  # followed at once; more are a circle, or read one by one
 
 
 class Relaxed(NamedTuple):
-    """Something in a schema that the texts need not obey."""
+    """Something in a schema that the texts need not obey, or that some are missing of."""
 
     pointer: str
     keyword: str
@@ -44,6 +44,7 @@ class Reader:
         self.documents, self.relax, self.formats, self.dynamic = documents, relax, formats, dynamic
         self.space = Space(self.cannot)
         self.relaxed: dict[Relaxed, None] = {}
+        self.narrowed: dict[Relaxed, None] = {}
 
     def expr(self, place: Place) -> Expr:
         for _ in range(MAX_REFERENCES):  # what is a reference and nothing else is what it leads to
@@ -104,7 +105,7 @@ class Reader:
         )  # fmt: skip
         changes: dict[str, Any] = {} if count is found.numbers else {"numbers": count}
         if "string" in kinds and not _STRING.isdisjoint(said):
-            changes["strings"] = self.strings(place, said)
+            changes["strings"], changes["wide"] = self.strings(place, said)
         if "array" in kinds and not _ARRAY.isdisjoint(said):
             changes["arrays"] = tuple(self.array(place, said))
         if "object" in kinds and not _OBJECT.isdisjoint(said):
@@ -119,33 +120,35 @@ class Reader:
                 found = leaves.full(numbers.multiples(said["multipleOf"], found))
         return found
 
-    def strings(self, place: Place, said: dict[str, Any]) -> DFA:
+    def strings(self, place: Place, said: dict[str, Any]) -> tuple[DFA, DFA | None]:
+        """The strings, and at least all of them where these are not all."""
         found = leaves.STRINGS
         if "minLength" in said or "maxLength" in said:
             most = said.get("maxLength")
             least = int(said.get("minLength", 0))
             if most is not None and least > most:
-                return leaves.NONE
+                return leaves.NONE, None
             with self.growing(place, "maxLength" if most is not None else "minLength"):
                 found = leaves.lengths(least, None if most is None else int(most))
         if "pattern" in said:
             with self.growing(place, "pattern"):
                 found = leaves.meet(found, self.pattern(said["pattern"], place.pointer + "/pattern", "pattern"))
-        if "format" in said and (self.formats or place.dialect.formats):
-            name = said["format"]
-            with self.growing(place, "format"):
-                language = formats.language(name)
+        wide = None
+        for keyword in ("format", "contentEncoding"):
+            if keyword in said and (self.formats or (keyword == "format" and place.dialect.formats)):
+                language = leaves.named(keyword, said[keyword], place.dialect.year)
                 if language is None:
-                    self.note(place.pointer + "/format", "format", f"the format {name!r} is not known")
-                else:
-                    found = leaves.meet(found, leaves.full(language))
-        if "contentEncoding" in said and self.formats:
-            language = formats.encoding(said["contentEncoding"])
-            if language is None:
-                self.note(place.pointer + "/contentEncoding", "contentEncoding", "this encoding is not known")
-            else:
-                found = leaves.meet(found, leaves.full(language))
-        return found
+                    self.note(f"{place.pointer}/{keyword}", keyword, f"{said[keyword]!r:.40} is not known")
+                    continue
+                if said[keyword] in formats.LEFT_OUT:
+                    why = f"of {said[keyword]!r} these are left out: {formats.LEFT_OUT[said[keyword]]}"
+                    self.narrowed[Relaxed(f"{place.pointer}/{keyword}", keyword, why)] = None
+                    wide = found if wide is None else wide
+                elif wide is not None:
+                    wide = leaves.meet(wide, language)
+                with self.growing(place, keyword):
+                    found = leaves.meet(found, language)
+        return found, wide
 
     def pattern(self, source: str, pointer: str, keyword: str) -> DFA:
         try:

@@ -29,7 +29,11 @@ MAX_DEEP = 120  # places inside one another that are being read
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """A set of JSON values. exact: false where it holds more than the schema says, because something was relaxed."""
+    """A set of JSON values.
+
+    exact: false where it holds more than the schema says, because something was relaxed
+    wide: where it lacks some strings that the schema allows (formats that are known in part): at least all of those
+    """
 
     null: bool
     booleans: frozenset[bool]
@@ -38,6 +42,7 @@ class Values:
     arrays: tuple[ArrayShape, ...]
     objects: tuple[ObjectShape, ...]
     exact: bool = True
+    wide: DFA | None = None
 
     @property
     def is_never(self) -> bool:
@@ -47,8 +52,12 @@ class Values:
             or self.arrays
             or self.objects
             or self.numbers is not leaves.NONE
-            or self.strings is not leaves.NONE
+            or self.all_strings is not leaves.NONE
         )
+
+    @property
+    def all_strings(self) -> DFA:
+        return self.strings if self.wide is None else self.wide
 
     def exprs(self) -> Iterator[Expr]:
         """What stands inside."""
@@ -190,6 +199,7 @@ class Space:
             self._pairwise(a.arrays, b.arrays, ALL_ARRAYS, arrays.intersect),
             self._pairwise(a.objects, b.objects, ALL_OBJECTS, objects.intersect),
             a.exact and b.exact,
+            None if a.wide is b.wide is None else leaves.meet(a.all_strings, b.all_strings),
         )
 
     def unite(self, a: Values, b: Values) -> Values:
@@ -205,12 +215,20 @@ class Space:
             self._joined(a.arrays + b.arrays, ALL_ARRAYS),
             self._joined(a.objects + b.objects, ALL_OBJECTS),
             a.exact and b.exact,
+            None if a.wide is b.wide is None else leaves.join(a.all_strings, b.all_strings),
         )
 
     def complement(self, a: Values) -> Values:
         """What is not in `a`; everything, if `a` was relaxed (what it holds too much must not be missing here)."""
         if not a.exact:
             return LOOSE
+        if a.wide is not None and a.wide is not a.strings:
+            return self.cannot(
+                self.where(),
+                "format",
+                "which strings are not of this format cannot be said, since the automaton knows it in part",
+                "use it without not, oneOf, if and dependentSchemas",
+            )
         exact = True
         try:
             without = self._without(a.arrays, ALL_ARRAYS, arrays)
