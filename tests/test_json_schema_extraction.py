@@ -1,5 +1,6 @@
 """`values_from`: strings are runs of the source's words, numbers stand in it; everything else stays as it is."""
 
+import itertools
 import json
 import pickle
 import re
@@ -95,15 +96,30 @@ def test_listed_values_booleans_and_null_do_not_come_from_the_source():
         "properties": {
             "kind": {"enum": ["good", 7]},
             "sure": {"type": ["boolean", "null"]},
-            "word": {"type": "string"},
+            "word": {"anyOf": [{"type": "string"}, {"const": "none"}]},
         },
         "required": ["kind", "sure", "word"],
         "additionalProperties": False,
     }
-    found = values(schema, "yes")
-    assert found and {value["word"] for value in found} == {"yes"}
-    assert {value["kind"] for value in found} == {"good", 7}
-    assert {value["sure"] for value in found} == {True, False, None}
+    constraint = dc.json_schema(schema, "compact", values_from="yes 8")
+    for kind, sure, word in itertools.product(["good", 7, "yes", 8], [True, None, 8], ["yes", "none", "no", "good"]):
+        right = kind in ("good", 7) and sure != 8 and word in ("yes", "none")
+        text = json.dumps({"kind": kind, "sure": sure, "word": word}, separators=(",", ":"))
+        assert constraint.matches(text) == right, text
+
+
+def test_listed_values_stay_as_they_are_in_any_combination():
+    def allowed(schema, value, source="one 8"):
+        return dc.json_schema(schema, values_from=source).matches(json.dumps(value))
+
+    listed = {"enum": ["one", "two", 8, 9]}
+    for schema in (listed, {"allOf": [listed, {"minLength": 3}]}, {"$ref": "#/$defs/a", "$defs": {"a": listed}}):
+        assert allowed(schema, "two") and allowed(schema, "one") and allowed(schema, 9)
+    assert not allowed({"not": listed, "type": ["string", "number"]}, "three")
+    both = {"oneOf": [{"const": "two"}, {"type": "string", "maxLength": 3, "pattern": "^o"}]}
+    assert allowed(both, "two") and allowed(both, "one") and not allowed(both, "off")
+    items = {"type": "array", "items": {"anyOf": [listed, {"type": "boolean"}]}, "uniqueItems": True}
+    assert allowed(items, ["two", 9, True]) and not allowed(items, ["two", "two"])
 
 
 def test_what_the_source_does_not_have_is_left_out_if_it_may_be():

@@ -1,74 +1,188 @@
-"""JSON Schema → the JSON texts of the values that satisfy it.
-
-    source → keywords → normal → narrow → text
-    what     known,     nodes,   open     an NFA over
-    given    well-      exact    ends     characters
-             formed              closed
-
-Reading order: nodes → keywords → normal → algebra → narrow → text → strings → layout → source; extraction.
-
-What comes out always satisfies the schema. What may come out is *less* than the standard allows, in these ways:
-
-- **No undeclared names.** An object without `additionalProperties` is written as if it were false; true, or a schema
-  there, is refused.
-- Names stand in the order of `properties`; names and the strings of `enum` and `const` in their plain spelling (raw
-  characters wherever JSON allows them), numbers of `enum` and `const` as `json.dumps` writes them. Strings that are
-  free may use every escape.
-- An `integer` is written without fraction and exponent.
-- Without `type`, a schema stands for the types that its keywords speak of.
-- No white space before and after the whole text.
-
-A part of a schema that no value fits is an error where two keywords of one schema contradict each other; it is taken
-for a slip even where the rest would leave something.
-
-Any keyword that isn't supported is an `UnsupportedSchema` with its JSON pointer; keywords of a type that can't occur
-beside `type` have no effect, as the standard says.
-"""
+"""JSON Schema → the JSON texts of the values that satisfy it. Drafts 2020-12, 2019-09 and 07, chosen by `$schema`."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
+from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.nfa import NFA
+from dgemma_constrain.automata.nfa import NFA, NOTHING
+from dgemma_constrain.constraints.json_schema import keywords
+from dgemma_constrain.constraints.json_schema.conflict import conflict
+from dgemma_constrain.constraints.json_schema.documents import Documents
 from dgemma_constrain.constraints.json_schema.extraction import Source
-from dgemma_constrain.constraints.json_schema.layout import KINDS
-from dgemma_constrain.constraints.json_schema.narrow import narrow
-from dgemma_constrain.constraints.json_schema.nodes import Node
-from dgemma_constrain.constraints.json_schema.normal import normalise
+from dgemma_constrain.constraints.json_schema.layout import Layout
+from dgemma_constrain.constraints.json_schema.read import Reader, Relaxed
 from dgemma_constrain.constraints.json_schema.source import adapter, read
-from dgemma_constrain.constraints.json_schema.text import build, missing
-from dgemma_constrain.errors import ConstraintError
+from dgemma_constrain.constraints.json_schema.write import ANYTHING, Outline, Writer
+from dgemma_constrain.errors import ConstraintError, LimitExceeded, SchemaError
+
+if TYPE_CHECKING:
+    from referencing import Registry
+
+STATES = 3_000  # an automaton grows with the depth; without a depth that is asked for, it may grow so far
+DEEPEST = 32
 
 
 @dataclass(frozen=True)
 class Schema:
-    """A compiled schema. Equal if its JSON text, white space and type are; picklable if the type is."""
+    """A schema that was read. Equal if its JSON text and options are; picklable if its type and registry are."""
 
     source: str  # the schema, as JSON text
-    whitespace: str
-    kind: Any  # the Python type it was made from, or None
-    values_from: Source | None
-    root: Node = field(repr=False, compare=False)
+    whitespace: str = "any"
+    indent: int = 2
+    max_depth: int | None = None
+    property_order: str = "schema"
+    on_unsupported: str = "error"
+    formats: bool = True
+    kind: Any = None  # the Python type it was made from
+    registry: Any = None
+    values_from: Source | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
+
+    @property
+    def outline(self) -> Outline:
+        """The schema's normal form, made once."""
+        return self._read()[0]
+
+    @property
+    def relaxed(self) -> tuple[Relaxed, ...]:
+        """What the texts need not obey: what `on_unsupported="relax"` loosened, and what the standard says asserts
+        nothing (unknown keywords and formats)."""
+        return tuple(self._read()[1].relaxed)
+
+    @property
+    def narrowed(self) -> tuple[Relaxed, ...]:
+        """Of what some values that the schema allows are left out: formats that are known in part."""
+        return tuple(self._read()[1].narrowed)
+
+    def _read(self) -> tuple[Outline, Reader]:
+        if "_outline" not in self.__dict__:
+            document = json.loads(self.source, parse_float=Decimal)
+            dynamic = self.registry is not None or any(word in self.source for word in _DYNAMIC)
+            documents = Documents(document, self.registry)
+            reader = Reader(documents, self.on_unsupported == "relax", self.formats, dynamic)
+            try:
+                root = reader.expr(documents.root)
+                if reader.space.values(root).is_never:
+                    raise conflict(reader, documents.root)
+                outline = Outline(reader.space, root, self.property_order == "any")
+                if outline.fits_nothing():
+                    raise SchemaError("no value fits this schema: what it requires contains itself without end")
+            except RecursionError:
+                raise LimitExceeded("the schema has too many schemas inside one another; flatten it") from None
+            self.__dict__["_outline"] = outline, reader
+        return self.__dict__["_outline"]
 
     def nfa(self, limits: Limits = Limits()) -> NFA:
-        """The texts, over characters."""
-        return build(self.root, self.whitespace, limits, self.values_from)
+        """The texts, over characters. Raises LimitExceeded."""
+        return self._unfolded(limits)[1]
+
+    def depth(self, limits: Limits = Limits()) -> int | None:
+        """How often what contains itself may do so in these texts; None if nothing does, so that nothing is left out."""
+        return self._unfolded(limits)[0]
+
+    def wider(self, limits: Limits = Limits()) -> NFA:
+        """At least all texts: what is nested more deeply than `depth` may be anything."""
+        depth = self.depth(limits)
+        return self._writer(limits, ANYTHING).text(depth or 0)
 
     def missing(self, limits: Limits = Limits()) -> list[str]:
-        """The places of strings and numbers for which `values_from` has nothing that fits."""
-        return missing(self.root, self.values_from, limits) if self.values_from else []
+        """If there is no text, where numbers and strings are wanted that `values_from` doesn't have: JSON pointers."""
+        writer = self._writer(limits)
+        return list(writer.missing) if writer.fits_nothing() else []
+
+    def _writer(self, limits: Limits, trap: NFA = NOTHING) -> Writer:
+        return Writer(self.outline, self._layout, limits, trap, self.values_from)
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout(self.whitespace, self.indent)
+
+    def _unfolded(self, limits: Limits) -> tuple[int | None, NFA]:
+        if "_texts" not in self.__dict__:
+            writer = self._writer(limits)
+            if self.values_from is not None and writer.fits_nothing():
+                self.__dict__["_texts"] = None, NOTHING
+            elif not self.outline.is_recursive:
+                self.__dict__["_texts"] = None, writer.text(0)
+            elif self.max_depth is not None:
+                self.__dict__["_texts"] = self.max_depth, writer.text(self.max_depth)
+            else:
+                self.__dict__["_texts"] = self._deepest(limits)
+        return self.__dict__["_texts"]
+
+    def _deepest(self, limits: Limits) -> tuple[int, NFA]:
+        """The largest depth that keeps the automaton under STATES; at least the first one that has any text."""
+        writer = self._writer(limits)
+        best: tuple[int, NFA] | None = None
+        for depth in range(DEEPEST + 1):
+            if best is not None:
+                writer.limits = Limits(min(8 * STATES, limits.states), limits.seconds)
+            try:
+                nfa = writer.text(depth)
+                dfa = compile_nfa(nfa, writer.limits)
+            except LimitExceeded:
+                if best is None:
+                    raise
+                break
+            if best is not None and dfa.states > STATES:
+                break
+            if not dfa.is_empty:
+                best = depth, dfa.nfa()
+        if best is None:
+            raise LimitExceeded(f"the values of this schema contain themselves more than {DEEPEST} times; set max_depth")
+        return best
 
     def value(self, text: str) -> Any:
         """A text's value: parsed JSON, or an instance of the type that the schema was made from."""
+        if any(relaxed.keyword in keywords.ASSERTIONS for relaxed in self.relaxed):
+            self._validate(text)
         if self.kind is None:
             return json.loads(text)
         return adapter(self.kind).validate_json(text)
 
+    def _validate(self, text: str) -> None:
+        """Raise SchemaError unless the text's value satisfies the whole schema, as far as jsonschema is installed."""
+        try:
+            from jsonschema import Draft202012Validator, exceptions
+            from jsonschema.validators import validator_for
+        except ImportError:
+            return
+        document = json.loads(self.source)
+        judge = validator_for(document, default=Draft202012Validator)
+        judge = judge(document, registry=Documents(document, self.registry).registry)
+        error = exceptions.best_match(judge.iter_errors(json.loads(text)))
+        if error is not None:
+            pointer = "".join(map(keywords.step, error.absolute_schema_path))
+            raise SchemaError(
+                f"the text does not satisfy {error.validator!r}, which was relaxed: {error.message:.100}; "
+                "generate again, or write the schema so that nothing is relaxed",
+                pointer,
+                error.validator,
+            )
 
-def compile_schema(schema: Any, whitespace: str = "any", values_from: str | None = None) -> Schema:
+
+_DYNAMIC = ('"$dynamicRef"', '"$recursiveRef"', "//json-schema.org/draft/20")
+
+
+def compile_schema(
+    schema: Any,
+    whitespace: str = "any",
+    max_depth: int | None = None,
+    *,
+    property_order: str = "schema",
+    on_unsupported: str = "error",
+    formats: bool = True,
+    indent: int = 2,
+    registry: Registry | None = None,
+    values_from: str | None = None,
+) -> Schema:
     """Read a schema: a dict, JSON text, or (through pydantic) a model, dataclass, TypedDict or type like `list[int]`.
 
     >>> from dgemma_constrain.automata.dfa import compile_nfa
@@ -76,12 +190,22 @@ def compile_schema(schema: Any, whitespace: str = "any", values_from: str | None
     >>> [compile_nfa(schema.nfa()).accepts(text) for text in ("[]", "[1, 20]", "[1, 2, 3]", "[01]")]
     [True, True, False, False]
 
-    `whitespace`: "any" (wherever JSON allows it inside), "compact" (nowhere), "pretty" (as `json.dumps(…, indent=2)`).
-    `values_from`: a text in which free strings must be runs of words and free numbers must stand (see `extraction`).
+    The options are those of `dgemma_constrain.json_schema`.
     """
-    if whitespace not in KINDS:
-        raise ConstraintError(f"whitespace must be one of {', '.join(KINDS)}, not {whitespace!r}")
-    document, kind = read(schema)
-    source = json.dumps(document, ensure_ascii=False)
+    for name, given, known in (
+        ("property_order", property_order, ("schema", "any")),
+        ("on_unsupported", on_unsupported, ("error", "relax")),
+    ):
+        if given not in known:
+            raise ConstraintError(f"{name} must be {' or '.join(known)}, not {given!r}")
+    for name, number in (("max_depth", max_depth), ("indent", indent)):
+        if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
+            raise ConstraintError(f"{name} must be a whole number from 0 up, not {number!r}")
+    if not isinstance(whitespace, str):
+        raise ConstraintError(f"whitespace must be any, compact, pretty or a regular expression, not {whitespace!r}")
+    Layout(whitespace, indent)
+    source, kind = read(schema)
     given = None if values_from is None else Source(values_from)
-    return Schema(source, whitespace, kind, given, narrow(normalise(json.loads(source))))
+    made = Schema(source, whitespace, indent, max_depth, property_order, on_unsupported, formats, kind, registry, given)
+    made.outline
+    return made

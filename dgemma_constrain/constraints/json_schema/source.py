@@ -6,8 +6,10 @@ import json
 import math
 import types
 import typing
+from decimal import Decimal
 from typing import Any
 
+from dgemma_constrain.constraints.json_schema.keywords import step
 from dgemma_constrain.errors import LimitExceeded, SchemaError, UnsupportedSchema
 
 MAX_NESTING = 200  # lists and objects inside one another
@@ -15,23 +17,21 @@ MAX_SIZE = 4_000_000  # characters and values
 MAX_BITS = 10_000  # of one integer; Python itself won't write much longer ones
 
 
-def read(source: Any) -> tuple[Any, Any]:
-    """(schema as plain JSON, the Python type it was made from or None)."""
-    if isinstance(source, (dict, bool)):
-        schema, kind = source, None
-    elif isinstance(source, (str, bytes)):
-        schema, kind = _parse(source), None
-    else:
-        schema, kind = _schema_of(source), source
+def read(source: Any) -> tuple[str, Any]:
+    """(the schema's JSON text, the Python type it was made from or None)."""
+    if isinstance(source, (str, bytes)):
+        check_json(_parse(source))
+        return source if isinstance(source, str) else source.decode(json.detect_encoding(source)), None
+    schema, kind = (source, None) if isinstance(source, (dict, bool)) else (_schema_of(source), source)
     check_json(schema)
-    return schema, kind
+    return json.dumps(schema, ensure_ascii=False), kind
 
 
 def _parse(text: str | bytes) -> Any:
     if len(text) > MAX_SIZE:
         raise LimitExceeded(f"a schema of {len(text):,} characters; up to {MAX_SIZE:,} can be read")
     try:
-        return json.loads(text, object_pairs_hook=_distinct, parse_constant=_constant)
+        return json.loads(text, object_pairs_hook=_distinct, parse_constant=_constant, parse_float=Decimal)
     except RecursionError:
         raise _too_deep("") from None
     except SchemaError:
@@ -117,7 +117,7 @@ def check_json(document: Any) -> None:
                     raise SchemaError(f"the name {name!r} is not a string, so this is not JSON", pointer)
                 _check_text(name, pointer)
                 size += len(name)
-                stack.append((member, f"{pointer}/{escape(name)}", depth + 1))
+                stack.append((member, pointer + step(name), depth + 1))
         elif isinstance(value, list):
             stack.extend((member, f"{pointer}/{i}", depth + 1) for i, member in enumerate(value))
         elif isinstance(value, str):
@@ -128,7 +128,7 @@ def check_json(document: Any) -> None:
             raise LimitExceeded(
                 f"an integer of {value.bit_length():,} bits (at {pointer}); up to {MAX_BITS:,} are read"
             )
-        elif not (value is None or isinstance(value, (int, float))):
+        elif not (value is None or isinstance(value, (int, float, Decimal))):
             raise SchemaError(f"{value!r:.80} is not JSON; use dicts, lists, strings, numbers, booleans, None", pointer)
         if size > MAX_SIZE:
             raise LimitExceeded(f"the schema holds more than {MAX_SIZE:,} characters and values; split it")
@@ -138,7 +138,3 @@ def _check_text(text: str, pointer: str) -> None:
     if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
         raise UnsupportedSchema(f"{text!r:.60} holds half a surrogate pair, which no UTF-8 text can", pointer)
 
-
-def escape(name: str) -> str:
-    """A name as one step of a JSON pointer."""
-    return name.replace("~", "~0").replace("/", "~1")
