@@ -37,7 +37,7 @@ class JsonSchema(Constraint):
         return self.schema.nfa(limits)
 
     def _make_dfa(self, limits: Limits) -> DFA:
-        dfa = super()._make_dfa(limits)
+        dfa = self.schema.dfa(limits)
         if dfa.is_empty:
             raise SchemaError("no value fits this schema")
         return dfa
