@@ -9,6 +9,7 @@ import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import idna
 import jsonschema
 import pytest
 
@@ -318,7 +319,6 @@ def test_hostnames_stay_within_their_limits():
 
 def test_international_names_are_ones_that_idna_encodes():
     """Long ones, and eight characters as far apart as they can be: their A-labels stay within 63 octets."""
-    idna = pytest.importorskip("idna")
 
     walks = Walks(formats.language("idn-hostname"))
     longest = 0

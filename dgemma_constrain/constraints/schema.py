@@ -10,7 +10,7 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.base import Constraint
 from dgemma_constrain.constraints.json_schema import Relaxed, Schema, compile_schema
-from dgemma_constrain.errors import ConstraintError, SchemaError
+from dgemma_constrain.errors import EmptyConstraint, SchemaError
 
 if TYPE_CHECKING:
     from referencing import Registry
@@ -38,6 +38,8 @@ class JsonSchema(Constraint):
 
     def _make_dfa(self, limits: Limits) -> DFA:
         dfa = self.schema.dfa(limits)
+        if self.schema.values_from is not None and (missing := self.schema.missing(limits)):
+            raise EmptyConstraint(f"the source has no string or number that fits (at {', '.join(missing):.200})")
         if dfa.is_empty:
             raise SchemaError("no value fits this schema")
         return dfa
@@ -83,6 +85,8 @@ def json_schema(
         expression for what may stand wherever JSON allows white space inside the value
     max_depth: how often what contains itself (a recursive `$ref`, any JSON value) may do so on a canvas. Without it, as
         often as a small automaton allows; `depth()` says how often that is, and None if nothing is left out
+    values_from: extraction from this text. Strings are runs of its words (as of `substring`) and numbers stand in it;
+        formats, patterns and bounds hold, too. Values of enum and const, names, booleans and null are as they are
     property_order: "schema" or, in objects of up to 8 declared properties, "any"
     on_unsupported: "error", or "relax": what can't be expressed is left out, listed on `.relaxed`, and `value` checks it
         (with the jsonschema package)
@@ -92,8 +96,6 @@ def json_schema(
     Raises UnsupportedSchema, with JSON pointer and keyword, for what can't be expressed; SchemaError for what is no schema
     or contradicts itself; LimitExceeded.
     """
-    if values_from is not None:
-        raise ConstraintError("json_schema: values_from is not supported yet; leave it out")
     return JsonSchema(
         compile_schema(
             schema,
@@ -104,5 +106,6 @@ def json_schema(
             formats=formats,
             indent=indent,
             registry=registry,
+            values_from=values_from,
         )
     )

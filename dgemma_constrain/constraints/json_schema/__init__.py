@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.nfa import NFA
-from dgemma_constrain.constraints.json_schema import keywords
+from dgemma_constrain.automata.nfa import NFA, NOTHING
+from dgemma_constrain.constraints.json_schema import keywords, leaves
 from dgemma_constrain.constraints.json_schema.conflict import conflict
 from dgemma_constrain.constraints.json_schema.documents import Documents
+from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
 from dgemma_constrain.constraints.json_schema.read import Reader, Relaxed
 from dgemma_constrain.constraints.json_schema.source import adapter, read
@@ -41,6 +42,7 @@ class Schema:
     formats: bool = True
     kind: Any = None  # the Python type it was made from
     registry: Any = None
+    values_from: Source | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
@@ -96,7 +98,15 @@ class Schema:
     def wider(self, limits: Limits = Limits()) -> NFA:
         """At least all texts: what is nested more deeply than `depth` may be anything."""
         depth = self.depth(limits)
-        return Writer(self.outline, self._layout, limits, ANYTHING).text(depth or 0)
+        return self._writer(limits, ANYTHING).text(depth or 0)
+
+    def missing(self, limits: Limits = Limits()) -> list[str]:
+        """If there is no text, where numbers and strings are wanted that `values_from` doesn't have: JSON pointers."""
+        writer = self._writer(limits)
+        return list(writer.missing) if writer.fits_nothing() else []
+
+    def _writer(self, limits: Limits, trap: NFA = NOTHING) -> Writer:
+        return Writer(self.outline, self._layout, limits, trap, self.values_from)
 
     @property
     def _layout(self) -> Layout:
@@ -104,8 +114,10 @@ class Schema:
 
     def _unfolded(self, limits: Limits) -> tuple[int | None, DFA]:
         if "_texts" not in self.__dict__:
-            writer = Writer(self.outline, self._layout, limits)
-            if not self.outline.is_recursive:
+            writer = self._writer(limits)
+            if self.values_from is not None and writer.fits_nothing():
+                made = None, leaves.NONE
+            elif not self.outline.is_recursive:
                 made = None, compile_nfa(writer.text(0), limits)
             elif self.max_depth is not None:
                 made = self.max_depth, compile_nfa(writer.text(self.max_depth), limits)
@@ -179,6 +191,7 @@ def compile_schema(
     formats: bool = True,
     indent: int = 2,
     registry: Registry | None = None,
+    values_from: str | None = None,
 ) -> Schema:
     """Read a schema: a dict, JSON text, or (through pydantic) a model, dataclass, TypedDict or type like `list[int]`.
 
@@ -202,6 +215,7 @@ def compile_schema(
         raise ConstraintError(f"whitespace must be any, compact, pretty or a regular expression, not {whitespace!r}")
     Layout(whitespace, indent)
     source, kind = read(schema)
-    made = Schema(source, whitespace, indent, max_depth, property_order, on_unsupported, formats, kind, registry)
+    given = None if values_from is None else Source(values_from)
+    made = Schema(source, whitespace, indent, max_depth, property_order, on_unsupported, formats, kind, registry, given)
     made.outline
     return made

@@ -29,11 +29,15 @@ def literals(space: Space, listed: Sequence[Any]) -> Values:
         members = tuple((name, one(member), True) for name, member in value.items())
         return ObjectShape(members, ((leaves.STRINGS, NEVER),), free=True)
 
+    found = numbers.values(counts) if counts else leaves.NONE
+    named = leaves.words(texts) if texts else leaves.NONE
     return of_type(
         null=any(value is None for value in listed),
         booleans=frozenset(value for value in listed if isinstance(value, bool)),
-        numbers=numbers.values(counts) if counts else leaves.NONE,
-        strings=leaves.words(texts) if texts else leaves.NONE,
+        numbers=found,
+        strings=named,
+        listed_numbers=found,
+        listed_strings=named,
         arrays=tuple(shape_of(value) for value in listed if isinstance(value, list)),
         objects=tuple(shape_of(value) for value in listed if isinstance(value, dict)),
     )

@@ -33,6 +33,7 @@ class Values:
 
     exact: false where it holds more than the schema says, because something was relaxed
     wide: where it lacks some strings that the schema allows (formats that are known in part): at least all of those
+    listed_numbers, listed_strings: what of them enum and const list; it stays as it is where values come from a source
     """
 
     null: bool
@@ -43,6 +44,8 @@ class Values:
     objects: tuple[ObjectShape, ...]
     exact: bool = True
     wide: DFA | None = None
+    listed_numbers: DFA = leaves.NONE
+    listed_strings: DFA = leaves.NONE
 
     @property
     def is_never(self) -> bool:
@@ -205,6 +208,8 @@ class Space:
             self._pairwise(a.objects, b.objects, ALL_OBJECTS, objects.intersect),
             a.exact and b.exact,
             None if a.wide is b.wide is None else leaves.meet(a.all_strings, b.all_strings),
+            leaves.join(leaves.meet(a.listed_numbers, b.numbers), leaves.meet(a.numbers, b.listed_numbers)),
+            leaves.join(leaves.meet(a.listed_strings, b.strings), leaves.meet(a.strings, b.listed_strings)),
         )
 
     def unite(self, a: Values, b: Values) -> Values:
@@ -221,6 +226,8 @@ class Space:
             self._joined(a.objects + b.objects, ALL_OBJECTS),
             a.exact and b.exact,
             None if a.wide is b.wide is None else leaves.join(a.all_strings, b.all_strings),
+            leaves.join(a.listed_numbers, b.listed_numbers),
+            leaves.join(a.listed_strings, b.listed_strings),
         )
 
     def complement(self, a: Values) -> Values:

@@ -8,6 +8,7 @@ one wherever it stands.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Callable
 
 from dgemma_constrain.automata.charset import ANY as ANY_CHARACTER
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
@@ -17,9 +18,10 @@ from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, literal
 from dgemma_constrain.constraints.grammar.nesting import components
 from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr, name_of
+from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
 from dgemma_constrain.constraints.json_schema.plan import Plan, plan_array, plan_object
-from dgemma_constrain.constraints.json_schema.spelling import quoted
+from dgemma_constrain.constraints.json_schema.spelling import QUOTE, quoted
 from dgemma_constrain.constraints.json_schema.values import Space
 from dgemma_constrain.errors import LimitExceeded
 
@@ -74,19 +76,23 @@ class Outline:
                 plan_object(self.space, shape, self.any_order) for shape in values.objects
             ]
 
-    def fits_nothing(self) -> bool:
+    def fits_nothing(self, scalar: Callable[[Expr], bool] | None = None) -> bool:
         """Whether every value of the root would contain another one without end: the least fixed point of what has a
-        value, given that its parts have."""
+        value, given that its parts have. `scalar` says which formulas have one that is no array or object."""
+        scalar = scalar or self._has_scalar
         able: set[Expr] = set()
         before = -1
         while len(able) > before:
             before = len(able)
             for expr in sorted(self.plans.keys() - able, key=self.group.__getitem__):
-                values = self.space.values(expr)
-                scalar = values.null or values.booleans or values.strings is not leaves.NONE
-                if scalar or values.numbers is not leaves.NONE or any(p.leads(able) for p in self.plans[expr]):
+                if scalar(expr) or any(p.leads(able) for p in self.plans[expr]):
                     able.add(expr)
         return self.root not in able
+
+    def _has_scalar(self, expr: Expr) -> bool:
+        values = self.space.values(expr)
+        listed = values.null or values.booleans or values.strings is not leaves.NONE
+        return bool(listed or values.numbers is not leaves.NONE)
 
     @property
     def is_recursive(self) -> bool:
@@ -96,8 +102,11 @@ class Outline:
 class Writer:
     """Writes each formula once per level (and per depth, if the layout minds)."""
 
-    def __init__(self, outline: Outline, layout: Layout, limits: Limits, trap: NFA = NOTHING):
-        self.outline, self.layout, self.limits, self.trap = outline, layout, limits, trap
+    def __init__(
+        self, outline: Outline, layout: Layout, limits: Limits, trap: NFA = NOTHING, source: Source | None = None
+    ):
+        self.outline, self.layout, self.limits, self.trap, self.source = outline, layout, limits, trap, source
+        self.missing: dict[str, None] = {}  # where the source has nothing that fits
         self._made: dict[tuple[Expr, int, int], NFA] = {}
 
     def text(self, level: int) -> NFA:
@@ -109,28 +118,56 @@ class Writer:
             return self.trap
         key = (expr, level if self.outline.nested[expr] else 0, depth)
         made = self._made
-        if expr is ANY and self.trap is NOTHING and expr is not self.outline.root:  # the same in every schema
+        if expr is ANY and self.trap is NOTHING and self.source is None and expr is not self.outline.root:  # the same in every schema
             made = _SHARED.setdefault((self.layout.kind, self.layout.indent), {})
         if key not in made:
             made[key] = self._values(expr, level, depth)
         return made[key]
 
-    def _values(self, expr: Expr, level: int, depth: int) -> NFA:
+    def fits_nothing(self) -> bool:
+        """Whether there is no text at any level, because the source lacks something."""
+        return self.outline.fits_nothing(lambda expr: any(part is not NOTHING for part in self._scalars(expr)))
+
+    def _scalars(self, expr: Expr) -> list[NFA]:
+        """The texts of what is no array or object."""
         values = self.outline.space.values(expr)
         parts = [literal("null")] if values.null else []
         parts += [literal("true" if b else "false") for b in sorted(values.booleans)]
-        if values.numbers is not leaves.NONE:
-            parts.append(leaves.number_texts(values.numbers, self.limits))
-        if values.strings is not leaves.NONE:
-            parts.append(quoted(values.strings, self.outline.escapes))
+        if self.source is None:
+            numbers, strings = values.numbers, values.strings
+        else:
+            numbers, strings = values.listed_numbers, values.listed_strings
+            parts += self._from_source(self.source, expr)
+        if numbers is not leaves.NONE:
+            parts.append(leaves.number_texts(numbers, self.limits))
+        if strings is not leaves.NONE:
+            parts.append(quoted(strings, self.outline.escapes))
+        return parts
+
+    def _values(self, expr: Expr, level: int, depth: int) -> NFA:
         plans = [self._plan(expr, plan, level, depth) for plan in self.outline.plans[expr]]
-        whole = union(parts + plans)
+        whole = union(self._scalars(expr) + plans)
         if plans and expr is not self.outline.root:  # it is copied: of the smallest form there is
             try:
                 whole = compile_nfa(whole, self.limits).nfa()
             except LimitExceeded as error:
                 raise self._growing(expr, error) from None
         return whole
+
+    def _from_source(self, source: Source, expr: Expr) -> list[NFA]:
+        """The numbers and strings of a formula that stand in the source."""
+        values = self.outline.space.values(expr)
+        parts = []
+        if values.numbers is not values.listed_numbers:
+            parts.append(source.numbers(values.numbers, self.limits))
+        if values.strings is not values.listed_strings:
+            parts.append(source.strings(None if values.strings is leaves.STRINGS else values.strings, self.limits))
+            if parts[-1] is not NOTHING:
+                parts[-1] = concat([QUOTE, parts[-1], QUOTE])
+        others = values.null or values.booleans or self.outline.plans[expr]
+        if parts and not others and all(part is NOTHING for part in parts):
+            self.missing[name_of(expr) or "/"] = None
+        return parts
 
     def _plan(self, expr: Expr, plan: Plan, level: int, depth: int) -> NFA:
         inside, size = self.layout.inner(depth), 0
