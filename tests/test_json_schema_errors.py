@@ -96,7 +96,11 @@ def test_a_pattern_that_no_length_allows():
 
 
 def test_what_cannot_hold_anything_is_no_error_where_nothing_need_stand():
-    for schema in ({"properties": {"a": False}}, {"items": {**STRING, "minLength": 3, "maxLength": 2}}, {"anyOf": [{}, False]}):
+    for schema in (
+        {"properties": {"a": False}},
+        {"items": {**STRING, "minLength": 3, "maxLength": 2}},
+        {"anyOf": [{}, False]},
+    ):
         compile_schema({**schema, "type": ["object", "array"]}).nfa()
 
 

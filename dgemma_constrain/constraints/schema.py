@@ -37,7 +37,7 @@ class JsonSchema(Constraint):
         return self.schema.nfa(limits)
 
     def _make_dfa(self, limits: Limits) -> DFA:
-        dfa = super()._make_dfa(limits)
+        dfa = self.schema.dfa(limits)
         if self.schema.values_from is not None and (missing := self.schema.missing(limits)):
             raise EmptyConstraint(f"the source has no string or number that fits (at {', '.join(missing):.200})")
         if dfa.is_empty:

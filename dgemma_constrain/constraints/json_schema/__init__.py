@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING
-from dgemma_constrain.constraints.json_schema import keywords
+from dgemma_constrain.constraints.json_schema import keywords, leaves
 from dgemma_constrain.constraints.json_schema.conflict import conflict
 from dgemma_constrain.constraints.json_schema.documents import Documents
 from dgemma_constrain.constraints.json_schema.extraction import Source
@@ -23,7 +23,9 @@ from dgemma_constrain.errors import ConstraintError, LimitExceeded, SchemaError
 if TYPE_CHECKING:
     from referencing import Registry
 
-STATES = 3_000  # an automaton grows with the depth; without a depth that is asked for, it may grow so far
+STATES = (
+    2_400  # with the depth an automaton grows; by no more than so much, before it is minimal, if no depth is asked for
+)
 DEEPEST = 32
 
 
@@ -58,8 +60,10 @@ class Schema:
 
     @property
     def narrowed(self) -> tuple[Relaxed, ...]:
-        """Of what some values that the schema allows are left out: formats that are known in part."""
-        return tuple(self._read()[1].narrowed)
+        """Of what some texts that the schema allows are left out: formats that are known in part, and in large schemas
+        the escapes of plain ASCII characters in names and strings (`\\u0061` for a)."""
+        outline, reader = self._read()
+        return (*reader.narrowed, *([] if outline.escapes else [_NO_ESCAPES]))
 
     def _read(self) -> tuple[Outline, Reader]:
         if "_outline" not in self.__dict__:
@@ -81,6 +85,10 @@ class Schema:
 
     def nfa(self, limits: Limits = Limits()) -> NFA:
         """The texts, over characters. Raises LimitExceeded."""
+        return self._unfolded(limits)[1].nfa()
+
+    def dfa(self, limits: Limits = Limits()) -> DFA:
+        """The same, minimal. Raises LimitExceeded."""
         return self._unfolded(limits)[1]
 
     def depth(self, limits: Limits = Limits()) -> int | None:
@@ -104,40 +112,39 @@ class Schema:
     def _layout(self) -> Layout:
         return Layout(self.whitespace, self.indent)
 
-    def _unfolded(self, limits: Limits) -> tuple[int | None, NFA]:
+    def _unfolded(self, limits: Limits) -> tuple[int | None, DFA]:
         if "_texts" not in self.__dict__:
             writer = self._writer(limits)
             if self.values_from is not None and writer.fits_nothing():
-                self.__dict__["_texts"] = None, NOTHING
+                made = None, leaves.NONE
             elif not self.outline.is_recursive:
-                self.__dict__["_texts"] = None, writer.text(0)
+                made = None, compile_nfa(writer.text(0), limits)
             elif self.max_depth is not None:
-                self.__dict__["_texts"] = self.max_depth, writer.text(self.max_depth)
+                made = self.max_depth, compile_nfa(writer.text(self.max_depth), limits)
             else:
-                self.__dict__["_texts"] = self._deepest(limits)
+                made = self._deepest(writer, limits)
+            self.__dict__["_texts"] = made
         return self.__dict__["_texts"]
 
-    def _deepest(self, limits: Limits) -> tuple[int, NFA]:
-        """The largest depth that keeps the automaton under STATES; at least the first one that has any text."""
-        writer = self._writer(limits)
-        best: tuple[int, NFA] | None = None
-        for depth in range(DEEPEST + 1):
-            if best is not None:
-                writer.limits = Limits(min(8 * STATES, limits.states), limits.seconds)
+    def _deepest(self, writer: Writer, limits: Limits) -> tuple[int, DFA]:
+        """The first depth that has any text, or as many more as take no more than some STATES states."""
+        made = [writer.text(0)]
+        most = made[0].states + STATES
+        writer.limits = Limits(min(4 * most, limits.states), limits.seconds)
+        while len(made) <= DEEPEST:
             try:
-                nfa = writer.text(depth)
-                dfa = compile_nfa(nfa, writer.limits)
+                nfa = writer.text(len(made))
             except LimitExceeded:
-                if best is None:
-                    raise
                 break
-            if best is not None and dfa.states > STATES:
+            if nfa.states > most:
                 break
+            made.append(nfa)
+        writer.limits = limits
+        for depth in range(len(made) - 1, DEEPEST + 1):
+            dfa = compile_nfa(made[depth] if depth < len(made) else writer.text(depth), limits)
             if not dfa.is_empty:
-                best = depth, dfa.nfa()
-        if best is None:
-            raise LimitExceeded(f"the values of this schema contain themselves more than {DEEPEST} times; set max_depth")
-        return best
+                return depth, dfa
+        raise LimitExceeded(f"the values of this schema contain themselves more than {DEEPEST} times; set max_depth")
 
     def value(self, text: str) -> Any:
         """A text's value: parsed JSON, or an instance of the type that the schema was made from."""
@@ -168,6 +175,9 @@ class Schema:
             )
 
 
+_NO_ESCAPES = Relaxed(
+    "", "", "escapes of plain ASCII characters in names and strings are left out, since they are many"
+)
 _DYNAMIC = ('"$dynamicRef"', '"$recursiveRef"', "//json-schema.org/draft/20")
 
 

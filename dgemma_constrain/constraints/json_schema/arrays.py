@@ -91,9 +91,7 @@ def intersect(space: Space, a: ArrayShape, b: ArrayShape) -> list[ArrayShape]:
 def complement(space: Space, a: ArrayShape) -> Iterator[ArrayShape]:
     """An item that does not fit, too few or too many, or a count that is wrong. Raises Repeated for `unique`."""
     found = [
-        ArrayShape((ANY,) * i + (space.non(part),), ANY, i + 1)
-        for i, part in enumerate(a.prefix)
-        if part is not ANY
+        ArrayShape((ANY,) * i + (space.non(part),), ANY, i + 1) for i, part in enumerate(a.prefix) if part is not ANY
     ]
     if a.rest is not ANY:
         found.append(ArrayShape(counts=((len(a.prefix), space.non(a.rest), 1, None),)))

@@ -100,5 +100,3 @@ def _branches(reader: Reader, place: Place) -> str:
         if reader.space.disjoint(parts[i], parts[j]):
             return f"branches {i} and {j}"
     return "the branches"
-
-

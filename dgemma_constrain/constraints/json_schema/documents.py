@@ -129,7 +129,9 @@ class Documents:
                 found = place.resolver.lookup(reference)
             root = found.resolver.lookup("#").contents
         except exceptions.PointerToNowhere:
-            raise SchemaError(f"{keyword!r} leads nowhere: there is nothing at {reference!r:.80}", at, keyword) from None
+            raise SchemaError(
+                f"{keyword!r} leads nowhere: there is nothing at {reference!r:.80}", at, keyword
+            ) from None
         except (exceptions.NoSuchAnchor, exceptions.InvalidAnchor):
             raise SchemaError(f"{keyword!r} leads nowhere: there is no anchor {reference!r:.80}", at, keyword) from None
         except exceptions.Unresolvable:

@@ -19,12 +19,14 @@ from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
 
+from dgemma_constrain.errors import LimitExceeded
+
 if TYPE_CHECKING:
     from dgemma_constrain.constraints.json_schema.values import Space
 
 MAX_UNIQUE = 10  # values that are told apart in an array without repetition
 MAX_FREE = 8  # members that may stand in any order
-MAX_JOINTS = 200_000
+MAX_JOINTS = 50_000
 
 Piece = str | DFA | Expr  # a mark (see layout), a set of names, a value
 
@@ -54,9 +56,12 @@ class Plan:
     def add(self, source: int, pieces: tuple[Piece, ...], target: int) -> None:
         self.arcs.append(Arc(source, pieces, target))
 
-    def exprs(self) -> Iterator[Expr]:
+    def pieces(self) -> Iterator[Piece]:
         for arc in self.arcs:
-            yield from (piece for piece in arc.pieces if isinstance(piece, Expr))
+            yield from arc.pieces
+
+    def exprs(self) -> Iterator[Expr]:
+        return (piece for piece in self.pieces() if isinstance(piece, Expr))
 
     def leads(self, able: set[Expr]) -> bool:
         """Whether there is a way by these formulas."""
@@ -98,7 +103,8 @@ def plan_array(space: Space, shape: ArrayShape) -> Plan:
                 plan.add(here, ("]",), 1)
             else:
                 plan.add(0, ("[]",), 1)
-        if i == shape.most or plan.joints > MAX_JOINTS:
+        _check(space, plan, cap)
+        if i == shape.most:
             continue
         for item, then in _counted(space, shape, i, counts):
             for part, more in [(item, used)] if values is None else _unused(space, item, values, used):
@@ -109,6 +115,14 @@ def plan_array(space: Space, shape: ArrayShape) -> Plan:
                         agenda.append(after)
                     plan.step(here, i > 0, (part,), part, target)
     return plan
+
+
+def _check(space: Space, plan: Plan, cap: int) -> None:
+    if max(plan.joints, cap) > MAX_JOINTS:
+        raise LimitExceeded(
+            f"the texts of this part need more than {MAX_JOINTS:,} states for what they count (at {space.where() or '/'}); "
+            "lower maxItems, minItems, maxContains or maxProperties"
+        )
 
 
 def _counted(space: Space, shape: ArrayShape, i: int, counts: tuple[int, ...]) -> list[tuple[Expr, tuple[int, ...]]]:
@@ -221,8 +235,7 @@ def plan_object(space: Space, shape: ObjectShape, any_order: bool) -> Plan:
     for state in agenda:
         where, started, bits, low, high = state
         here, _ = plan.joint(state)
-        if plan.joints > MAX_JOINTS:
-            break
+        _check(space, plan, 0)
         full = shape.most is not None and high >= shape.most
         others = where == "others"
         if not others:

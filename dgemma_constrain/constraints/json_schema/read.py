@@ -262,9 +262,7 @@ class Reader:
         otherwise = self.inside(place, "else") if "else" in said else ANY
         if then is otherwise is ANY:
             return EVERYTHING
-        return space.values(
-            space.either(space.both(condition, then), space.both(space.non(condition), otherwise))
-        )
+        return space.values(space.either(space.both(condition, then), space.both(space.non(condition), otherwise)))
 
     def dependent(self, place: Place, said: dict[str, Any], at: str) -> Values:
         keyword = at.rpartition("/")[2]

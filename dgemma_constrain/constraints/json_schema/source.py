@@ -137,4 +137,3 @@ def check_json(document: Any) -> None:
 def _check_text(text: str, pointer: str) -> None:
     if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
         raise UnsupportedSchema(f"{text!r:.60} holds half a surrogate pair, which no UTF-8 text can", pointer)
-

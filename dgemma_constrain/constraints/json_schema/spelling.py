@@ -1,5 +1,9 @@
 """Strings as JSON writes them: of every character of a DFA all spellings, between quotes.
 
+Names and listed strings take some six states a character with all their escapes, and one without those of plain ASCII
+letters (`\\u0061` for a), which nobody writes. So with `escapes` false these are left out; characters that must be escaped,
+or often are (outside ASCII, the slash), keep all their spellings.
+
 The transitions of a DFA are replaced by copies of small fragments, one for each set of characters that occurs, which are
 kept: what a schema's strings have in common (any character, a letter) is spelt out once.
 """
@@ -17,15 +21,17 @@ from dgemma_constrain.automata.nfa import NFA, concat, literal, symbol, union
 
 QUOTE = literal('"')
 FEW = 4  # characters that are spelt one by one
+MANY = 0x1000  # characters that all keep all their spellings, since that takes no more states
+_PLAIN = Charset.ranges([(0x20, 0x7E)]) - Charset.of('"\\/')
 
 
 @lru_cache(maxsize=1024)
-def quoted(dfa: DFA) -> NFA:
+def quoted(dfa: DFA, escapes: bool = True) -> NFA:
     """The JSON strings of the texts of a DFA."""
-    return concat([QUOTE, spelt(dfa), QUOTE])
+    return concat([QUOTE, spelt(dfa, escapes), QUOTE])
 
 
-def spelt(dfa: DFA) -> NFA:
+def spelt(dfa: DFA, escapes: bool) -> NFA:
     """What stands between the quotes.
 
     A fragment's start and end are the transition's own states: nothing leads back to the one or on from the other.
@@ -35,7 +41,7 @@ def spelt(dfa: DFA) -> NFA:
     table: dict[Charset, int] = {}
     inserted = plain.states - 1  # the accepting state stays the last one
     for label, charset in enumerate(plain.charsets):
-        part = _fragment(charset)
+        part = _fragment(charset, escapes)
         rows = plain.edges[plain.edges[:, 1] == label]
         inner = part.states - 2
         names = np.array([table.setdefault(c, len(table)) for c in part.charsets], np.int32)
@@ -60,8 +66,13 @@ def spelt(dfa: DFA) -> NFA:
 
 
 @lru_cache(maxsize=4096)
-def _fragment(charset: Charset) -> NFA:
+def _fragment(charset: Charset, escapes: bool) -> NFA:
     """All spellings of one character out of a set."""
+    plain = charset & _PLAIN
+    if not escapes and plain and len(charset) < MANY:
+        rest = charset - plain
+        parts = [symbol(plain)] + ([_fragment(rest, True)] if rest else [])
+        return compile_nfa(union(parts)).nfa()
     if len(charset) > FEW:
         return json_string(compile_nfa(symbol(charset))).nfa()
     return compile_nfa(union([_character(chr(p)) for a, b in charset.pairs() for p in range(a, b + 1)])).nfa()

@@ -127,9 +127,7 @@ def _crossed(space, left: Cases, right: Cases) -> Cases:
             f"what is unevaluated depends on {len(left) * len(right):,} cases (at {space.where()}); write "
             "'additionalProperties' where you can"
         )
-    return _merged(
-        space, [(a | b, space.both(under, also)) for a, under in left.items() for b, also in right.items()]
-    )
+    return _merged(space, [(a | b, space.both(under, also)) for a, under in left.items() for b, also in right.items()])
 
 
 def _merged(space, cases: Iterable[tuple[Seen, Expr]]) -> Cases:

@@ -139,7 +139,10 @@ class Space:
         if expr not in self._values:
             if expr in self._active:
                 names = [part.name for part in self._active if part.name is not None]
-                circle = " → ".join("#" + name for name in [*names[names.index(expr.name) if expr.name in names else 0 :], expr.name or ""])
+                circle = " → ".join(
+                    "#" + name
+                    for name in [*names[names.index(expr.name) if expr.name in names else 0 :], expr.name or ""]
+                )
                 raise SchemaError(
                     f"references lead in a circle: {circle}; nothing is said on the way", expr.name or "", "$ref"
                 )
@@ -181,7 +184,9 @@ class Space:
         return self.values(expr).is_never
 
     def _touches_active(self, expr: Expr) -> bool:
-        return any(part in self._active or (part not in self._values and self._touches_active(part)) for part in expr.parts)
+        return any(
+            part in self._active or (part not in self._values and self._touches_active(part)) for part in expr.parts
+        )
 
     def disjoint(self, a: Expr, b: Expr) -> bool:
         """Whether nothing fits both, for all that the form shows: no wrong yes."""

@@ -7,6 +7,7 @@ one wherever it stands.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Callable
 
 from dgemma_constrain.automata.charset import ANY as ANY_CHARACTER
@@ -16,13 +17,15 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, literal, star, symbol, union
 from dgemma_constrain.constraints.grammar.nesting import components
 from dgemma_constrain.constraints.json_schema import leaves
-from dgemma_constrain.constraints.json_schema.exprs import Expr, name_of
+from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr, name_of
 from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
 from dgemma_constrain.constraints.json_schema.plan import Plan, plan_array, plan_object
 from dgemma_constrain.constraints.json_schema.spelling import QUOTE, quoted
 from dgemma_constrain.constraints.json_schema.values import Space
 from dgemma_constrain.errors import LimitExceeded
+
+ESCAPED = 1_000  # characters in names and strings; with more of them, escapes that nobody writes are left out
 
 
 class Outline:
@@ -49,6 +52,15 @@ class Outline:
         for expr in sorted(self.plans, key=self.group.__getitem__):  # what it contains comes first
             parts = {part for plan in self.plans[expr] for part in plan.exprs()}
             self.nested[expr] = self.recursive[expr] or any(self.nested.get(part, False) for part in parts)
+
+    @cached_property
+    def escapes(self) -> bool:
+        """Whether the characters of names and strings are few enough to write each one in every way (see spelling)."""
+        size = 0
+        for expr, plans in self.plans.items():
+            size += len(self.space.values(expr).strings.targets)
+            size += sum(len(piece.targets) for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
+        return size <= ESCAPED
 
     def _collect(self, root: Expr) -> None:
         agenda = [root]
@@ -105,9 +117,12 @@ class Writer:
         if level < 0:
             return self.trap
         key = (expr, level if self.outline.nested[expr] else 0, depth)
-        if key not in self._made:
-            self._made[key] = self._values(expr, level, depth)
-        return self._made[key]
+        made = self._made
+        if expr is ANY and self.trap is NOTHING and self.source is None and expr is not self.outline.root:  # the same in every schema
+            made = _SHARED.setdefault((self.layout.kind, self.layout.indent), {})
+        if key not in made:
+            made[key] = self._values(expr, level, depth)
+        return made[key]
 
     def fits_nothing(self) -> bool:
         """Whether there is no text at any level, because the source lacks something."""
@@ -126,7 +141,7 @@ class Writer:
         if numbers is not leaves.NONE:
             parts.append(leaves.number_texts(numbers, self.limits))
         if strings is not leaves.NONE:
-            parts.append(quoted(strings))
+            parts.append(quoted(strings, self.outline.escapes))
         return parts
 
     def _values(self, expr: Expr, level: int, depth: int) -> NFA:
@@ -163,7 +178,7 @@ class Writer:
                 if isinstance(piece, str):
                     word.append(self.layout.mark(piece, depth))
                 elif isinstance(piece, DFA):
-                    word.append(quoted(piece))
+                    word.append(quoted(piece, self.outline.escapes))
                 else:
                     down = self.outline.recursive[expr] and self.outline.group[piece] == self.outline.group[expr]
                     word.append(self._write(piece, level - 1 if down else level, inside))
@@ -184,5 +199,5 @@ class Writer:
         )
 
 
+_SHARED: dict[tuple[str, int], dict[tuple[Expr, int, int], NFA]] = {}  # any JSON value, by layout
 ANYTHING = star(symbol(ANY_CHARACTER))
-
