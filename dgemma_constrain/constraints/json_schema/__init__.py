@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 STATES = (
     2_400  # with the depth an automaton grows; by no more than so much, before it is minimal, if no depth is asked for
 )
-DEEPEST = 32
+USUAL = 3  # that deep, anyhow, if it takes no more than ENOUGH states
+ENOUGH = 60_000
+DEEPEST = 12
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Schema:
     @property
     def narrowed(self) -> tuple[Relaxed, ...]:
         """Of what some texts that the schema allows are left out: formats that are known in part, and in large schemas
-        the escapes of plain ASCII characters in names and strings (`\\u0061` for a)."""
+        escapes of plain ASCII characters in names and strings (`\\u0061` for a) and exponents of listed numbers."""
         outline, reader = self._read()
         return (*reader.narrowed, *([] if outline.escapes else [_NO_ESCAPES]))
 
@@ -127,9 +129,10 @@ class Schema:
         return self.__dict__["_texts"]
 
     def _deepest(self, writer: Writer, limits: Limits) -> tuple[int, DFA]:
-        """The first depth that has any text, or as many more as take no more than some STATES states."""
+        """The first depth that has any text, or as many more as take no more than some STATES states (or ENOUGH, if they
+        are few)."""
         made = [writer.text(0)]
-        most = made[0].states + STATES
+        most = max(made[0].states + STATES, ENOUGH)
         writer.limits = Limits(min(4 * most, limits.states), limits.seconds)
         while len(made) <= DEEPEST:
             try:
@@ -137,6 +140,8 @@ class Schema:
             except LimitExceeded:
                 break
             if nfa.states > most:
+                break
+            if nfa.states > made[0].states + STATES and len(made) > USUAL:
                 break
             made.append(nfa)
         writer.limits = limits

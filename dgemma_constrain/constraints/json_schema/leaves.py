@@ -12,7 +12,7 @@ from dgemma_constrain.automata import dfa as automata
 from dgemma_constrain.automata.charset import ANY
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.nfa import NFA, NOTHING, literal, repeat, star, strings, symbol
+from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, repeat, star, strings, symbol, union
 from dgemma_constrain.constraints import regex
 from dgemma_constrain.constraints.json_schema import formats, numbers
 from dgemma_constrain.constraints.json_schema.number_spellings import spellings
@@ -79,6 +79,18 @@ def pattern(source: str) -> DFA:
     return full(compile_nfa(regex.parse(source, flavor="ecma", search=True).nfa(Limits())))
 
 
+@lru_cache(maxsize=1024)
+def interval(bounds: frozenset[tuple[str, numbers.Value]]) -> DFA:
+    """The numbers between bounds, by their names in `numbers.interval`."""
+    return full(numbers.interval(**dict(bounds)))
+
+
+@lru_cache(maxsize=256)
+def multiples(of: numbers.Value, within: DFA) -> DFA:
+    """The multiples of a number out of a set."""
+    return full(numbers.multiples(of, within))
+
+
 @lru_cache(maxsize=64)
 def named(keyword: str, name: str, year: int) -> DFA | None:
     """The strings of a format or contentEncoding in a draft; None if it doesn't know it."""
@@ -101,6 +113,19 @@ def _representable() -> DFA:
 def number_texts(dfa: DFA, limits: Limits = Limits()) -> NFA:
     """The JSON texts of a set of numbers."""
     return automata.intersect(compile_nfa(spellings(dfa, limits), limits), _representable(), limits).nfa()
+
+
+_ZEROS = concat([literal("."), repeat(literal("0"), 1, None)])
+
+
+@lru_cache(maxsize=1024)
+def plain_number_texts(dfa: DFA, limits: Limits = Limits()) -> NFA:
+    """Those without exponent, and with zeros after the point only where nothing else is, if the set is finite; else all."""
+    if not dfa.is_finite():
+        return number_texts(dfa, limits)
+    whole = meet(dfa, INTEGERS)
+    parts = [dfa.nfa()] + ([] if whole is NONE else [concat([whole.nfa(), _ZEROS])])
+    return union(parts)
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any, Callable, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
-from dgemma_constrain.constraints.json_schema import arrays, formats, keywords, leaves, numbers, objects
+from dgemma_constrain.constraints.json_schema import arrays, formats, keywords, leaves, objects
 from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.documents import Documents, Place
 from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
@@ -115,9 +115,9 @@ class Reader:
     def numbers(self, place: Place, said: dict[str, Any]) -> DFA:
         bounds = {_BOUNDS[name]: said[name] for name in _BOUNDS if name in said}
         with self.growing(place, next((name for name in (*_BOUNDS, "multipleOf") if name in said), "")):
-            found = leaves.full(numbers.interval(**bounds)) if bounds else leaves.NUMBERS
+            found = leaves.interval(frozenset(bounds.items())) if bounds else leaves.NUMBERS
             if "multipleOf" in said:
-                found = leaves.full(numbers.multiples(said["multipleOf"], found))
+                found = leaves.multiples(said["multipleOf"], found)
         return found
 
     def strings(self, place: Place, said: dict[str, Any]) -> tuple[DFA, DFA | None]:

@@ -25,7 +25,8 @@ from dgemma_constrain.constraints.json_schema.spelling import QUOTE, quoted
 from dgemma_constrain.constraints.json_schema.values import Space
 from dgemma_constrain.errors import LimitExceeded
 
-ESCAPED = 1_000  # characters in names and strings; with more of them, escapes that nobody writes are left out
+ESCAPED = 1_000  # characters in names and strings; with more of them, spellings that nobody writes are left out
+NUMBER = 20  # so many characters stands a set of numbers for
 
 
 class Outline:
@@ -48,6 +49,10 @@ class Outline:
         self.recursive = {
             expr: size[group[k]] > 1 or k in inside[k] for expr, k in number.items()
         }  # fmt: skip
+        self.copies = {expr: 0 for expr in self.plans}  # how often each one is written into others
+        for plans in self.plans.values():
+            for part in (part for plan in plans for part in plan.exprs()):
+                self.copies[part] += 1
         self.nested: dict[Expr, bool] = {}
         for expr in sorted(self.plans, key=self.group.__getitem__):  # what it contains comes first
             parts = {part for plan in self.plans[expr] for part in plan.exprs()}
@@ -55,10 +60,13 @@ class Outline:
 
     @cached_property
     def escapes(self) -> bool:
-        """Whether the characters of names and strings are few enough to write each one in every way (see spelling)."""
+        """Whether names, strings and numbers are few enough to write each one in every way (see spelling)."""
         size = 0
         for expr, plans in self.plans.items():
-            size += len(self.space.values(expr).strings.targets)
+            values = self.space.values(expr)
+            size += len(values.strings.targets)
+            if values.numbers not in (leaves.NUMBERS, leaves.INTEGERS, leaves.NONE):
+                size += NUMBER
             size += sum(len(piece.targets) for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
         return size <= ESCAPED
 
@@ -139,7 +147,8 @@ class Writer:
             numbers, strings = values.listed_numbers, values.listed_strings
             parts += self._from_source(self.source, expr)
         if numbers is not leaves.NONE:
-            parts.append(leaves.number_texts(numbers, self.limits))
+            spelt = leaves.number_texts if self.outline.escapes else leaves.plain_number_texts
+            parts.append(spelt(numbers, self.limits))
         if strings is not leaves.NONE:
             parts.append(quoted(strings, self.outline.escapes))
         return parts
@@ -147,7 +156,7 @@ class Writer:
     def _values(self, expr: Expr, level: int, depth: int) -> NFA:
         plans = [self._plan(expr, plan, level, depth) for plan in self.outline.plans[expr]]
         whole = union(self._scalars(expr) + plans)
-        if plans and expr is not self.outline.root:  # it is copied: of the smallest form there is
+        if plans and self.outline.copies[expr] > 1:  # of the smallest form there is
             try:
                 whole = compile_nfa(whole, self.limits).nfa()
             except LimitExceeded as error:
