@@ -17,7 +17,7 @@ from dgemma_constrain.constraints.json_schema.number_spellings import spellings
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
 
 JSON_NUMBER = re.compile(r"(-?(?:0|[1-9]\d*)(?:\.\d+)?)(?:[eE]([+-]?\d+))?")
-CHARACTERS, LONGEST = "-.0125e+", 6
+CHARACTERS, LONGEST = "-.0125e+", 5
 TEXTS = {
     text: (Fraction(Decimal(found[1])), None if found[2] is None else int(found[2]))
     for length in range(1, LONGEST + 1)

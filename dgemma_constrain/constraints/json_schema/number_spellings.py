@@ -41,23 +41,35 @@ def spellings(numbers: DFA, limits: Limits = Limits(), shifts: int = SHIFTS) -> 
 @lru_cache(maxsize=256)
 def _spelt(numbers: DFA, limits: Limits, shifts: int) -> DFA:
     padded = _Padded(numbers, limits)
-    plain = padded.mantissas(0)
-    upward = subtract(plain, padded.mantissas(1), limits).is_empty
-    downward = subtract(plain, padded.mantissas(-1), limits).is_empty
-    if upward and downward:  # the same numbers whatever the exponent
-        return compile_nfa(concat([plain.nfa(), union([EPSILON, _exponent(None, None)])]), limits)
+    upward, downward = padded.is_closed(1), padded.is_closed(-1)
     if not upward and not (negative := intersect(numbers, interval(below=0), limits)).is_empty:
         others = subtract(numbers, negative, limits)
         if not others.is_empty:
             return unite(_spelt(others, limits, shifts), _spelt(negative, limits, shifts), limits)
-    parts = [plain.nfa()]
-    for e in range(-shifts, shifts + 1):
-        least = None if downward and e == -shifts else e
-        most = None if upward and e == shifts else e
-        parts.append(concat([padded.mantissas(e).nfa(), _exponent(least, most)]))
-    if numbers.accepts("0"):
-        parts.append(_spelt(values([0]), limits, shifts).nfa())
-    return compile_nfa(union(parts), limits)
+    parts = [padded.moved(0)]
+    if upward and downward:  # the same numbers whatever the exponent
+        parts.append(concat([padded.moved(0), _exponent(None, None)]))
+    else:
+        for e in range(-shifts, shifts + 1):
+            least = None if downward and e == -shifts else e
+            most = None if upward and e == shifts else e
+            parts.append(concat([padded.moved(e), _exponent(least, most)]))
+        if numbers.accepts("0"):
+            parts.append(_spelt(values([0]), limits, shifts).nfa())
+    return intersect(compile_nfa(union(parts), limits), _texts(), limits)
+
+
+@lru_cache(maxsize=1)
+def _texts() -> DFA:
+    """All numbers as JSON writes them."""
+    sign = union([EPSILON, literal("-")])
+    return compile_nfa(concat([sign, unsigned().nfa(), union([EPSILON, _exponent(None, None)])]))
+
+
+@lru_cache(maxsize=1)
+def _plain() -> DFA:
+    """Those without exponent."""
+    return compile_nfa(concat([union([EPSILON, literal("-")]), unsigned().nfa()]))
 
 
 @lru_cache(maxsize=256)
@@ -79,15 +91,23 @@ class _Padded:
     """
 
     def __init__(self, numbers: DFA, limits: Limits):
-        self.limits = limits
+        self.limits, self.finite = limits, numbers.is_finite()
+        self.only_zero = self.finite and numbers.shortest() in ("0", None) and numbers.count() < 2
         dfa = compile_nfa(_pad(numbers), limits)
         self.table, self.accept = _dense(dfa), np.append(dfa.accept, False)
         self.zero, self.point = self.table[:, 0], self.table[:, -1]
 
-    def mantissas(self, exponent: int) -> DFA:
-        """The plain JSON spellings, of whatever numbers, that are in the set with this exponent behind them."""
-        moved = self.to_the_right(exponent) if exponent >= 0 else self.to_the_left(-exponent)
-        return intersect(compile_nfa(moved, self.limits), _plain(), self.limits)
+    def is_closed(self, exponent: int) -> bool:
+        """Whether the set holds x · 10**exponent with every x."""
+        if self.finite:
+            return self.only_zero
+        here, there = (compile_nfa(self.moved(e), self.limits) for e in (0, exponent))
+        return subtract(intersect(here, _plain(), self.limits), there, self.limits).is_empty
+
+    def moved(self, exponent: int) -> NFA:
+        """Of the plain JSON spellings of whatever numbers, those that are in the set with this exponent behind them.
+        (And some texts that are no spellings.)"""
+        return self.to_the_right(exponent) if exponent >= 0 else self.to_the_left(-exponent)
 
     def to_the_right(self, places: int) -> NFA:
         """Layers: before the text's point; at it and 1 … places digits behind it; past the point of the table."""
@@ -152,12 +172,6 @@ class _Padded:
         return NFA(
             end + 1, np.concatenate(edges).astype(np.int32), jumps.astype(np.int32), tuple(map(char, _CHARACTERS))
         )
-
-
-@lru_cache(maxsize=1)
-def _plain() -> DFA:
-    """JSON numbers without exponent."""
-    return compile_nfa(concat([union([EPSILON, literal("-")]), unsigned().nfa()]))
 
 
 def _dense(dfa: DFA) -> np.ndarray:

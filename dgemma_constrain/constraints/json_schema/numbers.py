@@ -150,6 +150,9 @@ def _smaller(whole: str, fraction: str) -> NFA:
     return _automaton((0, "="), edges, [*final, "free"])
 
 
+_some = lru_cache(maxsize=256)(Charset.of)
+
+
 def _automaton(start: Hashable, edges: list[tuple[Hashable, str, Hashable]], final: list[Hashable]) -> NFA:
     """The NFA of a list of edges (state, characters, state)."""
     number: dict[Hashable, int] = {start: 0}
@@ -157,7 +160,7 @@ def _automaton(start: Hashable, edges: list[tuple[Hashable, str, Hashable]], fin
     rows = [
         (
             number.setdefault(source, len(number)),
-            labels.setdefault(Charset.of(some), len(labels)),
+            labels.setdefault(_some(some), len(labels)),
             number.setdefault(target, len(number)),
         )
         for source, some, target in edges
