@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Hashable, Iterator
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from dgemma_constrain.automata.dfa import DFA, compile_nfa, intersect, subtract,
 from dgemma_constrain.automata.kernels import sources
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import EPSILON, NFA, concat, literal, star, symbol, union
-from dgemma_constrain.constraints.json_schema.numbers import integers, interval, unsigned, values
+from dgemma_constrain.constraints.json_schema.numbers import automaton, integers, interval, unsigned, values
 
+LARGEST = 9  # exponent after one digit, in a set with a bound
 SHIFTS = 2  # how far an exponent moves the point in a set that isn't the same a power of ten further up or down
 _CHARACTERS = "0123456789-."
 
@@ -27,13 +29,15 @@ def spellings(numbers: DFA, limits: Limits = Limits(), shifts: int = SHIFTS) -> 
     - any e > shifts, if the set holds 10x with every x (all numbers, integers, x ≥ 3) and m · 10^shifts;
     - any e < -shifts, if it holds x/10 with every x (all numbers, -3 ≤ x ≤ 3) and m / 10^shifts;
     - any e at all, if m = 0;
+    - any e > shifts up to LARGEST, if the set doesn't hold 10x with every x, and m has one digit before the point and
+      e or fewer behind it (1.5e9);
 
-    the last three for the numbers below 0 and the others apart, if not for both (so -1e9 may be written for x ≤ 3).
+    all but the first for the numbers below 0 and the others apart, if not for both (so -1e9 may be written for x ≤ 3).
 
     For all numbers, those above, below or other than 0, and for 0 itself nothing is left out; for integers, 1.5e3
     with shifts = 0 and 1.5555e4 with 3, while 155e1 and 1.0e+07 always stay. Where m and e may be any depends on both
     in general, which is not regular. States of the minimal DFA, for 0 to 3 shifts: all numbers 9 9 9 9, integers
-    14 24 38 55, from 0 to 150 17 41 67 92, 0 ≤ x ≤ 1 18 32 46 60, 64-bit integers 68 107 164 243.
+    14 24 38 55, from 0 to 150 43 55 67 92, 0 ≤ x ≤ 1 18 32 46 60, 64-bit integers 133 190 261 349.
     """
     return _spelt(numbers, limits, shifts).nfa()
 
@@ -54,6 +58,8 @@ def _spelt(numbers: DFA, limits: Limits, shifts: int) -> DFA:
             least = None if downward and e == -shifts else e
             most = None if upward and e == shifts else e
             parts.append(concat([padded.moved(e), _exponent(least, most)]))
+        if not upward:
+            parts.append(padded.scientific(shifts + 1))
         if numbers.accepts("0"):
             parts.append(_spelt(values([0]), limits, shifts).nfa())
     return intersect(compile_nfa(union(parts), limits), _texts(), limits)
@@ -81,6 +87,20 @@ def _exponent(least: int | None, most: int | None) -> NFA:
         sizes = intersect(integers(), interval(max(low or 0, 0), high))
         parts.append(concat([sign, star(literal("0")), sizes.nfa()]))
     return concat([symbol(Charset.of("eE")), union(parts)])
+
+
+def _exponents(state: Hashable, listed: tuple[int, ...], end: Hashable) -> Iterator[tuple[Hashable, str, Hashable]]:
+    """Edges for these exponents above 0, from a state; equal ones share states."""
+    if listed:
+        letter, sign, zeros = ((what, listed) for what in "e+0")
+        yield from [(state, "eE", letter), (letter, "+", sign)]
+        for before in (letter, sign, zeros):
+            yield before, "0", zeros
+            for exponent in map(str, listed):
+                after = end if len(exponent) == 1 else (exponent[0], listed)
+                yield before, exponent[0], after
+                if after != end:
+                    yield after, exponent[1], end
 
 
 class _Padded:
@@ -137,6 +157,37 @@ class _Padded:
             state = self.zero[state]
         nothing = np.zeros_like(self.accept)
         return self.nfa(edges, jumps, [nothing, nothing, self.accept, *[nothing] * places, self.accept])
+
+    def scientific(self, least: int) -> NFA:
+        """One digit that is not 0, e digits or fewer behind a point, and exponents e from `least` to LARGEST."""
+        edges, final, seen = [], "end", {}
+        for sign, first in (("", 0), ("-", self.table[0, _CHARACTERS.index("-")])):
+            if sign:
+                edges.append(("start", sign, ("first", first)))
+            for digit in "123456789":
+                if first >= 0 and self.table[first, int(digit)] >= 0:
+                    seen[0, self.table[first, int(digit)]] = None
+                    edges.append((("first", first) if sign else "start", digit, (0, self.table[first, int(digit)])))
+        agenda = list(seen)
+        for i, state in agenda:
+            ends, reached = [], state
+            for e in range(i, LARGEST + 1):
+                if e >= least and self.accept[self.point[reached]]:
+                    ends.append(e)
+                reached = self.zero[reached]
+            edges += _exponents((i, state), tuple(ends), final)
+            here = (i, state)
+            if i == 0:
+                here = ("point", state)
+                edges.append(((i, state), ".", here))
+            for digit in "0123456789" if i < LARGEST else "":
+                onward = (i + 1, self.table[state, int(digit)])
+                if onward[1] >= 0:
+                    edges.append((here, digit, onward))
+                    if onward not in seen:
+                        seen[onward] = None
+                        agenda.append(onward)
+        return automaton("start", edges, [final])
 
     # Pieces: rows (source, character, target) between two layers.
 
