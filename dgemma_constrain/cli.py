@@ -58,20 +58,23 @@ def dgemma() -> None:
 @dgemma.command("json", short_help="Read a text into JSON that satisfies a schema.")
 @click.option("--schema", type=TextFile(), required=True, help="A file with a JSON Schema.")
 @whitespace
+@click.option("--from-text", is_flag=True, help="Strings are runs of words of TEXT, numbers stand in it.")
 @click.argument("text", type=Prompt())
 @writing
-def json_command(schema: str, whitespace: str, text: str, options: dict) -> None:
+def json_command(schema: str, whitespace: str, from_text: bool, text: str, options: dict) -> None:
     """Read TEXT (-: stdin) into JSON that satisfies a schema.
+
+    With --from-text nothing is made up: free strings and numbers are taken from TEXT.
 
     \b
     Example:
       echo '{"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
              "required": ["name", "age"]}' > person.json
-      dgemma json --schema person.json 'Maria Lopez, 29, moved to Lisbon last year.'
+      dgemma json --schema person.json --from-text 'Maria Lopez, 29, moved to Lisbon last year.'
     """
     from dgemma_constrain.models.embedded.prompts import record_prompt
 
-    constraint = dc.json_schema(schema, whitespace)
+    constraint = dc.json_schema(schema, whitespace, values_from=text if from_text else None)
     _write(record_prompt(json.loads(schema), text), constraint, options, parsed=True)
 
 

@@ -1,38 +1,19 @@
 """Random schemas, values for them, and many spellings of a value, all from a seed.
 
-Names are always in alphabetical order, so that a sorted value is in schema order; a name is declared wherever it may
-stand, and an object that declares names says `additionalProperties: false`: then what we write is what the standard
-allows, but for escapes in listed strings (which are kept apart: `LISTED`) and integers such as 1.0 (never made here).
+Small worlds, so that keywords meet: few names, few values, numbers near the bounds.
 """
 
-import copy
+import itertools
 import json
 import random
 
-LISTED = ["RED", "GREEN", "BLUE", 'QUOTE"D', "ÜML", "BACK\\SLASH", "B", "BC"]
-FREE = [
-    "",
-    "a",
-    "b",
-    "ab",
-    "abc",
-    "x9",
-    "9",
-    "é",
-    "😀",
-    "a\nb",
-    'a"',
-    "\\",
-    "/",
-    "\x00",
-    "\u2028",
-    "héllo",
-    "😀😀",
-    "abcdef",
-]
+STRINGS = ["", "a", "b", "ab", "abc", "x9", "9", "é", "😀", "a\nb", 'a"', "\\", "/", "\x00", "héllo", "abcdef", "RED"]
 PATTERNS = ["^[a-z]+$", "[0-9]", "^a", "b$", "^.{2}$", "a|é", "^(ab|x)?", "^[^a]*$", "\\\\"]
-NAMES = ["a", "b", "c", "d e", "é", "/~"]
+NAMES = ["a", "b", "c", "ab", "é", "/~"]
+NAME_PATTERNS = ["^a", "b", "^.$", "^[^a-c]"]
+NUMBERS = [0, 1, 2, 3, -1, -2, 5, 10, 0.5, 1.5, -0.5, 2.25, 100, 1e3]
 TYPES = ["string", "integer", "number", "boolean", "null", "array", "object"]
+LISTED = [*STRINGS[:6], *NUMBERS[:5], 2.5, True, False, None, [], [1, "a"], [[]], {}, {"a": None, "b": ["a"]}, {"a": 1}]
 
 
 class Cases:
@@ -46,58 +27,47 @@ class Cases:
     def chance(self, probability):
         return self.random.random() < probability
 
+    def some(self, values, most):
+        return self.random.sample(values, self.random.randint(1, min(most, len(values))))
+
     def schema(self):
         """A whole schema, with definitions that it may refer to."""
         for i in range(self.random.randrange(3)):
             self.defs[f"def {i}"] = self.part(2)
-        root = self.part(0)
+        root = next(part for part in iter(lambda: self.part(0), None) if isinstance(part, dict))
         return {**root, "$defs": self.defs} if self.defs else root
 
     def part(self, depth):
         roll = self.random.random()
-        if roll < 0.08 and self.defs:
+        if roll < 0.06 and self.defs:
             return {"$ref": "#/$defs/" + self.pick(list(self.defs)).replace(" ", "%20")}
-        if roll < 0.2:
-            return {"anyOf": [self.part(depth + 1) for _ in range(self.random.randint(1, 3))]}
-        if roll < 0.3:
-            return self.listed()
+        if roll < 0.1:
+            return {"const": self.pick(LISTED)} if self.chance(0.3) else {"enum": self.some(LISTED, 6)}
+        if roll < 0.13:
+            return self.pick([True, False, {}])
+        schema = {}
         kinds = self.random.sample(TYPES[:5] if depth > 2 else TYPES, self.pick([1, 1, 1, 2, 3]))
-        schema = {"type": kinds if len(kinds) > 1 or self.chance(0.2) else kinds[0]}
+        if self.chance(0.75):
+            schema["type"] = kinds if len(kinds) > 1 or self.chance(0.2) else kinds[0]
         for kind in kinds:
             schema |= self.keywords(kind, depth)
-        if self.chance(0.15):
-            schema |= self.keywords(self.pick(["string", "array", "object"]), 3) | schema  # maybe without effect
-        if self.chance(0.15):
-            schema["enum"] = [self.relisted(self.value(schema)) for _ in range(4)] + [self.pick(LISTED), 1, None]
-        elif self.chance(0.15):
-            schema["anyOf"] = [self.sibling(schema) for _ in range(self.random.randint(1, 3))]
+        if self.chance(0.35):
+            schema |= self.joined(depth)
         return schema
 
-    def listed(self):
-        values = [*LISTED, 0, 1, -7, 2.5, True, False, None, [], [1, "RED"], {}, {"a": None, "b": ["RED"]}]
-        if self.chance(0.3):
-            return {"const": self.pick(values)}
-        return {"enum": self.random.sample(values, self.random.randint(1, 6))}
-
-    def relisted(self, value):
-        """With strings out of `LISTED`."""
-        if isinstance(value, list):
-            return [self.relisted(v) for v in value]
-        if isinstance(value, dict):
-            return {name: self.relisted(v) for name, v in value.items()}
-        return self.pick(LISTED) if isinstance(value, str) else value
-
-    def sibling(self, schema):
-        """A branch that says more about what `schema` allows, without a type or with one of its own."""
-        kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-        kind = self.pick([*kinds, "string"])
-        if kind == "object" and "properties" in schema:
-            return (
-                {"required": self.random.sample(list(schema["properties"]), 1)}
-                if schema["properties"]
-                else {"type": "object"}
-            )
-        return self.pick([{"type": kind}, {"type": kind}, self.keywords("string", 3) or {"type": kind}, self.listed()])
+    def joined(self, depth):
+        """Something that joins schemas."""
+        parts = [self.part(depth + 2) for _ in range(self.random.randint(1, 3))]
+        keyword = self.pick(["allOf", "anyOf", "oneOf", "oneOf", "not", "if", "dependentSchemas", "dependentRequired"])
+        if keyword == "not":
+            return {"not": parts[0]}
+        if keyword == "if":
+            return dict(zip(("if", "then", "else"), parts))
+        if keyword == "dependentSchemas":
+            return {keyword: {self.pick(NAMES): parts[0]}}
+        if keyword == "dependentRequired":
+            return {keyword: {self.pick(NAMES): self.some(NAMES, 2)}}
+        return {keyword: parts}
 
     def keywords(self, kind, depth):
         schema = {}
@@ -109,60 +79,95 @@ class Cases:
                 schema["maxLength"] = high
             if self.chance(0.3):
                 schema["pattern"] = self.pick(PATTERNS)
+        if kind in ("number", "integer") and self.chance(0.6):
+            for keyword in self.some(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"], 2):
+                schema[keyword] = self.pick(NUMBERS)
+            if self.chance(0.4):
+                schema["multipleOf"] = self.pick([1, 2, 3, 0.5, 0.25, 10])
         if kind == "array":
-            schema["items"] = self.part(depth + 1)
+            if self.chance(0.4):
+                schema["prefixItems"] = [self.part(depth + 1) for _ in range(self.random.randint(1, 3))]
+            if self.chance(0.6):
+                schema["items"] = self.part(depth + 1)
             if self.chance(0.3):
                 schema["minItems"] = low
             if self.chance(0.3):
                 schema["maxItems"] = high
+            if self.chance(0.3):
+                schema["contains"] = self.part(depth + 2)
+                if self.chance(0.5):
+                    schema["minContains"] = low
+                if self.chance(0.5):
+                    schema["maxContains"] = high
+            if self.chance(0.1):
+                schema["unevaluatedItems"] = self.part(depth + 2)
         if kind == "object":
-            names = sorted(self.random.sample(NAMES, self.random.randrange(5)))
-            schema["properties"] = {name: self.part(depth + 1) for name in names}
-            schema["required"] = [name for name in names if self.chance(0.4)]
-            schema["additionalProperties"] = False
+            if self.chance(0.8):
+                names = self.random.sample(NAMES, self.random.randrange(5))
+                schema["properties"] = {name: self.part(depth + 1) for name in names}
+                schema["required"] = [name for name in names if self.chance(0.3)]
+            if self.chance(0.5):
+                schema["additionalProperties"] = self.chance(0.3) if self.chance(0.6) else self.part(depth + 1)
+            if self.chance(0.3):
+                schema["patternProperties"] = {p: self.part(depth + 1) for p in self.some(NAME_PATTERNS, 2)}
+            if self.chance(0.1):
+                schema["propertyNames"] = {"pattern": self.pick(NAME_PATTERNS)}
+            if self.chance(0.1):
+                schema["minProperties"] = self.random.randrange(3)
+            if self.chance(0.15):
+                schema["maxProperties"] = self.random.randrange(3)
+            if self.chance(0.1):
+                schema["unevaluatedProperties"] = self.part(depth + 2)
         return schema
 
-    def value(self, schema, wild=0.1):
+    def value(self, schema, wild=0.1, deep=0):
         """A value that often fits, mostly nearly."""
         if not isinstance(schema, dict) or self.chance(wild):
-            return self.pick([*FREE, *LISTED, 0, 1, -3, 2.5, True, False, None, [], [1], {}, {"a": "a"}, {"zzz": 1}])
+            return self.pick([*STRINGS, *NUMBERS, *LISTED, {"zzz": 1}])
         if "$ref" in schema:
-            return self.value(self.defs[schema["$ref"].split("/")[-1].replace("%20", " ")], wild)
-        if "enum" in schema and self.chance(0.8):
-            return copy.deepcopy(self.pick(schema["enum"]))
+            return self.value(self.defs[schema["$ref"].split("/")[-1].replace("%20", " ")], wild, deep + 1)
+        if "enum" in schema and self.chance(0.9):
+            return self.pick(schema["enum"])
         if "const" in schema:
-            return copy.deepcopy(schema["const"])
-        if "type" not in schema:
-            return self.value(self.pick(schema["anyOf"]), wild) if "anyOf" in schema else self.value(None)
-        kind = self.pick(schema["type"]) if isinstance(schema["type"], list) else schema["type"]
+            return schema["const"]
+        for keyword in ("anyOf", "oneOf", "allOf"):
+            if keyword in schema and self.chance(0.3):
+                return self.value(self.pick(schema[keyword]), wild, deep + 1)
+        kinds = schema.get("type", self.pick(TYPES[:5] if deep > 2 else TYPES))
+        kind = self.pick(kinds) if isinstance(kinds, list) else kinds
         if kind == "array":
-            return [self.value(schema["items"], wild) for _ in range(self.random.randrange(4))]
+            firsts = schema.get("prefixItems", [])
+            count = self.random.randrange(4)
+            places = [firsts[i] if i < len(firsts) else schema.get("items", True) for i in range(count)]
+            return [self.value(place, wild, deep + 1) for place in places]
         if kind == "object":
-            names = [n for n in schema["properties"] if n in schema["required"] or self.chance(0.5)]
-            return {name: self.value(schema["properties"][name], wild) for name in names if not self.chance(wild / 2)}
+            declared = schema.get("properties", {})
+            names = [n for n in declared if n in schema.get("required", ()) or self.chance(0.5)]
+            if schema.get("additionalProperties", True) is not False and self.chance(0.4):
+                names += [n for n in self.some(NAMES, 2) if n not in names]
+            extra = schema.get("additionalProperties", True)
+            return {n: self.value(declared.get(n, extra), wild, deep + 1) for n in names if not self.chance(wild / 2)}
         return {
-            "string": lambda: self.pick(FREE),
-            "integer": lambda: self.pick([0, 7, -12, 10**20]),
-            "number": lambda: self.pick([0.5, -1.25e-7, 3, 6.25e-12]),
+            "string": lambda: self.pick(STRINGS),
+            "integer": lambda: self.pick(NUMBERS[:8]),
+            "number": lambda: self.pick(NUMBERS),
             "boolean": lambda: self.chance(0.5),
             "null": lambda: None,
         }[kind]()
 
     def spelling(self, value):
-        """One of the many JSON texts of a value; listed strings and names keep their plain spelling."""
+        """One of the many JSON texts of a value, names in the order in which they are."""
         if isinstance(value, str):
-            return (
-                json.dumps(value, ensure_ascii=False) if value in LISTED else f'"{"".join(map(self.character, value))}"'
-            )
+            return f'"{"".join(map(self.character, value))}"'
         if isinstance(value, list):
             return f"[{self.gap()}{self.commas(map(self.spelling, value))}]"
         if isinstance(value, dict):
-            named = sorted(value.items())
-            members = [
-                f"{json.dumps(n, ensure_ascii=False)}{self.gap()}:{self.gap()}{self.spelling(v)}" for n, v in named
-            ]
+            members = [f"{self.spelling(n)}{self.gap()}:{self.gap()}{self.spelling(v)}" for n, v in value.items()]
             return f"{{{self.gap()}{self.commas(members)}}}"
-        return json.dumps(value)
+        text = json.dumps(value)
+        if isinstance(value, bool) or value is None or "e" in text:
+            return text
+        return self.pick([text, text, text + ("0" if "." in text else ".0"), text + "e0", text + "E+00"])
 
     def commas(self, members):
         members = list(members)
@@ -179,3 +184,16 @@ class Cases:
         return self.pick(
             [plain, plain, plain, escaped, escaped.upper().replace("\\U", "\\u"), "\\/" if c == "/" else plain]
         )
+
+
+def orders(value):
+    """The value with its names in every order."""
+    if isinstance(value, list):
+        for items in itertools.product(*(list(itertools.islice(orders(item), 8)) for item in value)):
+            yield list(items)
+    elif isinstance(value, dict):
+        for names in itertools.permutations(value):
+            for members in itertools.product(*(list(itertools.islice(orders(value[n]), 8)) for n in names)):
+                yield dict(zip(names, members))
+    else:
+        yield value

@@ -74,6 +74,14 @@ def test_json_obeys_its_schema_and_nothing_else_is_printed(capsys, schema):
     assert dc.json_schema(PERSON).matches(out.removesuffix("\n")) and json.loads(out).keys() == {"name", "age"}
 
 
+def test_json_from_text_takes_every_value_from_the_text(capsys, schema):
+    code, out, err = run(capsys, "json", "--schema", schema, "--from-text", "We met Qwzx Yzzk, who is 61.")
+    assert (code, err) == (0, "")
+    value = json.loads(out)
+    assert value["age"] == 61 and value["name"] in "We met Qwzx Yzzk, who is 61."
+    assert "/properties/age" in fails(capsys, 1, "json", "--schema", schema, "--from-text", "Nobody is here.")
+
+
 def test_json_output_is_one_object_with_the_value_spelled_as_in_the_text(capsys, schema):
     code, out, err = run(
         capsys, "json", "--schema", schema, "--json", "--whitespace", "pretty", "--seed", "3", "Anna is 34."
@@ -92,7 +100,7 @@ def test_a_number_beyond_floats_stays_as_it_is_written(capsys, tmp_path):
     if code == 0:
         assert "Infinity" not in out
     else:
-        assert code == 2 and err.count("\n") == 1
+        assert code in (1, 2) and err.count("\n") == 1
 
 
 def test_regex_fills_named_groups(capsys):

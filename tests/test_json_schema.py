@@ -1,6 +1,7 @@
 """What a schema's texts are: types, names, order, white space, spellings, siblings, references, Python types."""
 
 import dataclasses
+import itertools
 import json
 import pickle
 from typing import NotRequired, TypedDict
@@ -28,7 +29,7 @@ SCALARS = ["null", "true", "false", "1", "1.5", '"a"', '""', "[]", "{}", "nul", 
 @pytest.mark.parametrize(
     "schema, texts, right",
     [
-        ({"type": "integer"}, NUMBERS, ["0", "-0", "12", "-7"]),
+        ({"type": "integer"}, NUMBERS, ["0", "-0", "12", "-7", "1e3"]),
         ({"type": "number"}, NUMBERS, ["0", "-0", "12", "-7", "1.50", "1e3", "-1.2E-07"]),
         ({"type": "null"}, SCALARS, ["null"]),
         ({"type": "boolean"}, SCALARS, ["true", "false"]),
@@ -38,7 +39,7 @@ SCALARS = ["null", "true", "false", "1", "1.5", '"a"', '""', "[]", "{}", "nul", 
         (
             {"const": {"b": [1, "x"], "a": {}}},
             ['{"b":[1,"x"],"a":{}}', '{"a":{},"b":[1,"x"]}'],
-            ['{"b":[1,"x"],"a":{}}'],
+            ['{"b":[1,"x"],"a":{}}', '{"a":{},"b":[1,"x"]}'],
         ),
         ({"type": "object", "additionalProperties": False}, ["{}", '{"a":1}'], ["{}"]),
         ({"type": "array", "maxItems": 0}, ["[]", "[1]"], ["[]"]),
@@ -54,7 +55,12 @@ def nulls(names):
 
 
 def test_names_keep_schema_order_and_optional_ones_may_be_absent():
-    schema = {"type": "object", "properties": dict.fromkeys("abc", NULL), "required": ["b"]}
+    schema = {
+        "type": "object",
+        "properties": dict.fromkeys("abc", NULL),
+        "required": ["b"],
+        "additionalProperties": False,
+    }
     texts = [nulls(names) for names in ("", *"abc", "ab", "bc", "ac", "abc", "ba", "bb", "abcd")]
     right = [nulls(names) for names in ("b", "ab", "bc", "abc")]
     assert accepted(schema, texts) == right
@@ -113,7 +119,8 @@ WHITE = {
 
 def test_white_space_any():
     right = ['{"a":[1,2]}', '{ "a" :\t[ 1 ,\n2 ]\r}', "{ }", '{"a": [ ], "b": { "k" : [ ] , "l":[ 1 ] }}']
-    wrong = [' {"a":[1,2]}', '{"a":[1,2]} ', '{"a":[1 2]}', '{"a\\u0020":[]}', '{"a":[\u00a01]}']
+    right += [' {"a":[1,2]}', '{"a":[1,2]}\n']
+    wrong = ['{"a":[1 2]}', '{"a":[\u00a01]}']
     assert accepted(WHITE, right + wrong) == right
 
 
@@ -131,19 +138,65 @@ def test_white_space_must_be_a_known_kind():
         compile_schema(NULL, whitespace="none")
 
 
-def test_names_and_listed_strings_have_their_plain_spelling():
-    schema = {"type": "object", "properties": {'é"\n': {"enum": ["ü\\"]}}}
-    text = json.dumps({'é"\n': "ü\\"}, ensure_ascii=False)
-    assert accepted(schema, [text, json.dumps({'é"\n': "ü\\"})]) == [text]
+def test_white_space_of_ones_own():
+    right = ['{"a":[1, 2]}', '{"a": [1,2]}']
+    assert accepted(WHITE, [*right, '{"a":[1,  2]}', '{"a":\n[1,2]}', ' {"a":[]}'], " ?") == right
+    for strange in ("a?", "(", "[^ ]"):
+        with pytest.raises(ConstraintError, match="whitespace"):
+            compile_schema(NULL, whitespace=strange)
+
+
+def test_pretty_indents_by_as_much_as_is_asked_for():
+    dfa = compile_nfa(compile_schema(WHITE, "pretty", indent=3).nfa())
+    assert dfa.accepts(json.dumps({"a": [1, 2]}, indent=3)) and not dfa.accepts(json.dumps({"a": [1, 2]}, indent=2))
+
+
+def test_names_and_listed_strings_in_every_spelling():
+    schema = {"type": "object", "properties": {'é"\n/': {"enum": ["ü\\😀"]}}, "additionalProperties": False}
+    value = {'é"\n/': "ü\\😀"}
+    texts = [json.dumps(value, ensure_ascii=False), json.dumps(value)]
+    texts.append('{"\\u00E9\\u0022\\u000a\\/":"\\u00fc\\u005C\\uD83D\\ude00"}')
+    assert [json.loads(text) for text in texts] == [value] * 3
+    assert accepted(schema, [*texts, '{"é\\n/":"ü"}', '{"\\ud83d":1}']) == texts
 
 
 def test_keywords_of_absent_types_have_no_effect():
     assert accepted({"type": "integer", "minLength": 3, "items": {}, "required": ["x"]}, SCALARS) == ["1"]
 
 
-def test_without_type_a_schema_stands_for_what_its_keywords_speak_of():
-    assert accepted({"minLength": 1}, SCALARS) == ['"a"']
-    assert accepted({"properties": {"a": NULL}}, ["{}", "1", "[]"]) == ["{}"]
+def test_without_type_values_of_other_types_fit():
+    assert accepted({"minLength": 1}, SCALARS) == [text for text in SCALARS[:-2] if text != '""']
+    assert accepted({"properties": {"a": NULL}}, ["{}", "1", "[]", '{"a":1}']) == ["{}", "1", "[]"]
+
+
+def test_other_names_come_after_the_declared_ones_and_are_none_of_them():
+    schema = {"type": "object", "properties": {"a": NULL}, "additionalProperties": {"type": "integer"}}
+    right = ['{"a":null,"b":1,"c":2}', '{"b":1}', '{"aa":1}', '{"":1}']
+    wrong = ['{"b":1,"a":null}', '{"a":1}', '{"\\u0061":1}', '{"a":null,"\\u0061":1}', '{"b":null}', '{"a":null,}']
+    assert accepted(schema, right + wrong) == right
+
+
+def test_any_order():
+    schema = {"type": "object", "properties": dict.fromkeys("abc", NULL), "required": ["b"]}
+    dfa = compile_nfa(compile_schema({**schema, "additionalProperties": False}, property_order="any").nfa())
+    for count in range(4):
+        for names in itertools.product("abc", repeat=count):
+            assert dfa.accepts(nulls(names)) == ("b" in names and len(set(names)) == len(names)), names
+
+
+def test_depth():
+    assert compile_schema({"type": "object", "additionalProperties": False}).depth() is None
+    tree = {"type": "array", "items": {"$ref": "#"}}
+    texts = ["[]", "[[],[]]", "[[[]]]", "[[[[]]]]"]
+    for depth in range(3):
+        schema = compile_schema(tree, max_depth=depth)
+        assert schema.depth() == depth
+        assert list(filter(compile_nfa(schema.nfa()).accepts, texts)) == texts[: depth + 1]
+        assert all(map(compile_nfa(schema.wider()).accepts, texts))
+    assert compile_schema(tree).depth() > 10
+    linked = {"properties": {"next": {"$ref": "#"}}, "required": ["next"], "type": "object"}
+    with pytest.raises(SchemaError, match="no value"):
+        compile_schema(linked).nfa()
 
 
 def test_alternatives_beside_types():
@@ -283,11 +336,16 @@ def test_a_schema_is_read_once_and_may_change_afterwards():
 
 
 LARGE = {
-    "80 optional names": {"type": "object", "properties": {f"property_{i}": NULL for i in range(80)}},
+    "80 optional names": {
+        "type": "object",
+        "properties": {f"property_{i}": NULL for i in range(80)},
+        "additionalProperties": False,
+    },
     "80 required names": {
         "type": "object",
         "properties": {f"property_{i}": NULL for i in range(80)},
         "required": [f"property_{i}" for i in range(80)],
+        "additionalProperties": False,
     },
     "5,000 listed strings": {"enum": [f"value {i * 7919 % 100_003}" for i in range(5000)]},
     "2,000 characters": {"type": "string", "maxLength": 2000},

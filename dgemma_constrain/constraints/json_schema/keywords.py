@@ -1,62 +1,41 @@
-"""The keywords: which there are, what shape their values must have, and what to write instead of the missing ones."""
+"""The keywords: in which drafts each one means something, and what shape its value must have."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Callable
 
-from dgemma_constrain.errors import SchemaError, UnsupportedSchema
+from dgemma_constrain.errors import SchemaError
 
 TYPES = ("null", "boolean", "object", "array", "number", "string", "integer")
 
-# What each type's own keywords are. By the standard they say nothing about values of other types.
-OF_TYPE = {
-    "string": ("minLength", "maxLength", "pattern"),
-    "array": ("items", "minItems", "maxItems"),
-    "object": ("properties", "required", "additionalProperties"),
-}
 
-# Assert nothing about a value: free to stand anywhere ($id only at the root, see below).
-ANNOTATIONS = frozenset("$id $comment title description default examples deprecated readOnly writeOnly".split())
+@dataclass(frozen=True)
+class Dialect:
+    """A draft. year: 7, 2019 or 2020; validation: whether its vocabularies assert anything but the shape of schemas;
+    formats: whether one of them says that `format` is an assertion."""
+
+    year: int
+    validation: bool = True
+    formats: bool = False
+
+    @property
+    def ref_alone(self) -> bool:
+        """Whether nothing beside a $ref counts."""
+        return self.year == 7
+
 
 CURRENT = "https://json-schema.org/draft/2020-12/schema"
-
-# The drafts in which everything supported here means the same (in 6 and 7 siblings of $ref count for nothing; that they
-# count here only narrows).
-DRAFTS = {CURRENT, "https://json-schema.org/draft/2019-09/schema"} | {
-    f"http://json-schema.org/draft-0{n}/schema" for n in (6, 7)
+DRAFTS = {
+    CURRENT: Dialect(2020),
+    "https://json-schema.org/draft/2019-09/schema": Dialect(2019),
+    "http://json-schema.org/draft-07/schema": Dialect(7),
+    "http://json-schema.org/draft-06/schema": Dialect(7),  # what 7 adds to it is if, then, else
 }
 
-WAY_OUT = {
-    "oneOf": "write anyOf if a value that fits two branches may pass",
-    "allOf": "write its parts as one schema",
-    "not": "say what is allowed instead of what is not",
-    "if": "write the cases as anyOf",
-    "format": "write it as a pattern",
-    "prefixItems": "write an object with named properties",
-    "uniqueItems": "drop it and check the value afterwards",
-    "patternProperties": "list the names under properties",
-    "$dynamicRef": "write $ref",
-    "$recursiveRef": "write $ref",
-    "$anchor": "refer to it by JSON pointer, #/$defs/name",
-}
-for _bound in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"):
-    WAY_OUT[_bound] = "list the values in enum, or drop it and check the value afterwards"
 
-
-def check(schema: dict[str, Any], pointer: str) -> None:
-    """Raise unless every keyword here is known and has a value of the right shape."""
-    for keyword, value in schema.items():
-        place = f"{pointer}/{keyword.replace('~', '~0').replace('/', '~1')}"
-        if keyword in SHAPES:
-            SHAPES[keyword](value, place, keyword)
-        elif keyword not in ANNOTATIONS:
-            hint = WAY_OUT.get(keyword, "remove it, or say the same with supported keywords")
-            raise UnsupportedSchema(f"the keyword {keyword!r} is not supported; {hint}", place, keyword)
-    if pointer and "$id" in schema:
-        raise UnsupportedSchema("'$id' below the root is not supported; remove it", f"{pointer}/$id", "$id")
-
-
-def _shape(expected: str, holds):
+def _shape(expected: str, holds: Callable[[Any], bool]) -> Callable[[Any, str, str], None]:
     """A check of one keyword's value."""
 
     def check_value(value: Any, place: str, keyword: str) -> None:
@@ -66,9 +45,8 @@ def _shape(expected: str, holds):
     return check_value
 
 
-def _is_count(value: Any) -> bool:
-    whole = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return whole and value >= 0 and value == int(value)
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
 def _is_schema(value: Any) -> bool:
@@ -79,11 +57,7 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(v, str) for v in value) and len(set(value)) == len(value)
 
 
-def _is_map(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-def _is_nonempty(value: Any) -> bool:
+def _is_list(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 0
 
 
@@ -94,39 +68,110 @@ def _type(value: Any, place: str, keyword: str) -> None:
         raise SchemaError(f"'type' must be one of {known}, or a list of some, not {value!r:.60}", place, keyword)
 
 
-def _items(value: Any, place: str, keyword: str) -> None:
-    if isinstance(value, list):
-        raise UnsupportedSchema(
-            "'items' as a list (the tuples of older drafts) is not supported; write an object with named properties",
-            place, keyword,
-        )  # fmt: skip
-    _shape("a schema", _is_schema)(value, place, keyword)
+_count = _shape("a whole number from 0", lambda v: is_number(v) and v >= 0 and v == int(v))
+_number = _shape("a number", is_number)
+_map = _shape("an object", lambda v: isinstance(v, dict))
+_schema = _shape("a schema", _is_schema)
+_schemas = _shape("a list of at least one schema", _is_list)
+_string = _shape("a string", lambda v: isinstance(v, str))
+_anything = _shape("a value", lambda v: True)
+_items = _shape("a schema, or (before 2020-12) a list of some", lambda v: _is_schema(v) or isinstance(v, list))
 
+ALL, SINCE_2019, SINCE_2020, BEFORE_2020 = (7, 2019, 2020), (2019, 2020), (2020,), (7, 2019)
 
-def _draft(value: Any, place: str, keyword: str) -> None:
-    if not isinstance(value, str) or value.rstrip("#") not in DRAFTS:
-        raise UnsupportedSchema(
-            f"the dialect {value!r:.80} is not known; write {CURRENT} or leave '$schema' out", place, keyword
-        )
-
-
-_count, _map = _shape("a whole number from 0", _is_count), _shape("an object", _is_map)
-SHAPES = {
-    "type": _type,
-    "enum": _shape("a list of at least one value", _is_nonempty),
-    "const": _shape("a value", lambda value: True),
-    "anyOf": _shape("a list of at least one schema", _is_nonempty),
-    "$ref": _shape("a string", lambda value: isinstance(value, str)),
-    "minLength": _count,
-    "maxLength": _count,
-    "pattern": _shape("a string", lambda value: isinstance(value, str)),
-    "items": _items,
-    "minItems": _count,
-    "maxItems": _count,
-    "properties": _map,
-    "required": _shape("a list of distinct names", _is_names),
-    "additionalProperties": _shape("a schema", _is_schema),
-    "$defs": _map,
-    "definitions": _map,
-    "$schema": _draft,
+# What asserts, or leads to what does: the drafts, and the shape.
+ASSERTIONS: dict[str, tuple[tuple[int, ...], Callable]] = {
+    "type": (ALL, _type),
+    "enum": (ALL, _shape("a list of at least one value", _is_list)),
+    "const": (ALL, _anything),
+    "allOf": (ALL, _schemas),
+    "anyOf": (ALL, _schemas),
+    "oneOf": (ALL, _schemas),
+    "not": (ALL, _schema),
+    "if": (ALL, _schema),
+    "then": (ALL, _schema),
+    "else": (ALL, _schema),
+    "$ref": (ALL, _string),
+    "$dynamicRef": (SINCE_2020, _string),
+    "$recursiveRef": ((2019,), _string),
+    "minLength": (ALL, _count),
+    "maxLength": (ALL, _count),
+    "pattern": (ALL, _string),
+    "format": (ALL, _string),
+    "contentEncoding": (ALL, _string),
+    "minimum": (ALL, _number),
+    "maximum": (ALL, _number),
+    "exclusiveMinimum": (ALL, _number),
+    "exclusiveMaximum": (ALL, _number),
+    "multipleOf": (ALL, _shape("a number above 0", lambda v: is_number(v) and v > 0)),
+    "items": (ALL, _items),
+    "prefixItems": (SINCE_2020, _schemas),
+    "additionalItems": (BEFORE_2020, _schema),
+    "contains": (ALL, _schema),
+    "minContains": (SINCE_2019, _count),
+    "maxContains": (SINCE_2019, _count),
+    "minItems": (ALL, _count),
+    "maxItems": (ALL, _count),
+    "uniqueItems": (ALL, _shape("true or false", lambda v: isinstance(v, bool))),
+    "unevaluatedItems": (SINCE_2019, _schema),
+    "properties": (ALL, _map),
+    "patternProperties": (ALL, _map),
+    "additionalProperties": (ALL, _schema),
+    "propertyNames": (ALL, _schema),
+    "required": (ALL, _shape("a list of distinct names", _is_names)),
+    "minProperties": (ALL, _count),
+    "maxProperties": (ALL, _count),
+    "dependentRequired": (SINCE_2019, _map),
+    "dependentSchemas": (SINCE_2019, _map),
+    "dependencies": (ALL, _map),
+    "unevaluatedProperties": (SINCE_2019, _schema),
 }
+
+# What says where things are.
+PLACES: dict[str, tuple[tuple[int, ...], Callable]] = {
+    "$schema": (ALL, _string),
+    "$id": (ALL, _string),
+    "$anchor": (SINCE_2019, _string),
+    "$dynamicAnchor": (SINCE_2020, _string),
+    "$recursiveAnchor": ((2019,), _shape("true or false", lambda v: isinstance(v, bool))),
+    "$vocabulary": (SINCE_2019, _map),
+    "$defs": (ALL, _map),
+    "definitions": (ALL, _map),
+}
+KNOWN = ASSERTIONS | PLACES
+
+# Assert nothing by the standard, or by OpenAPI, from where many schemas come.
+ANNOTATIONS = frozenset(
+    """$comment title description default examples deprecated readOnly writeOnly contentMediaType contentSchema
+    example nullable discriminator xml externalDocs""".split()
+)
+
+# Without the validation vocabulary these mean nothing.
+VALIDATION = frozenset(
+    """type enum const minLength maxLength pattern minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minItems
+    maxItems uniqueItems minContains maxContains required minProperties maxProperties dependentRequired""".split()
+)
+
+_LOWER = {keyword.lower(): keyword for keyword in KNOWN}
+
+
+def step(name: str | int) -> str:
+    """A name or index as one step of a JSON pointer."""
+    return "/" + str(name).replace("~", "~0").replace("/", "~1")
+
+
+def check(schema: dict[str, Any], dialect: Dialect, pointer: str) -> tuple[dict[str, Any], list[str]]:
+    """(what asserts in this draft, the keywords that nobody knows). Raises SchemaError for values of the wrong shape."""
+    found, unknown = {}, []
+    for keyword, value in schema.items():
+        years, shape = KNOWN.get(keyword, ((), None))
+        if dialect.year in years:
+            shape(value, pointer + step(keyword), keyword)
+            if keyword in ASSERTIONS and (dialect.validation or keyword not in VALIDATION):
+                found[keyword] = value
+        elif keyword not in ANNOTATIONS:
+            meant = _LOWER.get(keyword.lower())
+            if meant not in (None, keyword):
+                raise SchemaError(f"there is no keyword {keyword!r}; write {meant!r}", pointer + step(keyword), keyword)
+            unknown.append(keyword)
+    return found, unknown

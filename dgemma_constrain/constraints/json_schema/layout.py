@@ -1,81 +1,75 @@
-"""Fixed JSON text, and where white space may stand between its tokens."""
+"""The punctuation of JSON, and the white space around it."""
 
 from __future__ import annotations
 
-import json
-from typing import Any, Sequence
+from functools import lru_cache
 
-import numpy as np
-
-from dgemma_constrain.automata.charset import Charset, char
-from dgemma_constrain.automata.nfa import NFA, strings
+from dgemma_constrain.automata.charset import Charset
+from dgemma_constrain.automata.dfa import DFA, compile_nfa, subtract
+from dgemma_constrain.automata.nfa import EPSILON, NFA, concat, literal, star, symbol
+from dgemma_constrain.constraints import regex
+from dgemma_constrain.errors import ConstraintError, RegexError
 
 KINDS = ("any", "compact", "pretty")
-
-GAP = "\0"  # in a text here: any run of white space. JSON text holds no raw NUL, so it can't mean itself.
-_WHITE = Charset.of(" \t\n\r")
-
-
-def fragment(texts: Sequence[str]) -> NFA:
-    """Any one of these texts, gaps filled freely.
-
-    In the trie of the texts a state behind a gap has no other way in, so the gap's edge becomes a jump to that state
-    and a loop on it.
-    """
-    trie = strings(texts)
-    if char(GAP) not in trie.charsets:
-        return trie
-    gaps = trie.edges[:, 1] == trie.charsets.index(char(GAP))
-    loops = trie.edges[gaps]
-    loops[:, 0], loops[:, 1] = loops[:, 2], len(trie.charsets)
-    jumps = np.concatenate([trie.jumps, trie.edges[gaps][:, [0, 2]]])
-    return NFA(trie.states, np.concatenate([trie.edges[~gaps], loops]), jumps, (*trie.charsets, _WHITE))
+_WHITE = star(symbol(Charset.of(" \t\n\r")))
 
 
 class Layout:
-    """`any`: wherever JSON allows it inside the value; `compact`: nowhere; `pretty`: as `json.dumps(…, indent=2)`.
+    """`any`: wherever JSON allows it; `compact`: nowhere; `pretty`: as `json.dumps(…, indent=n)`; a regular expression:
+    wherever JSON allows it inside the value, what matches.
 
-    Nothing before the first and after the last token in any of them: a canvas has better uses for its positions.
     `depth` counts the arrays and objects around a place; it is 0 throughout unless `pretty`.
     """
 
-    def __init__(self, kind: str):
-        self.kind = kind
-        self.free = GAP if kind == "any" else ""
-        self.colon = ": " if kind == "pretty" else f"{self.free}:{self.free}"
+    def __init__(self, kind: str, indent: int = 2):
+        self.kind, self.indent = kind, indent
+        self._gap = EPSILON if kind in ("compact", "pretty") else _WHITE if kind == "any" else _given(kind).nfa()
+        self._outer = _WHITE if kind == "any" else EPSILON
+        self._made: dict[tuple[str, int], NFA] = {}
+
+    def whole(self, value: NFA) -> NFA:
+        """The value and what may stand around it."""
+        return concat([self._outer, value, self._outer])
 
     def inner(self, depth: int) -> int:
         """The depth inside an array or object at `depth`."""
         return depth + 1 if self.kind == "pretty" else 0
 
-    def line(self, depth: int) -> str:
-        return "\n" + "  " * depth if self.kind == "pretty" else self.free
+    def mark(self, mark: str, depth: int) -> NFA:
+        """`[` `]` `{` `}` `,` `:` or an empty `[]` or `{}`, in or of what stands at `depth`, with the space around it."""
+        if (mark, depth) not in self._made:
+            self._made[mark, depth] = self._mark(mark, depth)
+        return self._made[mark, depth]
 
-    def open(self, bracket: str, depth: int) -> str:
-        return bracket + self.line(self.inner(depth))
+    def _mark(self, mark: str, depth: int) -> NFA:
+        gap = self._gap
+        if self.kind == "pretty":
+            inside, after = "\n" + " " * self.indent * (depth + 1), "\n" + " " * self.indent * depth
+            return literal({"[": "[" + inside, "{": "{" + inside, ",": "," + inside, ":": ": "}.get(mark) or (
+                after + mark if mark in ("]", "}") else mark
+            ))  # fmt: skip
+        if mark in ("[", "{"):
+            return concat([literal(mark), gap])
+        if mark in ("]", "}"):
+            return concat([gap, literal(mark)])
+        if mark in (",", ":"):
+            return concat([gap, literal(mark), gap])
+        return concat([literal(mark[0]), gap, literal(mark[1])])
 
-    def comma(self, depth: int) -> str:
-        """Between two members of what stands at `depth`."""
-        return f"{self.free},{self.line(self.inner(depth))}"
 
-    def close(self, bracket: str, depth: int) -> str:
-        return self.line(depth) + bracket
-
-    def empty(self, brackets: str) -> str:
-        return brackets[0] + self.free + brackets[1]
-
-    def name(self, name: str) -> str:
-        return json.dumps(name, ensure_ascii=False) + self.colon
-
-    def value(self, value: Any, depth: int) -> str:
-        """A whole value, each string and number in its one canonical spelling."""
-        inner = self.inner(depth)
-        if isinstance(value, list):
-            brackets, members = "[]", [self.value(member, inner) for member in value]
-        elif isinstance(value, dict):
-            brackets, members = "{}", [self.name(name) + self.value(v, inner) for name, v in value.items()]
-        else:
-            return json.dumps(value, ensure_ascii=False)
-        if not members:
-            return self.empty(brackets)
-        return self.open(brackets[0], depth) + self.comma(depth).join(members) + self.close(brackets[1], depth)
+@lru_cache(maxsize=64)
+def _given(pattern: str) -> DFA:
+    """White space that a caller's regular expression allows."""
+    try:
+        found = compile_nfa(regex.parse(pattern, flavor="python").nfa())
+    except RegexError as error:
+        raise ConstraintError(f"whitespace must be {', '.join(KINDS)} or a regular expression: {error}") from None
+    strange = subtract(found, compile_nfa(_WHITE))
+    if not strange.is_empty:
+        raise ConstraintError(
+            f"whitespace must be {', '.join(KINDS)} or a regular expression for white space; {pattern!r:.60} also stands "
+            f"for {strange.shortest()!r:.40}"
+        )
+    if found.is_empty:
+        raise ConstraintError(f"whitespace: nothing matches {pattern!r:.60}")
+    return found

@@ -1,0 +1,135 @@
+"""Sets of strings and of numbers: minimal DFAs over decoded characters, or over canonical decimal spellings.
+
+The two full sets and the empty one are single objects, and what was computed of two sets is remembered, so that most
+schemas, which say nothing about most types, cost nothing here.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from dgemma_constrain.automata import dfa as automata
+from dgemma_constrain.automata.charset import ANY
+from dgemma_constrain.automata.dfa import DFA, compile_nfa
+from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, repeat, star, strings, symbol, union
+from dgemma_constrain.constraints import regex
+from dgemma_constrain.constraints.json_schema import formats, numbers
+from dgemma_constrain.constraints.json_schema.number_spellings import spellings
+
+NONE = compile_nfa(NOTHING)
+STRINGS = compile_nfa(star(symbol(ANY)))
+NUMBERS = numbers.everything()
+INTEGERS = numbers.integers()
+FULL = (STRINGS, NUMBERS)
+
+
+@lru_cache(maxsize=4096)
+def meet(a: DFA, b: DFA) -> DFA:
+    """What is in both."""
+    if a is b or b in FULL:
+        return a
+    if a in FULL:
+        return b
+    return NONE if a is NONE or b is NONE else full(automata.intersect(a, b))
+
+
+@lru_cache(maxsize=4096)
+def join(a: DFA, b: DFA) -> DFA:
+    """What is in either."""
+    if a is b or b is NONE or a in FULL:
+        return a
+    return b if a is NONE or b in FULL else full(automata.unite(a, b))
+
+
+@lru_cache(maxsize=4096)
+def less(a: DFA, b: DFA) -> DFA:
+    """What is in `a` and not in `b`."""
+    if a is b or a is NONE or b in FULL:
+        return NONE
+    return a if b is NONE else full(automata.subtract(a, b))
+
+
+def full(dfa: DFA) -> DFA:
+    """The one object for this set, where it is a full or the empty one."""
+    if dfa.is_empty:
+        return NONE
+    for known in (*FULL, INTEGERS):
+        if dfa.states == known.states and dfa.same_language(known):
+            return known
+    return dfa
+
+
+@lru_cache(maxsize=4096)
+def words(texts: frozenset[str]) -> DFA:
+    """Just these."""
+    return compile_nfa(literal(next(iter(texts))) if len(texts) == 1 else strings(list(texts)))
+
+
+@lru_cache(maxsize=256)
+def lengths(least: int, most: int | None, limits: Limits = Limits()) -> DFA:
+    """Strings of so many characters."""
+    limits.check(max(least, most or 0) > limits.states, f"a string of {max(least, most or 0):,} characters")
+    return full(compile_nfa(repeat(symbol(ANY), least, most)))
+
+
+@lru_cache(maxsize=256)
+def pattern(source: str) -> DFA:
+    """The strings in which an ECMA-262 pattern is found. Raises RegexError."""
+    return full(compile_nfa(regex.parse(source, flavor="ecma", search=True).nfa(Limits())))
+
+
+@lru_cache(maxsize=1024)
+def interval(bounds: frozenset[tuple[str, numbers.Value]]) -> DFA:
+    """The numbers between bounds, by their names in `numbers.interval`."""
+    return full(numbers.interval(**dict(bounds)))
+
+
+@lru_cache(maxsize=256)
+def multiples(of: numbers.Value, within: DFA) -> DFA:
+    """The multiples of a number out of a set."""
+    return full(numbers.multiples(of, within))
+
+
+@lru_cache(maxsize=64)
+def named(keyword: str, name: str, year: int) -> DFA | None:
+    """The strings of a format or contentEncoding in a draft; None if it doesn't know it."""
+    if keyword == "format":
+        found = formats.language(name, {7: "7", 2019: "2019-09", 2020: "2020-12"}[year])
+    else:
+        found = formats.content(name)
+    return None if found is None else full(found)
+
+
+@lru_cache(maxsize=1)
+def _representable() -> DFA:
+    """Spellings of numbers with an exponent, if any, that does not lead out of what a double can hold: |e| < 100, or up to
+    307 after one digit other than 0. A reader that makes 1e999 infinite would find it to be no number at all."""
+    exponent = r"([eE][+-]?0*[0-9]{1,2})?|-?[1-9](\.[0-9]+)?[eE][+-]?0*([12][0-9][0-9]|30[0-7])"
+    return compile_nfa(regex.parse(rf"-?[0-9]+(\.[0-9]+)?{exponent}", flavor="python").nfa(Limits()))
+
+
+@lru_cache(maxsize=256)
+def number_texts(dfa: DFA, limits: Limits = Limits()) -> NFA:
+    """The JSON texts of a set of numbers."""
+    return automata.intersect(compile_nfa(spellings(dfa, limits), limits), _representable(), limits).nfa()
+
+
+_ZEROS = concat([literal("."), repeat(literal("0"), 1, None)])
+
+
+@lru_cache(maxsize=1024)
+def plain_number_texts(dfa: DFA, limits: Limits = Limits()) -> NFA:
+    """Those without exponent, and with zeros after the point only where nothing else is, if the set is finite; else all."""
+    if not dfa.is_finite():
+        return number_texts(dfa, limits)
+    whole = meet(dfa, INTEGERS)
+    parts = [dfa.nfa()] + ([] if whole is NONE else [concat([whole.nfa(), _ZEROS])])
+    return union(parts)
+
+
+@lru_cache(maxsize=1024)
+def listed(numbers_or_strings: DFA, most: int) -> tuple[str, ...] | None:
+    """All members, if there are no more than so many."""
+    count = numbers_or_strings.count()
+    return tuple(numbers_or_strings.words()) if count is not None and count <= most else None

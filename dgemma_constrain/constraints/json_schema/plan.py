@@ -1,0 +1,300 @@
+"""Shapes → small graphs whose arcs are marks, names and formulas: in which order the texts have what.
+
+An array is a walk over (how many items, how many of each count, which values were used if they must be unique). An object
+is a walk over (the next declared member, or the set of those used if any order will do), then over other members.
+
+A name may be written twice among the others, which no automaton over unboundedly many names can see. A parser keeps the
+last. So that what it keeps is valid all the same: every member obeys its cell; where `needs` asks for one that fits,
+later ones with such names must fit, too; and to `least` the others count for one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
+
+from dgemma_constrain.automata.dfa import DFA
+from dgemma_constrain.constraints.json_schema import leaves, objects
+from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
+from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr
+from dgemma_constrain.constraints.json_schema.objects import ObjectShape
+
+from dgemma_constrain.errors import LimitExceeded
+
+if TYPE_CHECKING:
+    from dgemma_constrain.constraints.json_schema.values import Space
+
+MAX_UNIQUE = 10  # values that are told apart in an array without repetition
+MAX_FREE = 8  # members that may stand in any order
+MAX_JOINTS = 50_000
+
+Piece = str | DFA | Expr  # a mark (see layout), a set of names, a value
+
+
+class Arc(NamedTuple):
+    source: int
+    pieces: tuple[Piece, ...]
+    target: int
+
+
+@dataclass
+class Plan:
+    """All ways from joint 0 to joint 1."""
+
+    arcs: list[Arc] = field(default_factory=list)
+    joints: int = 2
+    _numbers: dict[object, int] = field(default_factory=dict)
+
+    def joint(self, what: object) -> tuple[int, bool]:
+        """The number of a joint, and whether it is new."""
+        if what in self._numbers:
+            return self._numbers[what], False
+        self._numbers[what] = self.joints
+        self.joints += 1
+        return self._numbers[what], True
+
+    def add(self, source: int, pieces: tuple[Piece, ...], target: int) -> None:
+        self.arcs.append(Arc(source, pieces, target))
+
+    def pieces(self) -> Iterator[Piece]:
+        for arc in self.arcs:
+            yield from arc.pieces
+
+    def exprs(self) -> Iterator[Expr]:
+        return (piece for piece in self.pieces() if isinstance(piece, Expr))
+
+    def leads(self, able: set[Expr]) -> bool:
+        """Whether there is a way by these formulas."""
+        onward: dict[int, list[int]] = {}
+        for arc in self.arcs:
+            if all(piece in able for piece in arc.pieces if isinstance(piece, Expr)):
+                onward.setdefault(arc.source, []).append(arc.target)
+        reached = {0}
+        agenda = [0]
+        for joint in agenda:
+            new = set(onward.get(joint, ())) - reached
+            reached |= new
+            agenda += new
+        return 1 in reached
+
+    def step(self, source: int, started: bool, pieces: tuple[Piece, ...], key: object, target: int) -> None:
+        """From a joint, after a comma if something stands before, by pieces that are laid down once for each target."""
+        at, fresh = self.joint(("at", key, target))
+        if fresh:
+            self.add(at, pieces, target)
+        self.add(source, (",",) if started else (), at)
+
+
+def plan_array(space: Space, shape: ArrayShape) -> Plan:
+    plan = Plan()
+    lows = [low for _, _, low, _ in shape.counts]
+    starts = [start for start, _, _, _ in shape.counts]
+    cap = max(len(shape.prefix), shape.least, shape.most or 0, 1, *starts)
+    values = _distinguishable(space, shape) if shape.unique else None
+    begin = (0, (0,) * len(lows), frozenset())
+    first, _ = plan.joint(begin)
+    plan.add(0, ("[",), first)
+    agenda = [begin]
+    for state in agenda:
+        i, counts, used = state
+        here, _ = plan.joint(state)
+        if i >= shape.least and all(c >= low for c, low in zip(counts, lows)):
+            if i:
+                plan.add(here, ("]",), 1)
+            else:
+                plan.add(0, ("[]",), 1)
+        _check(space, plan, cap)
+        if i == shape.most:
+            continue
+        for item, then in _counted(space, shape, i, counts):
+            for part, more in [(item, used)] if values is None else _unused(space, item, values, used):
+                if not space.is_never(part):
+                    after = (min(i + 1, cap), then, more)
+                    target, fresh = plan.joint(after)
+                    if fresh:
+                        agenda.append(after)
+                    plan.step(here, i > 0, (part,), part, target)
+    return plan
+
+
+def _check(space: Space, plan: Plan, cap: int) -> None:
+    if max(plan.joints, cap) > MAX_JOINTS:
+        raise LimitExceeded(
+            f"the texts of this part need more than {MAX_JOINTS:,} states for what they count (at {space.where() or '/'}); "
+            "lower maxItems, minItems, maxContains or maxProperties"
+        )
+
+
+def _counted(space: Space, shape: ArrayShape, i: int, counts: tuple[int, ...]) -> list[tuple[Expr, tuple[int, ...]]]:
+    """What may stand at place i, and how the counts go on. To reach a lower bound an item need not be counted; for an
+    upper one, all that fit are."""
+    ways = [(shape.at(i), ())]
+    for (start, part, low, high), count in zip(shape.counts, counts):
+        fresh = []
+        for item, then in ways:
+            if start > i or (high is None and count >= low):
+                fresh.append((item, (*then, count)))
+                continue
+            if high is None or count < high:
+                fresh.append((space.both(item, part), (*then, count + 1)))
+            fresh.append((item if high is None else space.both(item, space.non(part)), (*then, count)))
+        ways = fresh
+    return ways
+
+
+def _distinguishable(space: Space, shape: ArrayShape) -> tuple[Expr, ...] | None:
+    """The values that the items can have, one by one; None if no two items can be equal anyway."""
+    places = [shape.at(i) for i in range(len(shape.prefix) if shape.most is None else min(shape.most, 64))]
+    if shape.most is not None and shape.most <= 64:
+        pairs = ((a, b) for k, a in enumerate(places) for b in places[:k])
+        if all(a is not b and space.disjoint(a, b) for a, b in pairs):
+            return None
+    found: dict[Expr, None] = {}
+    for part in dict.fromkeys([*shape.prefix, shape.rest] if shape.most is None else places):
+        some = finite(space, part)
+        if some is None:
+            space.cannot(
+                space.where(),
+                "uniqueItems",
+                f"items that must all be different are remembered if they are one of up to {MAX_UNIQUE} values",
+                "give them an enum, or drop 'uniqueItems' and check the value afterwards",
+            )
+            return None
+        found.update(dict.fromkeys(some))
+    if len(found) > MAX_UNIQUE:
+        space.cannot(
+            space.where(),
+            "uniqueItems",
+            f"{len(found)} different values are too many to remember which of them were used (up to {MAX_UNIQUE})",
+            "drop 'uniqueItems' and check the value afterwards",
+        )
+        return None
+    return tuple(found)
+
+
+def finite(space: Space, part: Expr, most: int = MAX_UNIQUE) -> list[Expr] | None:
+    """The values of a formula, one by one; None if they are too many, or arrays or objects are among them."""
+    from dgemma_constrain.constraints.json_schema.values import of_type
+
+    values = space.values(part)
+    if values.arrays or values.objects:
+        return None
+    texts, counts = leaves.listed(values.strings, 1000), leaves.listed(values.numbers, 1000)
+    if texts is None or counts is None:
+        return None
+
+    def one(key: object, **only) -> Expr:
+        return space.place(("one", key), lambda: of_type(**only))
+
+    found = [one("null", null=True)] if values.null else []
+    found += [one(b, booleans=frozenset({b})) for b in values.booleans]
+    found += [one(("string", text), strings=leaves.words(frozenset({text}))) for text in texts]
+    return found + [one(("number", text), numbers=leaves.words(frozenset({text}))) for text in counts]
+
+
+def _unused(space: Space, item: Expr, values: tuple[Expr, ...], used: frozenset) -> list[tuple[Expr, frozenset]]:
+    ways = [(space.both(item, value), used | {value}) for value in values if value not in used]
+    return [(part, more) for part, more in ways if not space.is_never(part)]
+
+
+def plan_object(space: Space, shape: ObjectShape, any_order: bool) -> Plan:
+    plan = Plan()
+    members = [member for member in shape.members if not space.is_never(member[1])]
+    free = (shape.free or any_order) and 1 < len(members) <= MAX_FREE
+    last = frozenset(range(len(members))) if free else len(members)
+    required = frozenset(k for k, member in enumerate(members) if member[2])
+    taken = objects.declared(shape)
+    cells = [(leaves.less(names, taken), part) for names, part in shape.cells]
+    cells = [(names, part) for names, part in cells if names is not leaves.NONE and not space.is_never(part)]
+    twice = True
+    if cells and shape.least > len(required) + 1:
+        space.cannot(
+            space.where(),
+            "minProperties",
+            "that more than one undeclared name is there cannot be told from one that is there twice",
+            "declare names under 'properties', or ask for one",
+        )
+        twice = False
+    begin = (frozenset() if free else 0, False, (0,) * len(shape.needs), 0, 0)
+    first, _ = plan.joint(begin)
+    plan.add(0, ("{",), first)
+    agenda = [begin]
+
+    def go(here: int, started: bool, pieces: tuple[Piece, ...], key: object, after: tuple | None, skip: bool) -> None:
+        target, fresh = plan.joint(after)
+        if fresh:
+            agenda.append(after)
+        if skip:
+            plan.add(here, (), target)
+        else:
+            plan.step(here, started, pieces, key, target)
+
+    def counted(low: int, high: int, extra: bool) -> tuple[int, int]:
+        return min(low + (not extra), shape.least), high + 1 if shape.most is not None else 0
+
+    for state in agenda:
+        where, started, bits, low, high = state
+        here, _ = plan.joint(state)
+        _check(space, plan, 0)
+        full = shape.most is not None and high >= shape.most
+        others = where == "others"
+        if not others:
+            if not free:
+                choices = [where] if where < last else []
+            else:
+                choices = sorted(last - where)
+            for k in choices:
+                name, part, must = members[k]
+                onward = where | {k} if free else where + 1
+                if not must and not free:
+                    go(here, started, (), None, (onward, started, bits, low, high), True)
+                if full:
+                    continue
+                for value, then in _needed(space, shape, name, part, bits):
+                    if not space.is_never(value):
+                        names = leaves.words(frozenset({name}))
+                        after = (onward, True, then, *counted(low, high, False))
+                        go(here, started, (names, ":", value), (name, value), after, False)
+            ready = required <= where if free else where == last
+            if not ready:
+                continue
+        missing = shape.least - low
+        if all(bits) and missing <= (1 if others and twice else 0):
+            plan.add(*((here, ("}",), 1) if started else (0, ("{}",), 1)))
+        if full:
+            continue
+        for names, part in cells:
+            for some, value, then in _needed_others(space, shape, names, part, bits):
+                if not space.is_never(value):
+                    after = ("others", True, then, *counted(low, high, twice))
+                    go(here, started, (some, ":", value), (some, value), after, False)
+    return plan
+
+
+def _needed(space: Space, shape: ObjectShape, name: str, part: Expr, bits: tuple[int, ...]):
+    """What may stand under a declared name, and which needs are met then (1; 2: by another member)."""
+    ways = [(part, ())]
+    for (names, wanted), bit in zip(shape.needs, bits):
+        same = [(value, (*then, bit)) for value, then in ways]
+        if not bit and names.accepts(name):
+            same += [(space.both(value, wanted), (*then, 1)) for value, then in ways]
+        ways = same
+    return ways
+
+
+def _needed_others(space: Space, shape: ObjectShape, names: DFA, part: Expr, bits: tuple[int, ...]):
+    """The same of other names, which are cut by the needs."""
+    ways = [(names, part, ())]
+    for (wanted_names, wanted), bit in zip(shape.needs, bits):
+        fresh = []
+        for some, value, then in ways:
+            inside, outside = leaves.meet(some, wanted_names), leaves.less(some, wanted_names)
+            met = (inside, space.both(value, wanted), (*then, bit or 2))
+            if bit == 2:  # whatever is written again must do, too
+                fresh += [met, (outside, value, (*then, bit))]
+            elif bit:
+                fresh.append((some, value, (*then, bit)))
+            else:
+                fresh += [met, (some, value, (*then, bit))]
+        ways = [way for way in fresh if way[0] is not leaves.NONE]
+    return ways

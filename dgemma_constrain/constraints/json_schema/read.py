@@ -1,0 +1,348 @@
+"""A schema → its formula: what every keyword of a place says, as a set of values, intersected.
+
+Keywords of one type become one shape; those that join schemas become formulas over other places. A place is read when
+its values are asked for, and once (see `values.Space`), so a reference back to where one came from is nothing special.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Callable, NamedTuple
+
+from dgemma_constrain.automata.dfa import DFA
+from dgemma_constrain.constraints.json_schema import arrays, formats, keywords, leaves, objects
+from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
+from dgemma_constrain.constraints.json_schema.documents import Documents, Place
+from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
+from dgemma_constrain.constraints.json_schema.keywords import step
+from dgemma_constrain.constraints.json_schema.literals import literals
+from dgemma_constrain.constraints.json_schema.objects import ObjectShape
+from dgemma_constrain.constraints.json_schema.unevaluated import unevaluated
+from dgemma_constrain.constraints.json_schema.values import BOTH, EVERYTHING, LOOSE, Space, Values, of_type
+from dgemma_constrain.errors import LimitExceeded, RegexError, SchemaError, UnsupportedSchema
+
+
+MAX_REFERENCES = 64  # followed at once; more are a circle, or read one by one
+
+
+class Relaxed(NamedTuple):
+    """Something in a schema that the texts need not obey, or that some are missing of."""
+
+    pointer: str
+    keyword: str
+    why: str
+
+
+class Reader:
+    """Reads the places of a schema.
+
+    relax: note in `relaxed` what cannot be expressed, instead of raising UnsupportedSchema
+    formats: `format` and `contentEncoding` assert (with a draft's own vocabularies they are annotations)
+    """
+
+    def __init__(self, documents: Documents, relax: bool = False, formats: bool = True, dynamic: bool = False):
+        self.documents, self.relax, self.formats, self.dynamic = documents, relax, formats, dynamic
+        self.space = Space(self.cannot)
+        self.relaxed: dict[Relaxed, None] = {}
+        self.narrowed: dict[Relaxed, None] = {}
+
+    def expr(self, place: Place) -> Expr:
+        for _ in range(MAX_REFERENCES):  # what is a reference and nothing else is what it leads to
+            if not _is_reference(place):
+                break
+            place = self.documents.target(place, "$ref")
+        if isinstance(place.schema, bool):
+            return ANY if place.schema else NEVER
+        key = (id(place.schema), place.dialect, place.scope if self.dynamic else ())
+        return self.space.place(key, lambda: self.values(place), place.pointer)
+
+    def inside(self, place: Place, *steps: str | int) -> Expr:
+        return self.expr(self.documents.inside(place, *steps))
+
+    def cannot(self, pointer: str, keyword: str, why: str, way_out: str) -> Values:
+        """Raise UnsupportedSchema, or note it and give everything."""
+        if not self.relax:
+            raise UnsupportedSchema(f"{why}; {way_out}, or relax it (on_unsupported)", pointer, keyword)
+        self.relaxed[Relaxed(pointer, keyword, why)] = None
+        return LOOSE
+
+    def note(self, pointer: str, keyword: str, why: str) -> None:
+        """What the standard says is to be ignored is not hidden."""
+        self.relaxed[Relaxed(pointer, keyword, why)] = None
+
+    def asserted(self, place: Place) -> dict[str, Any]:
+        """The keywords that count."""
+        found, unknown = keywords.check(place.schema, place.dialect, place.pointer)
+        if place.dialect.ref_alone and "$ref" in found:
+            return {"$ref": found["$ref"]}
+        for keyword in unknown:
+            self.note(place.pointer + step(keyword), keyword, "unknown keywords assert nothing")
+        return found
+
+    # One place.
+
+    def values(self, place: Place) -> Values:
+        said = self.asserted(place)
+        total = self.typed(place, said)
+        for keyword, read in _READERS.items():
+            if keyword in said:
+                total = self.space.intersect(total, read(self, place, said, f"{place.pointer}/{keyword}"))
+        return total
+
+    def typed(self, place: Place, said: dict[str, Any]) -> Values:
+        """What `type` and the keywords of single types say."""
+        listed = said.get("type", keywords.TYPES)
+        kinds = {listed} if isinstance(listed, str) else set(listed)
+        count = self.numbers(place, said) if kinds & {"number", "integer"} else leaves.NONE
+        if "number" not in kinds:
+            count = leaves.meet(count, leaves.INTEGERS)
+        found = EVERYTHING if len(kinds) == len(keywords.TYPES) else of_type(
+            null="null" in kinds,
+            booleans=BOTH if "boolean" in kinds else frozenset(),
+            strings=leaves.STRINGS if "string" in kinds else leaves.NONE,
+            arrays=EVERYTHING.arrays if "array" in kinds else (),
+            objects=EVERYTHING.objects if "object" in kinds else (),
+        )  # fmt: skip
+        changes: dict[str, Any] = {} if count is found.numbers else {"numbers": count}
+        if "string" in kinds and not _STRING.isdisjoint(said):
+            changes["strings"], changes["wide"] = self.strings(place, said)
+        if "array" in kinds and not _ARRAY.isdisjoint(said):
+            changes["arrays"] = tuple(self.array(place, said))
+        if "object" in kinds and not _OBJECT.isdisjoint(said):
+            changes["objects"] = tuple(self.object(place, said))
+        return dataclasses.replace(found, **changes) if changes else found
+
+    def numbers(self, place: Place, said: dict[str, Any]) -> DFA:
+        bounds = {_BOUNDS[name]: said[name] for name in _BOUNDS if name in said}
+        with self.growing(place, next((name for name in (*_BOUNDS, "multipleOf") if name in said), "")):
+            found = leaves.interval(frozenset(bounds.items())) if bounds else leaves.NUMBERS
+            if "multipleOf" in said:
+                found = leaves.multiples(said["multipleOf"], found)
+        return found
+
+    def strings(self, place: Place, said: dict[str, Any]) -> tuple[DFA, DFA | None]:
+        """The strings, and at least all of them where these are not all."""
+        found = leaves.STRINGS
+        if "minLength" in said or "maxLength" in said:
+            most = said.get("maxLength")
+            least = int(said.get("minLength", 0))
+            if most is not None and least > most:
+                return leaves.NONE, None
+            with self.growing(place, "maxLength" if most is not None else "minLength"):
+                found = leaves.lengths(least, None if most is None else int(most))
+        if "pattern" in said:
+            with self.growing(place, "pattern"):
+                found = leaves.meet(found, self.pattern(said["pattern"], place.pointer + "/pattern", "pattern"))
+        wide = None
+        for keyword in ("format", "contentEncoding"):
+            if keyword in said and (self.formats or (keyword == "format" and place.dialect.formats)):
+                language = leaves.named(keyword, said[keyword], place.dialect.year)
+                if language is None:
+                    self.note(f"{place.pointer}/{keyword}", keyword, f"{said[keyword]!r:.40} is not known")
+                    continue
+                if said[keyword] in formats.LEFT_OUT:
+                    why = f"of {said[keyword]!r} these are left out: {formats.LEFT_OUT[said[keyword]]}"
+                    self.narrowed[Relaxed(f"{place.pointer}/{keyword}", keyword, why)] = None
+                    wide = found if wide is None else wide
+                elif wide is not None:
+                    wide = leaves.meet(wide, language)
+                with self.growing(place, keyword):
+                    found = leaves.meet(found, language)
+        return found, wide
+
+    def pattern(self, source: str, pointer: str, keyword: str) -> DFA:
+        try:
+            return leaves.pattern(source)
+        except RegexError as error:
+            raise SchemaError(f"{keyword!r} cannot be read: {error}", pointer, keyword) from None
+
+    def growing(self, place: Place, keyword: str) -> _Growing:
+        return _Growing(f"{place.pointer}/{keyword}")
+
+    # Arrays.
+
+    def array(self, place: Place, said: dict[str, Any]) -> list[ArrayShape]:
+        tuples, others = ("prefixItems", "items") if place.dialect.year == 2020 else ("items", "additionalItems")
+        prefix: list[Expr] = []
+        rest: Expr = ANY
+        if isinstance(said.get(tuples), list):
+            prefix = [self.inside(place, tuples, i) for i in range(len(said[tuples]))]
+            if others in said:
+                rest = self.inside(place, others)
+        elif "items" in said:
+            if isinstance(said["items"], list):
+                raise SchemaError(
+                    "'items' must be a schema in this draft; write 'prefixItems', or name an older draft in '$schema'",
+                    f"{place.pointer}/items",
+                    "items",
+                )
+            rest = self.inside(place, "items")
+        counts = ()
+        if "contains" in said:
+            most = said.get("maxContains")
+            least = int(said.get("minContains", 1))
+            counts = ((0, self.inside(place, "contains"), least, None if most is None else int(most)),)
+        most = said.get("maxItems")
+        shape = ArrayShape(
+            tuple(prefix),
+            rest,
+            int(said.get("minItems", 0)),
+            None if most is None else int(most),
+            counts,
+            said.get("uniqueItems", False),
+        )
+        return arrays.shapes(self.space, shape)
+
+    # Objects.
+
+    def object(self, place: Place, said: dict[str, Any]) -> list[ObjectShape]:
+        patterns = []
+        for source in said.get("patternProperties", {}):
+            at = f"{place.pointer}/patternProperties{step(source)}"
+            with self.growing(place, "patternProperties"):
+                names = self.pattern(source, at, "patternProperties")
+            patterns.append((names, self.inside(place, "patternProperties", source)))
+        others = self.inside(place, "additionalProperties") if "additionalProperties" in said else ANY
+        allowed = leaves.STRINGS
+        if "propertyNames" in said:
+            allowed = self.space.values(self.inside(place, "propertyNames")).strings
+        cells = self.cells(patterns, others, allowed)
+        members = []
+        for name in said.get("properties", {}):
+            parts = [self.inside(place, "properties", name)]
+            parts += [part for names, part in patterns if names.accepts(name)]
+            if allowed is not leaves.STRINGS and not allowed.accepts(name):
+                parts = [NEVER]
+            members.append((name, self.space.both(*parts), name in said.get("required", ())))
+        most = said.get("maxProperties")
+        shape = ObjectShape(
+            tuple(members), cells, (), int(said.get("minProperties", 0)), None if most is None else int(most)
+        )
+        return objects.shapes(self.space, shape)
+
+    def cells(self, patterns: list[tuple[DFA, Expr]], others: Expr, allowed: DFA) -> tuple[tuple[DFA, Expr], ...]:
+        """Names by the patterns that they match; those that match none hold `others`."""
+        cells: dict[tuple[Expr, ...], DFA] = {(): allowed}
+        for names, part in patterns:
+            split: dict[tuple[Expr, ...], DFA] = {}
+            for parts, cell in cells.items():
+                for key, some in (((*parts, part), leaves.meet(cell, names)), (parts, leaves.less(cell, names))):
+                    if some is not leaves.NONE:
+                        split[key] = leaves.join(split.get(key, leaves.NONE), some)
+            cells = split
+        found: dict[Expr, DFA] = {}
+        for parts, cell in cells.items():
+            part = self.space.both(*parts) if parts else others
+            found[part] = leaves.join(found.get(part, leaves.NONE), cell)
+        return objects.cells_of(tuple((cell, part) for part, cell in found.items() if cell is not leaves.NONE), NEVER)
+
+    # What joins schemas.
+
+    def target(self, place: Place, keyword: str) -> Expr:
+        return self.expr(self.documents.target(place, keyword))
+
+    def listed(self, place: Place, keyword: str) -> list[Expr]:
+        return [self.inside(place, keyword, i) for i in range(len(place.schema[keyword]))]
+
+    def one_of(self, place: Place, said: dict[str, Any], at: str) -> Values:
+        """Each branch without the others, of which only those count that it isn't provably disjoint from."""
+        branches, space = self.listed(place, "oneOf"), self.space
+        if len(branches) > 1 and ANY in branches and branches.count(ANY) > 1:
+            return space.values(NEVER)
+        cases = []
+        for i, branch in enumerate(branches):
+            others = [x for j, x in enumerate(branches) if j != i and (x is branch or not space.disjoint(branch, x))]
+            cases.append(NEVER if branch in others else space.both(branch, *map(space.non, others)))
+        return space.values(space.either(*cases))
+
+    def conditional(self, place: Place, said: dict[str, Any], at: str) -> Values:
+        space = self.space
+        condition = self.inside(place, "if")
+        then = self.inside(place, "then") if "then" in said else ANY
+        otherwise = self.inside(place, "else") if "else" in said else ANY
+        if then is otherwise is ANY:
+            return EVERYTHING
+        return space.values(space.either(space.both(condition, then), space.both(space.non(condition), otherwise)))
+
+    def dependent(self, place: Place, said: dict[str, Any], at: str) -> Values:
+        keyword = at.rpartition("/")[2]
+        total = EVERYTHING
+        for name, what in said[keyword].items():
+            if isinstance(what, list):
+                if not all(isinstance(other, str) for other in what):
+                    raise SchemaError(f"{keyword!r} must list names", at + step(name), keyword)
+                more = requiring(what)
+            elif keyword == "dependentRequired":
+                raise SchemaError(f"{keyword!r} must list names, not {what!r:.60}", at + step(name), keyword)
+            else:
+                more = self.space.values(self.inside(place, keyword, name))
+            with_name = self.space.intersect(has(name), more)
+            total = self.space.intersect(total, self.space.unite(lacks(name), with_name))
+        return total
+
+    def negation(self, place: Place, said: dict[str, Any], at: str) -> Values:
+        return self.space.values(self.space.non(self.inside(place, "not")))
+
+
+def _is_reference(place: Place) -> bool:
+    schema = place.schema
+    if not isinstance(schema, dict) or not isinstance(schema.get("$ref"), str):
+        return False
+    return place.dialect.ref_alone or schema.keys() - keywords.ANNOTATIONS - keywords.PLACES.keys() == {"$ref"}
+
+
+def has(name: str) -> Values:
+    """Objects with this name."""
+    return of_type(objects=(ObjectShape(((name, ANY, True),)),))
+
+
+def lacks(name: str) -> Values:
+    """Everything but objects with this name."""
+    return dataclasses.replace(EVERYTHING, objects=(ObjectShape(((name, NEVER, False),)),))
+
+
+def requiring(names: list[str]) -> Values:
+    """Everything but objects that lack one of these names."""
+    shape = ObjectShape(tuple((name, ANY, True) for name in names))
+    return dataclasses.replace(EVERYTHING, objects=(shape,))
+
+
+class _Growing:
+    """Says at which keyword a limit was exceeded."""
+
+    def __init__(self, pointer: str):
+        self.pointer = pointer
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is LimitExceeded and "(at " not in str(error):
+            raise LimitExceeded(f"{error} (at {self.pointer})") from None
+
+
+_BOUNDS = {"minimum": "least", "maximum": "most", "exclusiveMinimum": "above", "exclusiveMaximum": "below"}
+_STRING = frozenset(("minLength", "maxLength", "pattern", "format", "contentEncoding"))
+_ARRAY = frozenset(("items", "prefixItems", "additionalItems", "contains", "minItems", "maxItems", "uniqueItems"))
+_OBJECT = frozenset(
+    """properties patternProperties additionalProperties propertyNames minProperties maxProperties""".split()
+)
+
+_READERS: dict[str, Callable[[Reader, Place, dict[str, Any], str], Values]] = {
+    "const": lambda r, place, said, at: literals(r.space, [said["const"]]),
+    "enum": lambda r, place, said, at: literals(r.space, said["enum"]),
+    "$ref": lambda r, place, said, at: r.space.values(r.target(place, "$ref")),
+    "$dynamicRef": lambda r, place, said, at: r.space.values(r.target(place, "$dynamicRef")),
+    "$recursiveRef": lambda r, place, said, at: r.space.values(r.target(place, "$recursiveRef")),
+    "allOf": lambda r, place, said, at: r.space.values(r.space.both(*r.listed(place, "allOf"))),
+    "required": lambda r, place, said, at: requiring(said["required"]),
+    "dependentRequired": Reader.dependent,
+    "anyOf": lambda r, place, said, at: r.space.values(r.space.either(*r.listed(place, "anyOf"))),
+    "oneOf": Reader.one_of,
+    "not": Reader.negation,
+    "if": Reader.conditional,
+    "dependentSchemas": Reader.dependent,
+    "dependencies": Reader.dependent,
+    "unevaluatedItems": unevaluated,
+    "unevaluatedProperties": unevaluated,
+}

@@ -1,0 +1,289 @@
+"""The normal form: sets of JSON values, by type, closed under intersection, union and complement.
+
+A set of values is a `Values`: which of null, false, true; a set of numbers; one of strings; a union of `ArrayShape`s; a
+union of `ObjectShape`s. What stands inside arrays and objects is not a `Values` but an `Expr`, a formula of ∧ ∨ ¬ over
+places in the schema, put into normal form only when somebody asks (`Space.values`), and once. So a recursive schema is a
+finite thing: its formulas are sets of places, of which there are finitely many. This is how types with union,
+intersection and negation are decided (Frisch, Castagna, Benzaken, "Semantic subtyping", JACM 2008), and how Attouche,
+Baazizi, Colazzo, Ghelli, Sartiani and Scherzinger do it for JSON Schema ("Witness generation for JSON Schema", VLDB 2022).
+
+The complement of a shape is a union of shapes: one for each thing it asks for, saying that just this fails.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Callable, Iterable, Iterator
+
+from dgemma_constrain.automata.dfa import DFA
+from dgemma_constrain.constraints.json_schema import arrays, leaves, objects
+from dgemma_constrain.constraints.json_schema.arrays import ALL_ARRAYS, ArrayShape
+from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr, name_of
+from dgemma_constrain.constraints.json_schema.objects import ALL_OBJECTS, ObjectShape
+from dgemma_constrain.errors import LimitExceeded, SchemaError
+
+MAX_SHAPES = 2_000  # of one type, in one union
+MAX_DEEP = 120  # places inside one another that are being read
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """A set of JSON values.
+
+    exact: false where it holds more than the schema says, because something was relaxed
+    wide: where it lacks some strings that the schema allows (formats that are known in part): at least all of those
+    listed_numbers, listed_strings: what of them enum and const list; it stays as it is where values come from a source
+    """
+
+    null: bool
+    booleans: frozenset[bool]
+    numbers: DFA
+    strings: DFA
+    arrays: tuple[ArrayShape, ...]
+    objects: tuple[ObjectShape, ...]
+    exact: bool = True
+    wide: DFA | None = None
+    listed_numbers: DFA = leaves.NONE
+    listed_strings: DFA = leaves.NONE
+
+    @property
+    def is_never(self) -> bool:
+        return not (
+            self.null
+            or self.booleans
+            or self.arrays
+            or self.objects
+            or self.numbers is not leaves.NONE
+            or self.all_strings is not leaves.NONE
+        )
+
+    @property
+    def all_strings(self) -> DFA:
+        return self.strings if self.wide is None else self.wide
+
+    def exprs(self) -> Iterator[Expr]:
+        """What stands inside."""
+        for shape in (*self.arrays, *self.objects):
+            yield from shape.exprs()
+
+
+BOTH = frozenset({False, True})
+EVERYTHING = Values(True, BOTH, leaves.NUMBERS, leaves.STRINGS, (ALL_ARRAYS,), (ALL_OBJECTS,))
+NOTHING = Values(False, frozenset(), leaves.NONE, leaves.NONE, (), ())
+LOOSE = Values(True, BOTH, leaves.NUMBERS, leaves.STRINGS, (ALL_ARRAYS,), (ALL_OBJECTS,), exact=False)
+
+
+def of_type(**parts) -> Values:
+    """Only what is named."""
+    return Values(**{**NOTHING.__dict__, **parts})
+
+
+class Space:
+    """The formulas of one schema, each a single object, and their normal forms."""
+
+    def __init__(self, cannot: Callable[[str, str, str, str], Values]) -> None:
+        self.cannot = cannot  # (pointer, keyword, why, what to do instead): raises, or gives a looser set
+        self._made: dict[tuple, Expr] = {}
+        self._values: dict[Expr, Values] = {ANY: EVERYTHING, NEVER: NOTHING}
+        self._active: dict[Expr, None] = {}
+        self._at = ""
+
+    # Formulas.
+
+    def place(self, key: object, read: Callable[[], Values], name: str | None = None) -> Expr:
+        """A place in the schema; without a name, something that stands in none."""
+        if ("place", key) not in self._made:
+            self._made["place", key] = Expr("place", (), read, name)
+        return self._made["place", key]
+
+    def known(self, values: Values) -> Expr:
+        """A set that is in normal form already."""
+        if values is EVERYTHING or values is NOTHING:
+            return ANY if values is EVERYTHING else NEVER
+        return self.place(values, lambda: values)
+
+    def non(self, part: Expr) -> Expr:
+        if part.op == "non":
+            return part.parts[0]
+        if part is ANY or part is NEVER:
+            return NEVER if part is ANY else ANY
+        return self._intern("non", frozenset({part}))
+
+    def both(self, *parts: Expr) -> Expr:
+        return self._join("both", parts, ANY, NEVER)
+
+    def either(self, *parts: Expr) -> Expr:
+        return self._join("either", parts, NEVER, ANY)
+
+    def _join(self, op: str, parts: Iterable[Expr], unit: Expr, zero: Expr) -> Expr:
+        flat: dict[Expr, None] = {}
+        for part in parts:
+            flat.update(dict.fromkeys(part.parts if part.op == op else (part,)))
+        flat.pop(unit, None)
+        if zero in flat or any(part.op == "non" and part.parts[0] in flat for part in flat):
+            return zero
+        if len(flat) < 2:
+            return next(iter(flat), unit)
+        return self._intern(op, frozenset(flat), tuple(flat))
+
+    def _intern(self, op: str, key: frozenset[Expr], parts: tuple[Expr, ...] = ()) -> Expr:
+        if (op, key) not in self._made:
+            self._made[op, key] = Expr(op, parts or tuple(key))
+        return self._made[op, key]
+
+    # Normal forms.
+
+    def values(self, expr: Expr) -> Values:
+        """The normal form. Raises SchemaError where a place leads back to itself without anything between."""
+        if expr not in self._values:
+            if expr in self._active:
+                names = [part.name for part in self._active if part.name is not None]
+                circle = " → ".join(
+                    "#" + name
+                    for name in [*names[names.index(expr.name) if expr.name in names else 0 :], expr.name or ""]
+                )
+                raise SchemaError(
+                    f"references lead in a circle: {circle}; nothing is said on the way", expr.name or "", "$ref"
+                )
+            if len(self._active) > MAX_DEEP:
+                raise LimitExceeded(
+                    f"more than {MAX_DEEP} schemas inside one another (at {self.where() or '/'}); flatten the schema"
+                )
+            self._active[expr] = None
+            try:
+                self._values[expr] = self._evaluate(expr)
+            finally:
+                del self._active[expr]
+        return self._values[expr]
+
+    def where(self) -> str:
+        """The place that is being read or written."""
+        return next((part.name for part in reversed(self._active) if part.name is not None), self._at)
+
+    @contextmanager
+    def at(self, expr: Expr) -> Iterator[None]:
+        """While this formula is being written."""
+        self._at = name_of(expr)
+        yield
+
+    def _evaluate(self, expr: Expr) -> Values:
+        if expr.op == "place":
+            return expr.read()
+        if expr.op == "non":
+            return self.complement(self.values(expr.parts[0]))
+        total = EVERYTHING if expr.op == "both" else NOTHING
+        for part in expr.parts:
+            total = (self.intersect if expr.op == "both" else self.unite)(total, self.values(part))
+        return total
+
+    def is_never(self, expr: Expr) -> bool:
+        """Whether nothing fits, as far as it is known by now: what is being read counts as something."""
+        if expr not in self._values and (expr in self._active or self._touches_active(expr)):
+            return False
+        return self.values(expr).is_never
+
+    def _touches_active(self, expr: Expr) -> bool:
+        return any(
+            part in self._active or (part not in self._values and self._touches_active(part)) for part in expr.parts
+        )
+
+    def disjoint(self, a: Expr, b: Expr) -> bool:
+        """Whether nothing fits both, for all that the form shows: no wrong yes."""
+        return self.is_never(self.both(a, b))
+
+    # The algebra.
+
+    def intersect(self, a: Values, b: Values) -> Values:
+        if a is b or b is EVERYTHING:
+            return a
+        if a is EVERYTHING:
+            return b
+        return Values(
+            a.null and b.null,
+            a.booleans & b.booleans,
+            leaves.meet(a.numbers, b.numbers),
+            leaves.meet(a.strings, b.strings),
+            self._pairwise(a.arrays, b.arrays, ALL_ARRAYS, arrays.intersect),
+            self._pairwise(a.objects, b.objects, ALL_OBJECTS, objects.intersect),
+            a.exact and b.exact,
+            None if a.wide is b.wide is None else leaves.meet(a.all_strings, b.all_strings),
+            leaves.join(leaves.meet(a.listed_numbers, b.numbers), leaves.meet(a.numbers, b.listed_numbers)),
+            leaves.join(leaves.meet(a.listed_strings, b.strings), leaves.meet(a.strings, b.listed_strings)),
+        )
+
+    def unite(self, a: Values, b: Values) -> Values:
+        if a is b or b is NOTHING:
+            return a
+        if a is NOTHING:
+            return b
+        return Values(
+            a.null or b.null,
+            a.booleans | b.booleans,
+            leaves.join(a.numbers, b.numbers),
+            leaves.join(a.strings, b.strings),
+            self._joined(a.arrays + b.arrays, ALL_ARRAYS),
+            self._joined(a.objects + b.objects, ALL_OBJECTS),
+            a.exact and b.exact,
+            None if a.wide is b.wide is None else leaves.join(a.all_strings, b.all_strings),
+            leaves.join(a.listed_numbers, b.listed_numbers),
+            leaves.join(a.listed_strings, b.listed_strings),
+        )
+
+    def complement(self, a: Values) -> Values:
+        """What is not in `a`; everything, if `a` was relaxed (what it holds too much must not be missing here)."""
+        if not a.exact:
+            return LOOSE
+        if a.wide is not None and a.wide is not a.strings:
+            return self.cannot(
+                self.where(),
+                "format",
+                "which strings are not of this format cannot be said, since the automaton knows it in part",
+                "use it without not, oneOf, if and dependentSchemas",
+            )
+        exact = True
+        try:
+            without = self._without(a.arrays, ALL_ARRAYS, arrays)
+        except arrays.Repeated:
+            without, exact = (ALL_ARRAYS,), False
+            self.cannot(
+                self.where(), "uniqueItems", "'not uniqueItems' asks for two equal items", "say it without negation"
+            )
+        return Values(
+            not a.null,
+            BOTH - a.booleans,
+            leaves.less(leaves.NUMBERS, a.numbers),
+            leaves.less(leaves.STRINGS, a.strings),
+            without,
+            self._without(a.objects, ALL_OBJECTS, objects),
+            exact,
+        )
+
+    def _pairwise(self, left: tuple, right: tuple, whole, intersect) -> tuple:
+        if left == (whole,):
+            return right
+        if right == (whole,) or left == right:
+            return left
+        if len(left) * len(right) > 50 * MAX_SHAPES:
+            self._too_many(len(left) * len(right))
+        return self._joined([shape for x in left for y in right for shape in intersect(self, x, y)], whole)
+
+    def _joined(self, shapes: Iterable, whole) -> tuple:
+        distinct = tuple(dict.fromkeys(shapes))
+        if whole in distinct:
+            return (whole,)
+        if len(distinct) > MAX_SHAPES:
+            self._too_many(len(distinct))
+        return distinct
+
+    def _without(self, shapes: tuple, whole, kind) -> tuple:
+        left = (whole,)
+        for shape in shapes:
+            left = self._pairwise(left, tuple(kind.complement(self, shape)), whole, kind.intersect)
+        return left
+
+    def _too_many(self, count: int) -> None:
+        raise LimitExceeded(
+            f"the cases of this part are {count:,} arrays or objects, too many to keep apart (at {self.where() or '/'}); "
+            "use fewer of oneOf, not, if and dependentSchemas together"
+        )

@@ -1,0 +1,212 @@
+"""Formulas → the JSON texts of their values, as an NFA over characters.
+
+What contains itself is unfolded up to a depth: a step from a formula into one that it is inside of costs a level, and below
+level 0 stands nothing (or, for the `wider` texts, anything). "Any JSON value" is such a formula as well, and the same
+one wherever it stands.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Callable
+
+from dgemma_constrain.automata.charset import ANY as ANY_CHARACTER
+from dgemma_constrain.automata.dfa import DFA, compile_nfa
+from dgemma_constrain.automata.graph import graph
+from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, literal, star, symbol, union
+from dgemma_constrain.constraints.grammar.nesting import components
+from dgemma_constrain.constraints.json_schema import leaves
+from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr, name_of
+from dgemma_constrain.constraints.json_schema.extraction import Source
+from dgemma_constrain.constraints.json_schema.layout import Layout
+from dgemma_constrain.constraints.json_schema.plan import Plan, plan_array, plan_object
+from dgemma_constrain.constraints.json_schema.spelling import QUOTE, quoted
+from dgemma_constrain.constraints.json_schema.values import Space
+from dgemma_constrain.errors import LimitExceeded
+
+ESCAPED = 1_000  # characters in names and strings; with more of them, spellings that nobody writes are left out
+NUMBER = 20  # so many characters stands a set of numbers for
+
+
+class Outline:
+    """What stands inside what: the plans of all formulas under one, and which of them contain themselves."""
+
+    def __init__(self, space: Space, root: Expr, any_order: bool = False):
+        self.space, self.root, self.any_order = space, root, any_order
+        self.plans: dict[Expr, list[Plan]] = {}
+        self._collect(root)
+        number = {expr: k for k, expr in enumerate(self.plans)}
+        inside = {
+            number[expr]: {number[part] for plan in plans for part in plan.exprs()}
+            for expr, plans in self.plans.items()
+        }
+        group = components(inside)
+        size: dict[int, int] = {}
+        for k in group.values():
+            size[k] = size.get(k, 0) + 1
+        self.group = {expr: group[k] for expr, k in number.items()}
+        self.recursive = {
+            expr: size[group[k]] > 1 or k in inside[k] for expr, k in number.items()
+        }  # fmt: skip
+        self.copies = {expr: 0 for expr in self.plans}  # how often each one is written into others
+        for plans in self.plans.values():
+            for part in (part for plan in plans for part in plan.exprs()):
+                self.copies[part] += 1
+        self.nested: dict[Expr, bool] = {}
+        for expr in sorted(self.plans, key=self.group.__getitem__):  # what it contains comes first
+            parts = {part for plan in self.plans[expr] for part in plan.exprs()}
+            self.nested[expr] = self.recursive[expr] or any(self.nested.get(part, False) for part in parts)
+
+    @cached_property
+    def escapes(self) -> bool:
+        """Whether names, strings and numbers are few enough to write each one in every way (see spelling)."""
+        size = 0
+        for expr, plans in self.plans.items():
+            values = self.space.values(expr)
+            size += len(values.strings.targets)
+            if values.numbers not in (leaves.NUMBERS, leaves.INTEGERS, leaves.NONE):
+                size += NUMBER
+            size += sum(len(piece.targets) for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
+        return size <= ESCAPED
+
+    def _collect(self, root: Expr) -> None:
+        agenda = [root]
+        for expr in agenda:
+            if expr not in self.plans:
+                self.plans[expr] = plans = self._plans(expr)
+                agenda += [part for plan in plans for part in plan.exprs()]
+
+    def _plans(self, expr: Expr) -> list[Plan]:
+        values = self.space.values(expr)
+        with self.space.at(expr):
+            return [plan_array(self.space, shape) for shape in values.arrays] + [
+                plan_object(self.space, shape, self.any_order) for shape in values.objects
+            ]
+
+    def fits_nothing(self, scalar: Callable[[Expr], bool] | None = None) -> bool:
+        """Whether every value of the root would contain another one without end: the least fixed point of what has a
+        value, given that its parts have. `scalar` says which formulas have one that is no array or object."""
+        scalar = scalar or self._has_scalar
+        able: set[Expr] = set()
+        before = -1
+        while len(able) > before:
+            before = len(able)
+            for expr in sorted(self.plans.keys() - able, key=self.group.__getitem__):
+                if scalar(expr) or any(p.leads(able) for p in self.plans[expr]):
+                    able.add(expr)
+        return self.root not in able
+
+    def _has_scalar(self, expr: Expr) -> bool:
+        values = self.space.values(expr)
+        listed = values.null or values.booleans or values.strings is not leaves.NONE
+        return bool(listed or values.numbers is not leaves.NONE)
+
+    @property
+    def is_recursive(self) -> bool:
+        return self.nested[self.root]
+
+
+class Writer:
+    """Writes each formula once per level (and per depth, if the layout minds)."""
+
+    def __init__(
+        self, outline: Outline, layout: Layout, limits: Limits, trap: NFA = NOTHING, source: Source | None = None
+    ):
+        self.outline, self.layout, self.limits, self.trap, self.source = outline, layout, limits, trap, source
+        self.missing: dict[str, None] = {}  # where the source has nothing that fits
+        self._made: dict[tuple[Expr, int, int], NFA] = {}
+
+    def text(self, level: int) -> NFA:
+        """The texts with recursion up to a level. Raises LimitExceeded."""
+        return self.layout.whole(self._write(self.outline.root, level, 0))
+
+    def _write(self, expr: Expr, level: int, depth: int) -> NFA:
+        if level < 0:
+            return self.trap
+        key = (expr, level if self.outline.nested[expr] else 0, depth)
+        made = self._made
+        if expr is ANY and self.trap is NOTHING and self.source is None and expr is not self.outline.root:  # the same in every schema
+            made = _SHARED.setdefault((self.layout.kind, self.layout.indent), {})
+        if key not in made:
+            made[key] = self._values(expr, level, depth)
+        return made[key]
+
+    def fits_nothing(self) -> bool:
+        """Whether there is no text at any level, because the source lacks something."""
+        return self.outline.fits_nothing(lambda expr: any(part is not NOTHING for part in self._scalars(expr)))
+
+    def _scalars(self, expr: Expr) -> list[NFA]:
+        """The texts of what is no array or object."""
+        values = self.outline.space.values(expr)
+        parts = [literal("null")] if values.null else []
+        parts += [literal("true" if b else "false") for b in sorted(values.booleans)]
+        if self.source is None:
+            numbers, strings = values.numbers, values.strings
+        else:
+            numbers, strings = values.listed_numbers, values.listed_strings
+            parts += self._from_source(self.source, expr)
+        if numbers is not leaves.NONE:
+            spelt = leaves.number_texts if self.outline.escapes else leaves.plain_number_texts
+            parts.append(spelt(numbers, self.limits))
+        if strings is not leaves.NONE:
+            parts.append(quoted(strings, self.outline.escapes))
+        return parts
+
+    def _values(self, expr: Expr, level: int, depth: int) -> NFA:
+        plans = [self._plan(expr, plan, level, depth) for plan in self.outline.plans[expr]]
+        whole = union(self._scalars(expr) + plans)
+        if plans and self.outline.copies[expr] > 1:  # of the smallest form there is
+            try:
+                whole = compile_nfa(whole, self.limits).nfa()
+            except LimitExceeded as error:
+                raise self._growing(expr, error) from None
+        return whole
+
+    def _from_source(self, source: Source, expr: Expr) -> list[NFA]:
+        """The numbers and strings of a formula that stand in the source."""
+        values = self.outline.space.values(expr)
+        parts = []
+        if values.numbers is not values.listed_numbers:
+            parts.append(source.numbers(values.numbers, self.limits))
+        if values.strings is not values.listed_strings:
+            parts.append(source.strings(None if values.strings is leaves.STRINGS else values.strings, self.limits))
+            if parts[-1] is not NOTHING:
+                parts[-1] = concat([QUOTE, parts[-1], QUOTE])
+        others = values.null or values.booleans or self.outline.plans[expr]
+        if parts and not others and all(part is NOTHING for part in parts):
+            self.missing[name_of(expr) or "/"] = None
+        return parts
+
+    def _plan(self, expr: Expr, plan: Plan, level: int, depth: int) -> NFA:
+        inside, size = self.layout.inner(depth), 0
+        arcs = []
+        for source, pieces, target in plan.arcs:
+            word = []
+            for piece in pieces:
+                if isinstance(piece, str):
+                    word.append(self.layout.mark(piece, depth))
+                elif isinstance(piece, DFA):
+                    word.append(quoted(piece, self.outline.escapes))
+                else:
+                    down = self.outline.recursive[expr] and self.outline.group[piece] == self.outline.group[expr]
+                    word.append(self._write(piece, level - 1 if down else level, inside))
+            size += sum(part.states for part in word)
+            if size > 4 * self.limits.states:
+                raise self._growing(expr, None)
+            arcs.append((source, word[0] if len(word) == 1 else concat(word), target))
+        last = plan.joints - 1  # joint 1 is the end, which `graph` wants to be the last
+        swap = {1: last, last: 1}
+        return graph(plan.joints, [(swap.get(i, i), part, swap.get(j, j)) for i, part, j in arcs]) if arcs else NOTHING
+
+    def _growing(self, expr: Expr, error: LimitExceeded | None) -> LimitExceeded:
+        if error is not None and "(at " in str(error):
+            return error
+        return LimitExceeded(
+            f"the texts of this part need more than {self.limits.states:,} states (at {name_of(expr) or '/'}); lower maxItems, "
+            "maxLength or max_depth, list fewer values, use fewer references, or raise Limits(states=…)"
+        )
+
+
+_SHARED: dict[tuple[str, int], dict[tuple[Expr, int, int], NFA]] = {}  # any JSON value, by layout
+ANYTHING = star(symbol(ANY_CHARACTER))
