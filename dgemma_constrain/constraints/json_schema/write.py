@@ -64,10 +64,10 @@ class Outline:
         size = 0
         for expr, plans in self.plans.items():
             values = self.space.values(expr)
-            size += len(values.strings.targets)
+            size += values.strings.states
             if values.numbers not in (leaves.NUMBERS, leaves.INTEGERS, leaves.NONE):
                 size += NUMBER
-            size += sum(len(piece.targets) for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
+            size += sum(piece.states for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
         return size <= ESCAPED
 
     def _collect(self, root: Expr) -> None:
@@ -101,6 +101,18 @@ class Outline:
         values = self.space.values(expr)
         listed = values.null or values.booleans or values.strings is not leaves.NONE
         return bool(listed or values.numbers is not leaves.NONE)
+
+    def count_any(self) -> int | None:
+        """How many copies of "any JSON value" the texts have, where nothing else contains itself; otherwise None."""
+        copies: dict[Expr, int] = {}
+        for expr in sorted(self.plans, key=self.group.__getitem__):  # what it contains comes first
+            if expr is ANY:
+                copies[expr] = 1
+            elif self.recursive[expr]:
+                return None
+            else:
+                copies[expr] = sum(copies[part] for plan in self.plans[expr] for part in plan.exprs())
+        return copies[self.root]
 
     @property
     def is_recursive(self) -> bool:
