@@ -13,11 +13,11 @@ from dgemma_constrain.automata.charset import Charset
 from dgemma_constrain.automata.dfa import compile_nfa, intersect, subtract, unite
 from dgemma_constrain.automata.nfa import repeat, symbol
 from dgemma_constrain.constraints.json_schema import numbers
-from dgemma_constrain.constraints.json_schema.number_spellings import spellings
+from dgemma_constrain.constraints.json_schema.number_spellings import LARGEST, spellings
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
 
 JSON_NUMBER = re.compile(r"(-?(?:0|[1-9]\d*)(?:\.\d+)?)(?:[eE]([+-]?\d+))?")
-CHARACTERS, LONGEST = "-.0125e+", 6
+CHARACTERS, LONGEST = "-.0125e+", 5
 TEXTS = {
     text: (Fraction(Decimal(found[1])), None if found[2] is None else int(found[2]))
     for length in range(1, LONGEST + 1)
@@ -92,6 +92,8 @@ def test_spellings_are_those_that_the_docstring_says(name, shifts):
             right = up and inside(m * power(shifts))
         else:
             right = down and inside(m / power(shifts))
+        if e is not None and shifts < e <= LARGEST and not up and re.match(rf"-?[1-9](\.[0-9]{{1,{e}}})?[eE]", text):
+            right = inside(m * power(e))
         if right or (m == 0 and inside(m)):
             expected.add(text)
     dfa = intersect(compile_nfa(spellings(found, shifts=shifts)), SHORT)

@@ -76,7 +76,8 @@ def json_schema(
     indent: int = 2,
     registry: Registry | None = None,
 ) -> Constraint:
-    """JSON texts that satisfy a schema: a dict, JSON text, pydantic model, dataclass, TypedDict or type like `list[int]`.
+    """JSON texts that satisfy a schema: a dict, JSON text, a file's path (a Path, or a str that ends in .json), a pydantic
+    model, dataclass, TypedDict or type like `list[int]` (then `value` is an instance).
 
     Drafts 2020-12, 2019-09 and 07, as `$schema` says (without it, 2020-12). What texts there are is told in
     `constraints/json_schema`.

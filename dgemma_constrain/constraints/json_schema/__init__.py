@@ -48,7 +48,7 @@ from dgemma_constrain.constraints.json_schema.documents import Documents
 from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
 from dgemma_constrain.constraints.json_schema.read import Reader, Relaxed
-from dgemma_constrain.constraints.json_schema.source import adapter, read
+from dgemma_constrain.constraints.json_schema.source import instance, read
 from dgemma_constrain.constraints.json_schema.write import ANYTHING, Outline, Writer
 from dgemma_constrain.errors import ConstraintError, LimitExceeded, SchemaError
 
@@ -197,7 +197,7 @@ class Schema:
             self._validate(text)
         if self.kind is None:
             return json.loads(text)
-        return adapter(self.kind).validate_json(text)
+        return instance(self.kind, text)
 
     def _validate(self, text: str) -> None:
         """Raise SchemaError unless the text's value satisfies the whole schema, as far as jsonschema is installed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Hashable, Iterator
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from dgemma_constrain.automata.dfa import DFA, compile_nfa, intersect, subtract,
 from dgemma_constrain.automata.kernels import sources
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import EPSILON, NFA, concat, literal, star, symbol, union
-from dgemma_constrain.constraints.json_schema.numbers import integers, interval, unsigned, values
+from dgemma_constrain.constraints.json_schema.numbers import automaton, integers, interval, unsigned, values
 
+LARGEST = 9  # exponent after one digit, in a set with a bound
 SHIFTS = 2  # how far an exponent moves the point in a set that isn't the same a power of ten further up or down
 _CHARACTERS = "0123456789-."
 
@@ -27,13 +29,15 @@ def spellings(numbers: DFA, limits: Limits = Limits(), shifts: int = SHIFTS) -> 
     - any e > shifts, if the set holds 10x with every x (all numbers, integers, x ≥ 3) and m · 10^shifts;
     - any e < -shifts, if it holds x/10 with every x (all numbers, -3 ≤ x ≤ 3) and m / 10^shifts;
     - any e at all, if m = 0;
+    - any e > shifts up to LARGEST, if the set doesn't hold 10x with every x, and m has one digit before the point and
+      e or fewer behind it (1.5e9);
 
-    the last three for the numbers below 0 and the others apart, if not for both (so -1e9 may be written for x ≤ 3).
+    all but the first for the numbers below 0 and the others apart, if not for both (so -1e9 may be written for x ≤ 3).
 
     For all numbers, those above, below or other than 0, and for 0 itself nothing is left out; for integers, 1.5e3
     with shifts = 0 and 1.5555e4 with 3, while 155e1 and 1.0e+07 always stay. Where m and e may be any depends on both
     in general, which is not regular. States of the minimal DFA, for 0 to 3 shifts: all numbers 9 9 9 9, integers
-    14 24 38 55, from 0 to 150 17 41 67 92, 0 ≤ x ≤ 1 18 32 46 60, 64-bit integers 68 107 164 243.
+    14 24 38 55, from 0 to 150 43 55 67 92, 0 ≤ x ≤ 1 18 32 46 60, 64-bit integers 133 190 261 349.
     """
     return _spelt(numbers, limits, shifts).nfa()
 
@@ -41,23 +45,37 @@ def spellings(numbers: DFA, limits: Limits = Limits(), shifts: int = SHIFTS) -> 
 @lru_cache(maxsize=256)
 def _spelt(numbers: DFA, limits: Limits, shifts: int) -> DFA:
     padded = _Padded(numbers, limits)
-    plain = padded.mantissas(0)
-    upward = subtract(plain, padded.mantissas(1), limits).is_empty
-    downward = subtract(plain, padded.mantissas(-1), limits).is_empty
-    if upward and downward:  # the same numbers whatever the exponent
-        return compile_nfa(concat([plain.nfa(), union([EPSILON, _exponent(None, None)])]), limits)
+    upward, downward = padded.is_closed(1), padded.is_closed(-1)
     if not upward and not (negative := intersect(numbers, interval(below=0), limits)).is_empty:
         others = subtract(numbers, negative, limits)
         if not others.is_empty:
             return unite(_spelt(others, limits, shifts), _spelt(negative, limits, shifts), limits)
-    parts = [plain.nfa()]
-    for e in range(-shifts, shifts + 1):
-        least = None if downward and e == -shifts else e
-        most = None if upward and e == shifts else e
-        parts.append(concat([padded.mantissas(e).nfa(), _exponent(least, most)]))
-    if numbers.accepts("0"):
-        parts.append(_spelt(values([0]), limits, shifts).nfa())
-    return compile_nfa(union(parts), limits)
+    parts = [padded.moved(0)]
+    if upward and downward:  # the same numbers whatever the exponent
+        parts.append(concat([padded.moved(0), _exponent(None, None)]))
+    else:
+        for e in range(-shifts, shifts + 1):
+            least = None if downward and e == -shifts else e
+            most = None if upward and e == shifts else e
+            parts.append(concat([padded.moved(e), _exponent(least, most)]))
+        if not upward:
+            parts.append(padded.scientific(shifts + 1))
+        if numbers.accepts("0"):
+            parts.append(_spelt(values([0]), limits, shifts).nfa())
+    return intersect(compile_nfa(union(parts), limits), _texts(), limits)
+
+
+@lru_cache(maxsize=1)
+def _texts() -> DFA:
+    """All numbers as JSON writes them."""
+    sign = union([EPSILON, literal("-")])
+    return compile_nfa(concat([sign, unsigned().nfa(), union([EPSILON, _exponent(None, None)])]))
+
+
+@lru_cache(maxsize=1)
+def _plain() -> DFA:
+    """Those without exponent."""
+    return compile_nfa(concat([union([EPSILON, literal("-")]), unsigned().nfa()]))
 
 
 @lru_cache(maxsize=256)
@@ -71,6 +89,20 @@ def _exponent(least: int | None, most: int | None) -> NFA:
     return concat([symbol(Charset.of("eE")), union(parts)])
 
 
+def _exponents(state: Hashable, listed: tuple[int, ...], end: Hashable) -> Iterator[tuple[Hashable, str, Hashable]]:
+    """Edges for these exponents above 0, from a state; equal ones share states."""
+    if listed:
+        letter, sign, zeros = ((what, listed) for what in "e+0")
+        yield from [(state, "eE", letter), (letter, "+", sign)]
+        for before in (letter, sign, zeros):
+            yield before, "0", zeros
+            for exponent in map(str, listed):
+                after = end if len(exponent) == 1 else (exponent[0], listed)
+                yield before, exponent[0], after
+                if after != end:
+                    yield after, exponent[1], end
+
+
 class _Padded:
     """A set of numbers over their padded spellings, `-?[0-9]*.[0-9]*` with any zeros at either end, as a dense table.
 
@@ -79,15 +111,23 @@ class _Padded:
     """
 
     def __init__(self, numbers: DFA, limits: Limits):
-        self.limits = limits
+        self.limits, self.finite = limits, numbers.is_finite()
+        self.only_zero = self.finite and numbers.shortest() in ("0", None) and numbers.count() < 2
         dfa = compile_nfa(_pad(numbers), limits)
         self.table, self.accept = _dense(dfa), np.append(dfa.accept, False)
         self.zero, self.point = self.table[:, 0], self.table[:, -1]
 
-    def mantissas(self, exponent: int) -> DFA:
-        """The plain JSON spellings, of whatever numbers, that are in the set with this exponent behind them."""
-        moved = self.to_the_right(exponent) if exponent >= 0 else self.to_the_left(-exponent)
-        return intersect(compile_nfa(moved, self.limits), _plain(), self.limits)
+    def is_closed(self, exponent: int) -> bool:
+        """Whether the set holds x · 10**exponent with every x."""
+        if self.finite:
+            return self.only_zero
+        here, there = (compile_nfa(self.moved(e), self.limits) for e in (0, exponent))
+        return subtract(intersect(here, _plain(), self.limits), there, self.limits).is_empty
+
+    def moved(self, exponent: int) -> NFA:
+        """Of the plain JSON spellings of whatever numbers, those that are in the set with this exponent behind them.
+        (And some texts that are no spellings.)"""
+        return self.to_the_right(exponent) if exponent >= 0 else self.to_the_left(-exponent)
 
     def to_the_right(self, places: int) -> NFA:
         """Layers: before the text's point; at it and 1 … places digits behind it; past the point of the table."""
@@ -117,6 +157,37 @@ class _Padded:
             state = self.zero[state]
         nothing = np.zeros_like(self.accept)
         return self.nfa(edges, jumps, [nothing, nothing, self.accept, *[nothing] * places, self.accept])
+
+    def scientific(self, least: int) -> NFA:
+        """One digit that is not 0, e digits or fewer behind a point, and exponents e from `least` to LARGEST."""
+        edges, final, seen = [], "end", {}
+        for sign, first in (("", 0), ("-", self.table[0, _CHARACTERS.index("-")])):
+            if sign:
+                edges.append(("start", sign, ("first", first)))
+            for digit in "123456789":
+                if first >= 0 and self.table[first, int(digit)] >= 0:
+                    seen[0, self.table[first, int(digit)]] = None
+                    edges.append((("first", first) if sign else "start", digit, (0, self.table[first, int(digit)])))
+        agenda = list(seen)
+        for i, state in agenda:
+            ends, reached = [], state
+            for e in range(i, LARGEST + 1):
+                if e >= least and self.accept[self.point[reached]]:
+                    ends.append(e)
+                reached = self.zero[reached]
+            edges += _exponents((i, state), tuple(ends), final)
+            here = (i, state)
+            if i == 0:
+                here = ("point", state)
+                edges.append(((i, state), ".", here))
+            for digit in "0123456789" if i < LARGEST else "":
+                onward = (i + 1, self.table[state, int(digit)])
+                if onward[1] >= 0:
+                    edges.append((here, digit, onward))
+                    if onward not in seen:
+                        seen[onward] = None
+                        agenda.append(onward)
+        return automaton("start", edges, [final])
 
     # Pieces: rows (source, character, target) between two layers.
 
@@ -152,12 +223,6 @@ class _Padded:
         return NFA(
             end + 1, np.concatenate(edges).astype(np.int32), jumps.astype(np.int32), tuple(map(char, _CHARACTERS))
         )
-
-
-@lru_cache(maxsize=1)
-def _plain() -> DFA:
-    """JSON numbers without exponent."""
-    return compile_nfa(concat([union([EPSILON, literal("-")]), unsigned().nfa()]))
 
 
 def _dense(dfa: DFA) -> np.ndarray:

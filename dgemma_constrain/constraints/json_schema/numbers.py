@@ -147,17 +147,20 @@ def _smaller(whole: str, fraction: str) -> NFA:
     for i, d in enumerate(fraction):
         edges += [(("tight", i), digits[: int(d)], "free"), (("tight", i), d, ("tight", i + 1))]
         final.append(("tight", i))
-    return _automaton((0, "="), edges, [*final, "free"])
+    return automaton((0, "="), edges, [*final, "free"])
 
 
-def _automaton(start: Hashable, edges: list[tuple[Hashable, str, Hashable]], final: list[Hashable]) -> NFA:
+_some = lru_cache(maxsize=256)(Charset.of)
+
+
+def automaton(start: Hashable, edges: list[tuple[Hashable, str, Hashable]], final: list[Hashable]) -> NFA:
     """The NFA of a list of edges (state, characters, state)."""
     number: dict[Hashable, int] = {start: 0}
     labels: dict[Charset, int] = {}
     rows = [
         (
             number.setdefault(source, len(number)),
-            labels.setdefault(Charset.of(some), len(labels)),
+            labels.setdefault(_some(some), len(labels)),
             number.setdefault(target, len(number)),
         )
         for source, some, target in edges

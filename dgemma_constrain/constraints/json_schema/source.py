@@ -1,16 +1,21 @@
-"""Where schemas come from: a dict, JSON text, or a Python type. All become checked, plain JSON."""
+"""Where schemas come from: a dict, JSON text, a file, or a Python type. All become checked, plain JSON.
+
+And, for Python types, the way back: from a text to an instance.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import types
 import typing
 from decimal import Decimal
 from typing import Any
 
 from dgemma_constrain.constraints.json_schema.keywords import step
-from dgemma_constrain.errors import LimitExceeded, SchemaError, UnsupportedSchema
+from dgemma_constrain.errors import ConstraintError, LimitExceeded, SchemaError, UnsupportedSchema
 
 MAX_NESTING = 200  # lists and objects inside one another
 MAX_SIZE = 4_000_000  # characters and values
@@ -18,13 +23,26 @@ MAX_BITS = 10_000  # of one integer; Python itself won't write much longer ones
 
 
 def read(source: Any) -> tuple[str, Any]:
-    """(the schema's JSON text, the Python type it was made from or None)."""
+    """(the schema's JSON text, the Python type it was made from or None).
+
+    A str that ends in .json is a path: no JSON text that is a schema ends so.
+    """
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and source.endswith(".json")):
+        source = _content(os.fspath(source))
     if isinstance(source, (str, bytes)):
         check_json(_parse(source))
         return source if isinstance(source, str) else source.decode(json.detect_encoding(source)), None
     schema, kind = (source, None) if isinstance(source, (dict, bool)) else (_schema_of(source), source)
     check_json(schema)
     return json.dumps(schema, ensure_ascii=False), kind
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4 * MAX_SIZE + 1)
+    except OSError as error:
+        raise SchemaError(f"the file {path!r:.200} with the schema cannot be read: {error.strerror}") from None
 
 
 def _parse(text: str | bytes) -> Any:
@@ -37,7 +55,8 @@ def _parse(text: str | bytes) -> Any:
     except SchemaError:
         raise
     except ValueError as error:
-        raise SchemaError(f"the schema is not JSON: {error}") from None
+        hint = "" if isinstance(text, bytes) or text.lstrip()[:1] == "{" else "; the path of a file ends in .json"
+        raise SchemaError(f"the schema is not JSON: {error}{hint}") from None
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -55,27 +74,97 @@ def _constant(name: str) -> None:
 
 def _schema_of(kind: Any) -> Any:
     """The schema that pydantic gives a model, dataclass, TypedDict or annotation such as `list[int]`."""
-    if not (isinstance(kind, type) or typing.get_origin(kind)):
+    adapts = type(kind).__name__ == "TypeAdapter"
+    if not (isinstance(kind, (type, typing.NewType)) or typing.get_origin(kind) or adapts):
         raise SchemaError(
-            f"no schema in a {type(kind).__name__}; pass a dict, JSON text, or a type (pydantic model, dataclass, "
-            "TypedDict, list[int])"
+            f"no schema in a {type(kind).__name__}; pass a dict, JSON text, a file's path, or a type (pydantic model, "
+            "dataclass, TypedDict, list[int])"
         )
+    name = getattr(kind, "__name__", kind)
     try:
         import pydantic
+        from pydantic.json_schema import GenerateJsonSchema
     except ImportError:
-        name = getattr(kind, "__name__", kind)
         raise SchemaError(f"reading a schema off the Python type {name} needs pydantic: pip install pydantic") from None
+
+    class Strict(GenerateJsonSchema):
+        """Where pydantic's own schema says less than its reader asks for, or (of a set) more."""
+
+        def decimal_schema(self, schema):
+            either = super().decimal_schema(schema)
+            return either["anyOf"][0] if "anyOf" in either else either
+
+        def dict_schema(self, schema):
+            found = super().dict_schema(schema)
+            if schema.get("keys_schema", {}).get("type") == "int" and "propertyNames" not in found:
+                found["propertyNames"] = {"pattern": "^(0|-?[1-9][0-9]*)$"}
+            return found
+
+        def url_schema(self, schema):
+            found = super().url_schema(schema)
+            if schemes := schema.get("allowed_schemes"):
+                label = "[A-Za-z0-9]+(-[A-Za-z0-9]+)*"
+                host = rf"({label}\.)*[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*(:[1-9][0-9]{{0,3}})?"
+                found["pattern"] = f"^({'|'.join(map(re.escape, schemes))})://{host}([/?#]|$)"
+            return found
+
+        def set_schema(self, schema):
+            return self._repeats(super().set_schema(schema))
+
+        def frozenset_schema(self, schema):
+            return self._repeats(super().frozenset_schema(schema))
+
+        def _repeats(self, found):
+            """An array that repeats an item is read, too; then only the least number of items needs different ones."""
+            return found if found.get("minItems", 0) > 1 else {k: v for k, v in found.items() if k != "uniqueItems"}
+
+        def complex_schema(self, schema):
+            raise SchemaError("complex numbers have no JSON Schema; use two floats")
+
+        def json_schema(self, schema):
+            raise SchemaError("JSON inside a string has no JSON Schema; use the type that it holds")
+
     try:
-        return adapter(kind).json_schema()
-    except (pydantic.PydanticUserError, pydantic.PydanticUndefinedAnnotation) as error:
-        raise SchemaError(f"pydantic finds no JSON Schema for {kind}: {str(error).splitlines()[0]}") from None
+        return _adapter(kind).json_schema(schema_generator=Strict)
+    except (pydantic.PydanticUserError, pydantic.PydanticUndefinedAnnotation, ImportError) as error:
+        raise SchemaError(f"pydantic finds no JSON Schema for {name}: {str(error).splitlines()[0]}") from None
 
 
-def adapter(kind: Any) -> Any:
+def instance(kind: Any, text: str) -> Any:
+    """What the type's reader makes of a text. Raises ConstraintError for what it refuses though the schema doesn't."""
+    import pydantic
+
+    try:
+        return _adapter(kind).validate_json(_WHOLE_NUMBER.sub(_plain, text))
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ConstraintError(
+            f"the text fits the schema of {getattr(kind, '__name__', kind)}, which says less than the type: "
+            f"{first['msg']}{f' (at {place})' if place else ''}; say it in the type's annotations, with Field(…)"
+        ) from None
+
+
+# Of strings and numbers, which are all that may hold digits, the numbers with a fraction or exponent.
+_WHOLE_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?')
+
+
+def _plain(match: re.Match) -> str:
+    """A whole number without fraction and exponent, as which pydantic reads it into an int of any size."""
+    text = match[0]
+    if text[0] == '"' or text.lstrip("-").isdigit():
+        return text
+    number = Decimal(text)
+    if abs(number.adjusted()) > 1000 or number != number.to_integral_value():
+        return text
+    return str(int(number))
+
+
+def _adapter(kind: Any) -> Any:
     """What pydantic calls a type's reader and writer."""
     import pydantic
 
-    return pydantic.TypeAdapter(_modern(kind))
+    return kind if isinstance(kind, pydantic.TypeAdapter) else pydantic.TypeAdapter(_modern(kind))
 
 
 def _modern(kind: Any) -> Any:
