@@ -14,7 +14,7 @@ from dgemma_constrain.automata.charset import ANY as ANY_CHARACTER
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.graph import graph
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, literal, star, symbol, union
+from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, star, symbol, union
 from dgemma_constrain.constraints.grammar.nesting import components
 from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr, name_of
@@ -138,7 +138,9 @@ class Writer:
             return self.trap
         key = (expr, level if self.outline.nested[expr] else 0, depth)
         made = self._made
-        if expr is ANY and self.trap is NOTHING and self.source is None and expr is not self.outline.root:  # the same in every schema
+        if (
+            expr is ANY and self.trap is NOTHING and self.source is None and expr is not self.outline.root
+        ):  # the same in every schema
             made = _SHARED.setdefault((self.layout.kind, self.layout.indent), {})
         if key not in made:
             made[key] = self._values(expr, level, depth)
