@@ -103,7 +103,9 @@ def main(arguments: list[str]) -> None:
                 line[peer] = engine.measure(Case(name, "schema", schema, ""), [], [], options.repeat)
             lines.append(line)
             print(json.dumps(line), flush=True)
-            own = [line.get(key, "–") for key in ("read_ms", "compile_ms", "lift_ms", "total_ms", "depth", "byte_states")]
+            own = [
+                line.get(key, "–") for key in ("read_ms", "compile_ms", "lift_ms", "total_ms", "depth", "byte_states")
+            ]
             theirs = [line[peer].get("compile_ms", "refused" if "error" in line[peer] else "–") for peer in peers]
             rows.append([name, *(f"{x:.1f}" if isinstance(x, float) else str(x) for x in own + theirs)])
     for engine in peers.values():

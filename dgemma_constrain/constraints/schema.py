@@ -84,8 +84,8 @@ def json_schema(
 
     whitespace: "any" wherever JSON allows it, "compact" none, "pretty" as json.dumps(…, indent=indent); or a regular
         expression for what may stand wherever JSON allows white space inside the value
-    max_depth: how often what contains itself (a recursive `$ref`, any JSON value) may do so on a canvas. Without it, as
-        often as a small automaton allows; `depth()` says how often that is, and None if nothing is left out
+    max_depth: through how many levels of arrays and objects what contains itself (a recursive `$ref`, any JSON value) may
+        do so. Without it, as many as a small automaton allows; `depth()` says how many, None if nothing is left out
     values_from: extraction from this text. Strings are runs of its words (as of `substring`) and numbers stand in it;
         formats, patterns and bounds hold, too. Values of enum and const, names, booleans and null are as they are
     property_order: "schema" or, in objects of up to 8 declared properties, "any"

@@ -1,4 +1,36 @@
-"""JSON Schema → the JSON texts of the values that satisfy it. Drafts 2020-12, 2019-09 and 07, chosen by `$schema`."""
+"""JSON Schema → the JSON texts of the values that satisfy it. Drafts 2020-12, 2019-09 and 07, chosen by `$schema`.
+
+    source → documents → read ⇄ values → plan → write → texts, an automaton over characters
+    JSON      places,     what    normal  order   the
+    text      $ref        each    form:   of      spelling
+                          says    sets    names
+
+Reading order: source, keywords (what there is), documents (places, references), exprs, values (the algebra; start here),
+arrays, objects, leaves (strings and numbers), numbers, formats, literals, read, unevaluated, conflict; then plan, spelling,
+number_spellings, layout, extraction, write.
+
+*Normal form.* A set of JSON values is, type by type: a DFA of strings (over decoded characters), a DFA of numbers (over
+canonical decimals), a union of array shapes, a union of object shapes. Shapes hold formulas over places of the schema for
+what stands inside, and those are put into normal form when asked for, once: so the sets close under ∧ ∨ ¬, recursion is
+nothing special, and `not`, `if`, `oneOf`, `dependentSchemas` and unevaluated names are the algebra's work.
+
+*Texts.* Every JSON text of every value, but for this:
+
+- Names stand in the order in which the schema declares them (properties first, then those that `required` and others
+  name), then all others; `property_order="any"` frees up to 8 declared ones, as do the objects of enum and const.
+- Where something contains itself (a recursive `$ref`, any JSON value) it does so through up to `depth()` levels of arrays
+  and objects.
+- A declared name is never written twice, in whatever spelling. Another one may be, and a parser keeps the last; what it
+  keeps is valid (see `plan`).
+- Exponents of numbers are those that a double can hold (see `leaves`), and of those that bounds leave, some near zero
+  (see `number_spellings`).
+- Formats in `formats.LEFT_OUT` are known in part; schemas with more than 1,000 characters in names and listed strings
+  leave out escapes such as `\\u0061` for a. `Schema.narrowed` lists both.
+
+*Not expressed*, so UnsupportedSchema (or relaxed, and checked in the end): `uniqueItems` unless the items are one of up to
+10 values or cannot be equal anyway; its negation; the negation of a format that is known in part; `minProperties` that
+asks for two or more undeclared names. LimitExceeded, with the place, for what grows too large.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +60,7 @@ STATES = (
 )
 USUAL = 3  # that deep, anyhow, if it takes no more than ENOUGH states
 ENOUGH = 60_000
+ANY_STATES = 100  # of any JSON value, doubled at each level
 DEEPEST = 12
 
 
@@ -94,7 +127,8 @@ class Schema:
         return self._unfolded(limits)[1]
 
     def depth(self, limits: Limits = Limits()) -> int | None:
-        """How often what contains itself may do so in these texts; None if nothing does, so that nothing is left out."""
+        """Through how many levels of arrays and objects what contains itself may do so in these texts; None if nothing
+        does, so that nothing is left out."""
         return self._unfolded(limits)[0]
 
     def wider(self, limits: Limits = Limits()) -> NFA:
@@ -131,6 +165,12 @@ class Schema:
     def _deepest(self, writer: Writer, limits: Limits) -> tuple[int, DFA]:
         """The first depth that has any text, or as many more as take no more than some STATES states (or ENOUGH, if they
         are few)."""
+        copies = self.outline.count_any()
+        if copies is not None and self.values_from is None:
+            sizes = [copies * ANY_STATES * 2**depth for depth in range(DEEPEST)]
+            usual = sum(size <= ENOUGH for size in sizes[: USUAL + 1])
+            depth = max(usual, sum(size <= STATES for size in sizes), 1) - 1
+            return depth, compile_nfa(writer.text(depth), limits)
         made = [writer.text(0)]
         most = max(made[0].states + STATES, ENOUGH)
         writer.limits = Limits(min(4 * most, limits.states), limits.seconds)
@@ -141,7 +181,7 @@ class Schema:
                 break
             if nfa.states > most:
                 break
-            if nfa.states > made[0].states + STATES and len(made) > USUAL:
+            if nfa.states > made[0].states + STATES and len(made) > 2 * USUAL:  # an object in an array: two levels
                 break
             made.append(nfa)
         writer.limits = limits

@@ -11,12 +11,12 @@ later ones with such names must fit, too; and to `least` the others count for on
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.constraints.json_schema import leaves, objects
 from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
-from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr
+from dgemma_constrain.constraints.json_schema.exprs import Expr
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
 
 from dgemma_constrain.errors import LimitExceeded

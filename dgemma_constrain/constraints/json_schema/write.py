@@ -14,7 +14,7 @@ from dgemma_constrain.automata.charset import ANY as ANY_CHARACTER
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.graph import graph
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, literal, star, symbol, union
+from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, star, symbol, union
 from dgemma_constrain.constraints.grammar.nesting import components
 from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr, name_of
@@ -64,10 +64,10 @@ class Outline:
         size = 0
         for expr, plans in self.plans.items():
             values = self.space.values(expr)
-            size += len(values.strings.targets)
+            size += values.strings.states
             if values.numbers not in (leaves.NUMBERS, leaves.INTEGERS, leaves.NONE):
                 size += NUMBER
-            size += sum(len(piece.targets) for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
+            size += sum(piece.states for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
         return size <= ESCAPED
 
     def _collect(self, root: Expr) -> None:
@@ -102,6 +102,18 @@ class Outline:
         listed = values.null or values.booleans or values.strings is not leaves.NONE
         return bool(listed or values.numbers is not leaves.NONE)
 
+    def count_any(self) -> int | None:
+        """How many copies of "any JSON value" the texts have, where nothing else contains itself; otherwise None."""
+        copies: dict[Expr, int] = {}
+        for expr in sorted(self.plans, key=self.group.__getitem__):  # what it contains comes first
+            if expr is ANY:
+                copies[expr] = 1
+            elif self.recursive[expr]:
+                return None
+            else:
+                copies[expr] = sum(copies[part] for plan in self.plans[expr] for part in plan.exprs())
+        return copies[self.root]
+
     @property
     def is_recursive(self) -> bool:
         return self.nested[self.root]
@@ -126,7 +138,9 @@ class Writer:
             return self.trap
         key = (expr, level if self.outline.nested[expr] else 0, depth)
         made = self._made
-        if expr is ANY and self.trap is NOTHING and self.source is None and expr is not self.outline.root:  # the same in every schema
+        if (
+            expr is ANY and self.trap is NOTHING and self.source is None and expr is not self.outline.root
+        ):  # the same in every schema
             made = _SHARED.setdefault((self.layout.kind, self.layout.indent), {})
         if key not in made:
             made[key] = self._values(expr, level, depth)
