@@ -7,6 +7,11 @@ where it is in the decoding tree of UTF-8, and it is there only if some characte
 
 Configurations are numbers, hash-consed; what a class of characters makes of one is computed once. Scanners are made in
 Python when a kernel comes to a kind of terminals that has none: it says MISSING, and is called again (`machine.py`).
+
+A *network* is an automaton in which a step may be a whole text of a grammar: see `Network`. Its configuration is the
+set of all places where a text may be, each an item: a state of the network and, while a grammar is under way, the
+configuration of that, whose state is then the one to go on from. Where a grammar's text may end, both are kept: that it
+goes on, and that it ended there. So the text of a part alone is what its grammar and its lexer see, wherever it is cut.
 """
 
 from __future__ import annotations
@@ -17,27 +22,58 @@ import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, UNKNOWN, intern, recall, remember
 from dgemma_constrain.automata.kernels import kernel, position
-from dgemma_constrain.automata.stacks import DEAD, FAR, KIND, LIMIT, Stacks, advance, fewest, followers, has
+from dgemma_constrain.automata.stacks import DEAD, FAR, KIND, LIMIT, Stacks, advance, fewest, followers
 
 MISSING = -3
 GUESSES = 32  # at most in one list
 IGNORED = -2  # the winner where an ignored terminal wins
 BEGIN = -1  # in the place of a scanner's state: a terminal is about to begin
 WHOLE = -1  # in the place of a node of the decoding tree: no character is under way
+NETWORK = -2  # in the place of the first set of stacks: these are items of a network
+ITEMS = 64  # at most in one configuration
+NONE = -1  # in an item: no grammar is under way; or a filter that is not open
+CALL = -1  # in the place of a filter: a grammar
 # What is remembered of a row, besides what stacks.py does:
 STEP = 1 << 18  # + c, of a configuration: the one after a class, or after bytes that lead to inner node c - classes
 SCANNER = (1 << 19) + 16  # of a kind: where its scanner begins
 
 
+class Network(NamedTuple):
+    """An automaton over characters and marks, and the automata of its filters after it; rows of transitions.
+
+    A mark is a grammar to be called, a filter to be opened, or to be closed: what is read between the two is also a text
+    of the filter's automaton. One filter may be open in each slot.
+
+    offsets int64[S+1], symbols int32[E] (classes, and from `classes` on marks, ascending in each row), targets int32[E]
+    accept bool[S]
+    need   int32[S], no fewer characters lead on to where it accepts
+    marks  int32[M, 2]: CALL and a grammar; or a slot and the filter's first state, or NONE to close it
+    starts int64[G]: the first configurations of the grammars
+    items  int32[ITEMS, 2 + slots]: scratch. An item: state; the grammar's configuration or NONE; of each slot, the
+           filter's state or NONE
+    """
+
+    offsets: np.ndarray
+    symbols: np.ndarray
+    targets: np.ndarray
+    accept: np.ndarray
+    need: np.ndarray
+    marks: np.ndarray
+    starts: np.ndarray
+    items: np.ndarray
+
+
 class Machine(NamedTuple):
-    """All that is known of a grammar's configurations: rows (node, set, state, set, state, …) of the heap.
+    """All that is known of configurations: rows (node, set, state, set, state, …) of the heap, or, of a network,
+    (node, NETWORK, items …).
 
     scan   the scanners, a state being a place: how many transitions; the winner, or IGNORED, or -1; how near the next
            winner is; `slack`, see `scanner_row`; classes, ascending; the states they lead to
     tree   int32[nodes, 256], the decoding tree of UTF-8 (see encodings.py), its root last
     below  the classes below inner node x are below[below[x]:below[x+1]]
-    classes, end  how many classes there are, and the terminal that is the end of the text
-    guesses int32[2·GUESSES+1], told int64[1]: scratch; the kind that has no scanner
+    classes  how many classes there are
+    ends   int32[W], as bits: the terminals that are the end of a text
+    guesses int32[2·GUESSES+1 or more], told int64[1]: scratch; the kind that has no scanner
     """
 
     stacks: Stacks
@@ -45,7 +81,8 @@ class Machine(NamedTuple):
     tree: np.ndarray
     below: np.ndarray
     classes: int
-    end: int
+    ends: np.ndarray
+    network: Network
     guesses: np.ndarray
     told: np.ndarray
 
@@ -93,6 +130,129 @@ def _on_class(machine, config, c):
 
 
 @kernel
+def _after(machine, config, c):
+    """As `_on_class`, and remembered. Not of networks."""
+    heap = machine.stacks.heap
+    known = recall(heap.keys, heap.values, config, STEP + c)
+    if known != UNKNOWN:
+        return known
+    result = _on_class(machine, config, c)
+    if result == FULL or result == MISSING:
+        return result
+    return remember(heap, config, STEP + c, result)
+
+
+@kernel
+def _on_class_of_network(machine, config, c):
+    """As `_on_class`, of a network."""
+    items, network = machine.stacks.heap.items, machine.network
+    found = network.items
+    width, n = found.shape[1], np.int64(0)
+    for i in range(config + 3, config + 1 + items[config], width):
+        alive = True
+        for k in range(2, width):
+            if items[i + k] != NONE:
+                alive &= _moved(network, found, n, k, np.int64(items[i + k]), c)
+            else:
+                found[n, k] = NONE
+        if not alive:
+            continue
+        if items[i + 1] == NONE:
+            found[n, 1] = NONE
+            alive = _moved(network, found, n, 0, np.int64(items[i]), c)
+        else:
+            after = _after(machine, np.int64(items[i + 1]), c)
+            if after < DEAD:
+                return after
+            found[n, 0], found[n, 1] = items[i], after
+            alive = after != DEAD
+        if alive and not _is_among(found, n):
+            n += 1
+    return all_items(machine, n)
+
+
+@kernel
+def _moved(network, found, n, k, state, c):
+    """Write the state after class c to found[n, k]; whether there is one."""
+    e = position(network.symbols, network.offsets[state], network.offsets[state + 1], c)
+    if e >= 0:
+        found[n, k] = network.targets[e]
+    return e >= 0
+
+
+@kernel
+def _is_among(found, n):
+    """Whether item n is one of those before it."""
+    for i in range(n):
+        k = 0
+        while k < found.shape[1] and found[i, k] == found[n, k]:
+            k += 1
+        if k == found.shape[1]:
+            return True
+    return False
+
+
+@kernel
+def all_items(machine, n):
+    """The configuration of the first n items of `network.items` and all that their marks lead to; DEAD if n is 0."""
+    network, guesses = machine.network, machine.guesses
+    found = network.items
+    width, i = found.shape[1], np.int64(0)
+    while i < n:
+        if n == ITEMS:
+            return np.int64(LIMIT)
+        if found[i, 1] != NONE:
+            ends = _may_end(machine, np.int64(found[i, 1]))
+            if ends < 0:
+                return ends
+            if ends:
+                for k in range(width):
+                    found[n, k] = found[i, k]
+                found[n, 1] = NONE
+                n += not _is_among(found, n)
+        else:
+            state = np.int64(found[i, 0])
+            for e in range(network.offsets[state + 1] - 1, network.offsets[state] - 1, -1):
+                mark = np.int64(network.symbols[e]) - machine.classes
+                if mark < 0:
+                    break
+                if n == ITEMS:
+                    return np.int64(LIMIT)
+                slot, what = np.int64(network.marks[mark, 0]), network.marks[mark, 1]
+                for k in range(width):
+                    found[n, k] = found[i, k]
+                found[n, 0] = network.targets[e]
+                if slot == CALL:
+                    found[n, 1] = network.starts[what]
+                elif what == NONE and not network.accept[found[i, 2 + slot]]:
+                    continue
+                else:
+                    found[n, 2 + slot] = what
+                n += not _is_among(found, n)
+        i += 1
+    guesses[0], guesses[1] = WHOLE, NETWORK
+    size = np.int64(2)
+    for i in range(n):  # in order, so that equal sets are one row
+        place = size
+        while place > 2 and _is_before(found, i, guesses, place - width):
+            for k in range(place - width, place):
+                guesses[k + width] = guesses[k]
+            place -= width
+        for k in range(width):
+            guesses[place + k] = found[i, k]
+        size += width
+    return intern(machine.stacks.heap, guesses, size) if n else np.int64(DEAD)
+
+
+@kernel
+def _is_before(found, i, row, at):
+    for k in range(found.shape[1]):
+        if found[i, k] != row[at + k]:
+            return found[i, k] < row[at + k]
+    return False
+
+
+@kernel
 def step(machine, config, symbol):
     """The configuration after a class of characters, or after bytes that lead to inner node symbol - classes of the
     decoding tree; DEAD, LIMIT, FULL or MISSING."""
@@ -102,11 +262,11 @@ def step(machine, config, symbol):
         return known
     result = np.int64(DEAD)
     if symbol < machine.classes:
-        result = _on_class(machine, config, symbol)
+        result = _on_one(machine, config, symbol)
     else:
         node = symbol - machine.classes
         for i in range(below[node], below[node + 1]):
-            result = _on_class(machine, config, np.int64(below[i]))
+            result = _on_one(machine, config, np.int64(below[i]))
             if result != DEAD:
                 break
         if result >= 0:
@@ -118,6 +278,14 @@ def step(machine, config, symbol):
     if result == FULL or result == MISSING:
         return result
     return remember(heap, config, STEP + symbol, result)
+
+
+@kernel
+def _on_one(machine, config, c):
+    """Not remembered."""
+    if machine.stacks.heap.items[config + 2] == NETWORK:
+        return _on_class_of_network(machine, config, c)
+    return _on_class(machine, config, c)
 
 
 @kernel
@@ -147,6 +315,17 @@ def _symbol(items, tree, classes, config, byte):
 @kernel
 def accepts(machine, config):
     """1 if the text may end here, otherwise 0; LIMIT or FULL."""
+    items, network = machine.stacks.heap.items, machine.network
+    if items[config + 2] != NETWORK:
+        return _may_end(machine, config)
+    for i in range(config + 3, config + 1 + items[config], network.items.shape[1]):
+        if items[config + 1] == WHOLE and items[i + 1] == NONE and network.accept[items[i]]:
+            return np.int64(1)
+    return np.int64(0)
+
+
+@kernel
+def _may_end(machine, config):
     items = machine.stacks.heap.items
     last = config + items[config]
     if items[config + 1] != WHOLE or items[last] != BEGIN:
@@ -154,14 +333,37 @@ def accepts(machine, config):
     kind = followers(machine.stacks, np.int64(items[last - 1]))
     if kind < 0:
         return kind
-    return np.int64(has(items, kind, np.int64(machine.end)))
+    some = 0
+    for w in range(len(machine.ends)):
+        some |= items[kind + 1 + w] & machine.ends[w]
+    return np.int64(some != 0)
 
 
 @kernel
 def shortest(machine, config):
-    """No fewer characters than this complete the text (one that is under way counts); FULL.
+    """No fewer characters than this complete the text (one that is under way counts); FULL."""
+    items, network = machine.stacks.heap.items, machine.network
+    if items[config + 2] != NETWORK:
+        return _shortest(machine, config)
+    width = network.items.shape[1]
+    least = np.int64(FAR)
+    for i in range(config + 3, config + 1 + items[config], width):
+        cost = np.int64(network.need[items[i]])
+        if items[i + 1] != NONE:
+            own = _shortest(machine, np.int64(items[i + 1]))
+            if own < 0:
+                return own
+            cost += own
+        for k in range(2, width):
+            if items[i + k] != NONE:
+                cost = max(cost, np.int64(network.need[items[i + k]]))
+        least = min(least, cost)
+    return max(least, np.int64(items[config + 1] != WHOLE))
 
-    Of each guess: the fewest that its stacks need, terminals being as short as can be and nothing ignored between them.
+
+@kernel
+def _shortest(machine, config):
+    """Of each guess: the fewest that its stacks need, terminals being as short as can be and nothing ignored between them.
     Where a terminal is under way, what it has read already makes up for `slack` at most, and it needs its own end.
     """
     items, scan = machine.stacks.heap.items, machine.scan
@@ -223,3 +425,19 @@ def scanner_row(offsets, symbols, targets, winner, ignored, length, start):
             row[at + 4 + j] = symbols[offsets[s] + j]
             row[at + 4 + n + j] = start + 4 * t + 2 * offsets[t]
     return row
+
+
+@kernel
+def needs(offsets, symbols, targets, accept, classes, cost):
+    """`Network.need`. cost int32[M]: the fewest characters of each mark. Rounds over the states until nothing changes."""
+    need = np.where(accept, 0, FAR).astype(np.int32)
+    changed = True
+    while changed:
+        changed = False
+        for s in range(len(need) - 1, -1, -1):
+            for e in range(offsets[s], offsets[s + 1]):
+                least = need[targets[e]] + (1 if symbols[e] < classes else cost[symbols[e] - classes])
+                if least < need[s]:
+                    need[s] = least
+                    changed = True
+    return need

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
@@ -12,6 +12,9 @@ from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.base import Constraint, Language, Mismatch
 from dgemma_constrain.constraints.grammar import read, rules
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
+
+if TYPE_CHECKING:
+    from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 
 COVER_STATES = 200_000  # before it is minimal; a larger one would be too slow for a step
 
@@ -36,15 +39,20 @@ class Grammar(Constraint):
         if "_made" not in self.__dict__:
             from dgemma_constrain.constraints.grammar.unfold import Unfolded
 
-            try:
-                self.__dict__["_made"] = Unfolded(self.grammar, self.max_depth, limits)
-            except LimitExceeded as error:
-                if self.max_depth is None:
-                    raise
-                raise LimitExceeded(
-                    f"unfolded {self.max_depth} deep, as max_depth asks, this grammar is too large ({error}); "
-                    "ask for less, or leave max_depth out: then it is searched, to any depth"
-                ) from None
+            tried, error = self.__dict__.get("_failed", (None, None))
+            if tried != limits:
+                try:
+                    self.__dict__["_made"] = Unfolded(self.grammar, self.max_depth, limits)
+                    return self.__dict__["_made"]
+                except LimitExceeded as reason:
+                    error = reason.with_traceback(None)
+                    self.__dict__["_failed"] = limits, error
+            if self.max_depth is None:
+                raise error
+            raise LimitExceeded(
+                f"unfolded {self.max_depth} deep, as max_depth asks, this grammar is too large ({error}); "
+                "ask for less, or leave max_depth out: then it is searched, to any depth"
+            ) from None
         return self.__dict__["_made"]
 
     def depth(self, limits: Limits = Limits()) -> int | None:
@@ -53,18 +61,27 @@ class Grammar(Constraint):
     def wider(self, limits: Limits = Limits()) -> Constraint | None:
         return None if self.depth(limits) is None else Wider(self)
 
-    def searched(self, limits: Limits = Limits()) -> Language | None:
-        if self.max_depth is not None:
+    def is_nested(self, limits: Limits = Limits()) -> bool:
+        try:
+            return self.max_depth is None and self.depth(limits) is not None
+        except LimitExceeded:
+            return True
+
+    def machine(self, limits: Limits = Limits()) -> GrammarMachine | None:
+        if not self.is_nested(limits):
             return None
-        if "_search" not in self.__dict__:
-            from dgemma_constrain.constraints.grammar.cover import cover
+        if "_machine" not in self.__dict__:
             from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 
-            machine = GrammarMachine(self.grammar, limits)
-            few = Limits(min(COVER_STATES, limits.states), limits.seconds)
-            found = cover(machine.tables, machine.terminals, machine.lexer, few)
-            self.__dict__["_search"] = Language(found, machine)
-        return self.__dict__["_search"]
+            self.__dict__["_machine"] = GrammarMachine(self.grammar, limits)
+        return self.__dict__["_machine"]
+
+    def _make_search(self, limits: Limits) -> Language:
+        from dgemma_constrain.constraints.grammar.cover import cover
+
+        machine = self.machine(limits)
+        few = Limits(min(COVER_STATES, limits.states), limits.seconds)
+        return Language(cover(machine.tables, machine.terminals, machine.lexer, few), machine)
 
     def matches(self, text: str) -> bool:
         return self.explain(text) is None
