@@ -476,4 +476,4 @@ def _expected(reader: _Automaton | _Machine, state: int) -> str:
         return repr(forced)
     following = reader.following(state)
     options = ([describe(following)] if following else []) + (["end of text"] if reader.accepts(state) else [])
-    return " or ".join(options)
+    return " or ".join(options) or "nothing: no text begins so"

@@ -12,14 +12,18 @@ from functools import reduce
 from typing import Callable
 
 from dgemma_constrain.automata import nfa as fragments
-from dgemma_constrain.automata.charset import Charset
+from dgemma_constrain.automata.charset import ANY, Charset
 from dgemma_constrain.automata.dfa import DFA, intersect
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.base import And, Concat, Constraint, Not, short
 from dgemma_constrain.constraints.grammar.configurations import CALL, NONE
+from dgemma_constrain.constraints.grammar.constraint import COVER_STATES
 from dgemma_constrain.constraints.grammar.network import NetworkMachine, Parts
-from dgemma_constrain.errors import ConstraintError
+from dgemma_constrain.errors import ConstraintError, LimitExceeded
+
+
+LOOSE = fragments.star(fragments.symbol(ANY))
 
 
 @dataclass(frozen=True)
@@ -34,24 +38,38 @@ class Mark(Constraint):
 
 @dataclass(frozen=True)
 class Covered(Constraint):
-    """The cover of a grammar."""
+    """An automaton in place of a grammar, of all its texts and more."""
 
-    grammar: Constraint
+    cover: NFA
 
     def nfa(self, limits: Limits) -> NFA:
-        return self.dfa(limits).nfa()
-
-    def _make_dfa(self, limits: Limits) -> DFA:
-        return self.grammar.searched(limits).automaton
+        return self.cover
 
 
 def cover(constraint: Constraint, limits: Limits) -> DFA:
-    """An automaton of all its texts, and more."""
+    """An automaton of all its texts, and more.
+
+    Where a text can be cut in many ways, covers that know much may make too many states together. Then of the grammar with
+    the largest cover all strings of its characters must do, and so on.
+    """
+    covers: dict[Constraint, NFA] = {}
 
     def covered(part: Constraint) -> Constraint | None:
-        return Covered(part) if part.is_nested(limits) else None
+        if not part.is_nested(limits):
+            return None
+        if part not in covers:
+            covers[part] = part.searched(limits).automaton.nfa()
+        return Covered(covers[part])
 
-    return _rebuilt(constraint, covered, limits).dfa(limits)
+    few = Limits(min(COVER_STATES, limits.states), limits.seconds)
+    while True:
+        try:
+            return _rebuilt(constraint, covered, limits).dfa(few)
+        except LimitExceeded:
+            largest = max(covers, key=lambda part: covers[part].states)
+            if covers[largest].states <= LOOSE.states:
+                raise
+            covers[largest] = fragments.star(fragments.symbol(largest.characters(limits)))
 
 
 def machine(constraint: Constraint, limits: Limits) -> NetworkMachine:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Sequence
 
+from dgemma_constrain.automata.charset import EMPTY, Charset
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
@@ -39,20 +42,20 @@ class Grammar(Constraint):
         if "_made" not in self.__dict__:
             from dgemma_constrain.constraints.grammar.unfold import Unfolded
 
-            tried, error = self.__dict__.get("_failed", (None, None))
+            tried, reason = self.__dict__.get("_failed", (None, ""))
             if tried != limits:
                 try:
                     self.__dict__["_made"] = Unfolded(self.grammar, self.max_depth, limits)
                     return self.__dict__["_made"]
-                except LimitExceeded as reason:
-                    error = reason.with_traceback(None)
-                    self.__dict__["_failed"] = limits, error
+                except LimitExceeded as error:
+                    reason = str(error)
+                    self.__dict__["_failed"] = limits, reason
             if self.max_depth is None:
-                raise error
+                raise LimitExceeded(reason)
             raise LimitExceeded(
-                f"unfolded {self.max_depth} deep, as max_depth asks, this grammar is too large ({error}); "
+                f"unfolded {self.max_depth} deep, as max_depth asks, this grammar is too large ({reason}); "
                 "ask for less, or leave max_depth out: then it is searched, to any depth"
-            ) from None
+            )
         return self.__dict__["_made"]
 
     def depth(self, limits: Limits = Limits()) -> int | None:
@@ -82,6 +85,11 @@ class Grammar(Constraint):
         machine = self.machine(limits)
         few = Limits(min(COVER_STATES, limits.states), limits.seconds)
         return Language(cover(machine.tables, machine.terminals, machine.lexer, few), machine)
+
+    def characters(self, limits: Limits) -> Charset:
+        """All that occur in its texts, and more."""
+        alphabets = [terminal.dfa(limits).alphabet for terminal in self.grammar.terminals]
+        return reduce(or_, (a.charset(range(a.size)) for a in alphabets), EMPTY)
 
     def matches(self, text: str) -> bool:
         return self.explain(text) is None
