@@ -1,7 +1,7 @@
 """Constraints with grammars in them that no automaton holds: their machine, and their cover.
 
 Each such grammar is a hole in what is otherwise regular. With a mark in place of each hole the constraint is an
-automaton, the skeleton of a network; with each grammar's cover in its place it is the cover of the whole. Of `&` with a
+automaton, the skeleton of a composite; with each grammar's cover in its place it is the cover of the whole. Of `&` with a
 grammar on one side, the other side is a filter, which is open while that side is read.
 """
 
@@ -19,7 +19,7 @@ from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.base import And, Concat, Constraint, Not, short
 from dgemma_constrain.constraints.grammar.configurations import CALL, NONE
 from dgemma_constrain.constraints.grammar.constraint import COVER_STATES
-from dgemma_constrain.constraints.grammar.network import NetworkMachine, Parts
+from dgemma_constrain.constraints.grammar.composite import CompositeMachine, Parts
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
 
 
@@ -72,7 +72,7 @@ def cover(constraint: Constraint, limits: Limits) -> DFA:
             covers[largest] = fragments.star(fragments.symbol(largest.characters(limits)))
 
 
-def machine(constraint: Constraint, limits: Limits) -> NetworkMachine:
+def machine(constraint: Constraint, limits: Limits) -> CompositeMachine:
     """The machine of exactly its texts. Raises ConstraintError where two grammars are to hold at once."""
     marks: list[tuple[int, int]] = []
     filters: list[DFA] = []
@@ -102,7 +102,7 @@ def machine(constraint: Constraint, limits: Limits) -> NetworkMachine:
         return None
 
     skeleton = _rebuilt(constraint, marked, limits).dfa(limits)
-    return NetworkMachine(Parts(skeleton, tuple(marks), tuple(filters), tuple(grammars)), limits)
+    return CompositeMachine(Parts(skeleton, tuple(marks), tuple(filters), tuple(grammars)), limits)
 
 
 def one_side(both: And, limits: Limits) -> tuple[Constraint, list[Constraint]]:

@@ -8,8 +8,8 @@ where it is in the decoding tree of UTF-8, and it is there only if some characte
 Configurations are numbers, hash-consed; what a class of characters makes of one is computed once. Scanners are made in
 Python when a kernel comes to a kind of terminals that has none: it says MISSING, and is called again (`machine.py`).
 
-A *network* is an automaton in which a step may be a whole text of a grammar: see `Network`. Its configuration is the
-set of all places where a text may be, each an item: a state of the network and, while a grammar is under way, the
+A *composite* is an automaton in which a step may be a whole text of a grammar: see `Composite`. Its configuration is the
+set of all places where a text may be, each an item: a state of the composite and, while a grammar is under way, the
 configuration of that, whose state is then the one to go on from. Where a grammar's text may end, both are kept: that it
 goes on, and that it ended there. So the text of a part alone is what its grammar and its lexer see, wherever it is cut.
 """
@@ -29,7 +29,7 @@ GUESSES = 32  # at most in one list
 IGNORED = -2  # the winner where an ignored terminal wins
 BEGIN = -1  # in the place of a scanner's state: a terminal is about to begin
 WHOLE = -1  # in the place of a node of the decoding tree: no character is under way
-NETWORK = -2  # in the place of the first set of stacks: these are items of a network
+COMPOSITE = -2  # in the place of the first set of stacks: these are items of a composite
 ITEMS = 64  # at most in one configuration
 NONE = -1  # in an item: no grammar is under way; or a filter that is not open
 CALL = -1  # in the place of a filter: a grammar
@@ -38,7 +38,7 @@ STEP = 1 << 18  # + c, of a configuration: the one after a class, or after bytes
 SCANNER = (1 << 19) + 16  # of a kind: where its scanner begins
 
 
-class Network(NamedTuple):
+class Composite(NamedTuple):
     """An automaton over characters and marks, and the automata of its filters after it; rows of transitions.
 
     A mark is a grammar to be called, a filter to be opened, or to be closed: what is read between the two is also a text
@@ -64,8 +64,8 @@ class Network(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """All that is known of configurations: rows (node, set, state, set, state, …) of the heap, or, of a network,
-    (node, NETWORK, items …).
+    """All that is known of configurations: rows (node, set, state, set, state, …) of the heap, or, of a composite,
+    (node, COMPOSITE, items …).
 
     scan   the scanners, a state being a place: how many transitions; the winner, or IGNORED, or -1; how near the next
            winner is; `slack`, see `scanner_row`; classes, ascending; the states they lead to
@@ -82,7 +82,7 @@ class Machine(NamedTuple):
     below: np.ndarray
     classes: int
     ends: np.ndarray
-    network: Network
+    composite: Composite
     guesses: np.ndarray
     told: np.ndarray
 
@@ -131,7 +131,7 @@ def _on_class(machine, config, c):
 
 @kernel
 def _after(machine, config, c):
-    """As `_on_class`, and remembered. Not of networks."""
+    """As `_on_class`, and remembered. Not of composites."""
     heap = machine.stacks.heap
     known = recall(heap.keys, heap.values, config, STEP + c)
     if known != UNKNOWN:
@@ -143,23 +143,23 @@ def _after(machine, config, c):
 
 
 @kernel
-def _on_class_of_network(machine, config, c):
-    """As `_on_class`, of a network."""
-    items, network = machine.stacks.heap.items, machine.network
-    found = network.items
+def _on_class_of_composite(machine, config, c):
+    """As `_on_class`, of a composite."""
+    items, composite = machine.stacks.heap.items, machine.composite
+    found = composite.items
     width, n = found.shape[1], np.int64(0)
     for i in range(config + 3, config + 1 + items[config], width):
         alive = True
         for k in range(2, width):
             if items[i + k] != NONE:
-                alive &= _moved(network, found, n, k, np.int64(items[i + k]), c)
+                alive &= _moved(composite, found, n, k, np.int64(items[i + k]), c)
             else:
                 found[n, k] = NONE
         if not alive:
             continue
         if items[i + 1] == NONE:
             found[n, 1] = NONE
-            alive = _moved(network, found, n, 0, np.int64(items[i]), c)
+            alive = _moved(composite, found, n, 0, np.int64(items[i]), c)
         else:
             after = _after(machine, np.int64(items[i + 1]), c)
             if after < DEAD:
@@ -172,11 +172,11 @@ def _on_class_of_network(machine, config, c):
 
 
 @kernel
-def _moved(network, found, n, k, state, c):
+def _moved(composite, found, n, k, state, c):
     """Write the state after class c to found[n, k]; whether there is one."""
-    e = position(network.symbols, network.offsets[state], network.offsets[state + 1], c)
+    e = position(composite.symbols, composite.offsets[state], composite.offsets[state + 1], c)
     if e >= 0:
-        found[n, k] = network.targets[e]
+        found[n, k] = composite.targets[e]
     return e >= 0
 
 
@@ -194,9 +194,9 @@ def _is_among(found, n):
 
 @kernel
 def all_items(machine, n):
-    """The configuration of the first n items of `network.items` and all that their marks lead to; DEAD if n is 0."""
-    network, guesses = machine.network, machine.guesses
-    found = network.items
+    """The configuration of the first n items of `composite.items` and all that their marks lead to; DEAD if n is 0."""
+    composite, guesses = machine.composite, machine.guesses
+    found = composite.items
     width, i = found.shape[1], np.int64(0)
     while i < n:
         if n == ITEMS:
@@ -212,25 +212,25 @@ def all_items(machine, n):
                 n += not _is_among(found, n)
         else:
             state = np.int64(found[i, 0])
-            for e in range(network.offsets[state + 1] - 1, network.offsets[state] - 1, -1):
-                mark = np.int64(network.symbols[e]) - machine.classes
+            for e in range(composite.offsets[state + 1] - 1, composite.offsets[state] - 1, -1):
+                mark = np.int64(composite.symbols[e]) - machine.classes
                 if mark < 0:
                     break
                 if n == ITEMS:
                     return np.int64(LIMIT)
-                slot, what = np.int64(network.marks[mark, 0]), network.marks[mark, 1]
+                slot, what = np.int64(composite.marks[mark, 0]), composite.marks[mark, 1]
                 for k in range(width):
                     found[n, k] = found[i, k]
-                found[n, 0] = network.targets[e]
+                found[n, 0] = composite.targets[e]
                 if slot == CALL:
-                    found[n, 1] = network.starts[what]
-                elif what == NONE and not network.accept[found[i, 2 + slot]]:
+                    found[n, 1] = composite.starts[what]
+                elif what == NONE and not composite.accept[found[i, 2 + slot]]:
                     continue
                 else:
                     found[n, 2 + slot] = what
                 n += not _is_among(found, n)
         i += 1
-    guesses[0], guesses[1] = WHOLE, NETWORK
+    guesses[0], guesses[1] = WHOLE, COMPOSITE
     size = np.int64(2)
     for i in range(n):  # in order, so that equal sets are one row
         place = size
@@ -283,8 +283,8 @@ def step(machine, config, symbol):
 @kernel
 def _on_one(machine, config, c):
     """Not remembered."""
-    if machine.stacks.heap.items[config + 2] == NETWORK:
-        return _on_class_of_network(machine, config, c)
+    if machine.stacks.heap.items[config + 2] == COMPOSITE:
+        return _on_class_of_composite(machine, config, c)
     return _on_class(machine, config, c)
 
 
@@ -315,11 +315,11 @@ def _symbol(items, tree, classes, config, byte):
 @kernel
 def accepts(machine, config):
     """1 if the text may end here, otherwise 0; LIMIT or FULL."""
-    items, network = machine.stacks.heap.items, machine.network
-    if items[config + 2] != NETWORK:
+    items, composite = machine.stacks.heap.items, machine.composite
+    if items[config + 2] != COMPOSITE:
         return _may_end(machine, config)
-    for i in range(config + 3, config + 1 + items[config], network.items.shape[1]):
-        if items[config + 1] == WHOLE and items[i + 1] == NONE and network.accept[items[i]]:
+    for i in range(config + 3, config + 1 + items[config], composite.items.shape[1]):
+        if items[config + 1] == WHOLE and items[i + 1] == NONE and composite.accept[items[i]]:
             return np.int64(1)
     return np.int64(0)
 
@@ -342,13 +342,13 @@ def _may_end(machine, config):
 @kernel
 def shortest(machine, config):
     """No fewer characters than this complete the text (one that is under way counts); FULL."""
-    items, network = machine.stacks.heap.items, machine.network
-    if items[config + 2] != NETWORK:
+    items, composite = machine.stacks.heap.items, machine.composite
+    if items[config + 2] != COMPOSITE:
         return _shortest(machine, config)
-    width = network.items.shape[1]
+    width = composite.items.shape[1]
     least = np.int64(FAR)
     for i in range(config + 3, config + 1 + items[config], width):
-        cost = np.int64(network.need[items[i]])
+        cost = np.int64(composite.need[items[i]])
         if items[i + 1] != NONE:
             own = _shortest(machine, np.int64(items[i + 1]))
             if own < 0:
@@ -356,7 +356,7 @@ def shortest(machine, config):
             cost += own
         for k in range(2, width):
             if items[i + k] != NONE:
-                cost = max(cost, np.int64(network.need[items[i + k]]))
+                cost = max(cost, np.int64(composite.need[items[i + k]]))
         least = min(least, cost)
     return max(least, np.int64(items[config + 1] != WHOLE))
 
@@ -429,7 +429,7 @@ def scanner_row(offsets, symbols, targets, winner, ignored, length, start):
 
 @kernel
 def needs(offsets, symbols, targets, accept, classes, cost):
-    """`Network.need`. cost int32[M]: the fewest characters of each mark. Rounds over the states until nothing changes."""
+    """`Composite.need`. cost int32[M]: the fewest characters of each mark. Rounds over the states until nothing changes."""
     need = np.where(accept, 0, FAR).astype(np.int32)
     changed = True
     while changed:

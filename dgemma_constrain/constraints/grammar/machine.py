@@ -25,7 +25,7 @@ from dgemma_constrain.constraints.grammar.configurations import (
     SCANNER,
     WHOLE,
     Machine,
-    Network,
+    Composite,
     accepts,
     onward,
     read_bytes,
@@ -38,7 +38,7 @@ from dgemma_constrain.constraints.grammar.rules import Grammar
 from dgemma_constrain.errors import LimitExceeded
 
 MANY = 1 << 25  # integers in a heap
-NO_NETWORK = Network(
+NO_COMPOSITE = Composite(
     np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, bool), np.zeros(0, np.int32),
     np.zeros((0, 2), np.int32), np.zeros(0, np.int64), np.zeros((0, 2), np.int32),
 )  # fmt: skip
@@ -57,9 +57,9 @@ class GrammarMachine:
             length, ignored = shortest_texts(grammar, limits), frozenset(grammar.ignore)
         tables = lr_tables(rules, len(length), nonterminals, grammar.start, limits)
         self.scannerless, self._ignored = grammar.scannerless, ignored
-        self._set_up(lexer, tables, length, np.isin(np.arange(len(length)), list(ignored)), [len(length)], NO_NETWORK)
+        self._set_up(lexer, tables, length, np.isin(np.arange(len(length)), list(ignored)), [len(length)], NO_COMPOSITE)
 
-    def _set_up(self, lexer: Lexer, tables: LRTables, length, ignored, ends: list[int], network: Network) -> None:
+    def _set_up(self, lexer: Lexer, tables: LRTables, length, ignored, ends: list[int], composite: Composite) -> None:
         """length int32[T], ignored bool[T]: of each terminal."""
         self.lock = threading.Lock()
         self.lexer, self.alphabet, self.terminals, self.tables = lexer, lexer.alphabet, len(length), tables
@@ -72,8 +72,8 @@ class GrammarMachine:
         bits[ends] = 1
         self.machine = Machine(
             new_stacks(tables, length), np.empty(1 << 16, np.int32), tree, below, classes,
-            np.packbits(bits, bitorder="little").view(np.int32), network,
-            np.empty(max(2 * GUESSES + 1, 2 + network.items.size), np.int32), np.zeros(1, np.int64),
+            np.packbits(bits, bitorder="little").view(np.int32), composite,
+            np.empty(max(2 * GUESSES + 1, 2 + composite.items.size), np.int32), np.zeros(1, np.int64),
         )  # fmt: skip
         self._length, self._is_ignored, self._ends = length, ignored, frozenset(ends)
         self._used = 0  # of scan

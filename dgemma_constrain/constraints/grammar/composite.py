@@ -1,6 +1,6 @@
-"""Grammars put together: the machine of a network, which is an automaton that calls grammars.
+"""Grammars put together: the machine of a composite, which is an automaton that calls grammars.
 
-All grammars of a network have one lexer and one set of tables. The rule of a whole text of grammar g is written between
+All grammars of a composite have one lexer and one set of tables. The rule of a whole text of grammar g is written between
 two terminals of its own that are no text: the stacks after the first are where its texts begin, and where the second
 may follow they may end. So no two grammars share a state, and a set of terminals that may follow says whose it is.
 """
@@ -18,14 +18,14 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.lr_tables import lr_tables
 from dgemma_constrain.automata.product import split_symbols
 from dgemma_constrain.automata.stacks import advance, first_set
-from dgemma_constrain.constraints.grammar.configurations import CALL, ITEMS, NONE, Network, all_items, needs
+from dgemma_constrain.constraints.grammar.configurations import CALL, ITEMS, NONE, Composite, all_items, needs
 from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
 from dgemma_constrain.constraints.grammar.machine import GrammarMachine, by_class, of_classes, shortest_texts
 from dgemma_constrain.constraints.grammar.rules import Grammar, Rule
 
 
 class Parts(NamedTuple):
-    """What a network is made of, as plain data.
+    """What a composite is made of, as plain data.
 
     skeleton  over characters and marks, `Charset.marker(k)` being mark k
     marks     (CALL, number of a grammar), (slot, number of a filter) to open it, or (slot, NONE) to close it
@@ -38,7 +38,7 @@ class Parts(NamedTuple):
     grammars: tuple[Grammar, ...]
 
 
-class NetworkMachine(GrammarMachine):
+class CompositeMachine(GrammarMachine):
     """As the machine of a grammar."""
 
     def __init__(self, parts: Parts, limits: Limits = Limits()):
@@ -81,9 +81,9 @@ class NetworkMachine(GrammarMachine):
         length[self._base : first] = shortest_texts(lexer.grammar, limits)
         ignored = np.isin(np.arange(limit), [t for some in self._ignores for t in some])
         self._begins, ends = range(first, limit, 2), [*range(first + 1, limit, 2)]
-        self._set_up(lexer, tables, length, ignored, ends, self._network(own, lexer))
+        self._set_up(lexer, tables, length, ignored, ends, self._composite(own, lexer))
 
-    def _network(self, own: list[list[Charset]], lexer: Lexer) -> Network:
+    def _composite(self, own: list[list[Charset]], lexer: Lexer) -> Composite:
         """With what is not known before the tables are: the starts, and what needs the grammars' shortest texts."""
         parts, rows, states, edges = self.parts, [], 0, 0
         firsts = []
@@ -97,29 +97,29 @@ class NetworkMachine(GrammarMachine):
         offsets, symbols, targets, accept = map(np.concatenate, zip(*rows))
         marks = [(slot, what if slot == CALL or what == NONE else firsts[1 + what]) for slot, what in parts.marks]
         slots = 1 + max((slot for slot, _ in marks), default=-1)
-        return Network(
+        return Composite(
             np.append(offsets, edges).astype(np.int64), symbols.astype(np.int32), targets.astype(np.int32), accept,
             np.zeros(states, np.int32), np.array(marks, np.int32).reshape(-1, 2),
             np.zeros(len(parts.grammars), np.int64), np.full((ITEMS, 2 + slots), NONE, np.int32),
         )  # fmt: skip
 
     def _begin(self) -> int:
-        network = self.machine.network
+        composite = self.machine.composite
         for k, terminal in enumerate(self._begins):
             whole = first_set(self.machine.stacks.heap)
             begun = self._ask(lambda machine: advance(machine.stacks, np.int64(whole), np.int64(terminal)))
-            network.starts[k] = self._first(begun) if begun >= 0 else NONE
+            composite.starts[k] = self._first(begun) if begun >= 0 else NONE
         cost = [
-            self.shortest(int(network.starts[what])) if slot == CALL and network.starts[what] != NONE else 0
-            for slot, what in network.marks.tolist()
+            self.shortest(int(composite.starts[what])) if slot == CALL and composite.starts[what] != NONE else 0
+            for slot, what in composite.marks.tolist()
         ]
-        network.need[:] = needs(*network[:4], self.machine.classes, np.array(cost, np.int32))
+        composite.need[:] = needs(*composite[:4], self.machine.classes, np.array(cost, np.int32))
         return self._ask(self._first_items)
 
     @staticmethod
     def _first_items(machine) -> int:
-        machine.network.items[0] = NONE
-        machine.network.items[0, 0] = 0
+        machine.composite.items[0] = NONE
+        machine.composite.items[0, 0] = 0
         return all_items(machine, np.int64(1))
 
     def _scanner(self, followers: frozenset[int]) -> Scanner:
