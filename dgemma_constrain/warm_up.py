@@ -97,7 +97,7 @@ def _canvas() -> None:
     canvas.mask_(logits.clone())
     canvas.sample(logits)
     canvas.marginals(logits)
-    canvas.token_marginals(logits, canvas.best(logits).ids)
+    canvas.posterior(logits).of(canvas.best(logits).ids)
 
 
 def _rare() -> None:

@@ -141,7 +141,7 @@ def test_masks_feasibility_best_and_marginals_equal_brute_force(seed):
         marginals = canvas.marginals(case.logits).exp().numpy()
         assert np.abs(marginals - expected).max(initial=0) < 1e-4
         chosen = list(best.ids)
-        found = np.exp(canvas.token_marginals(case.logits, chosen))
+        found = np.exp(canvas.posterior(case.logits).of(chosen))
         assert np.abs(found - expected[np.arange(case.length), chosen]).max(initial=0) < 1e-4
     assert feasible > 10
 

@@ -12,6 +12,7 @@ from dgemma_constrain.canvas import arcs, dynamic, emissions, expand
 from dgemma_constrain.canvas import logits as reductions
 from dgemma_constrain.canvas.dynamic import FREE
 from dgemma_constrain.canvas.graph import Graph
+from dgemma_constrain.canvas.posterior import Posterior
 from dgemma_constrain.canvas.threads import in_threads
 from dgemma_constrain.errors import ConstraintError, Infeasible
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     import torch
 
     from dgemma_constrain.canvas.compiled import Compiled
-
-USED_PAYS = 20_000  # transitions: for larger automata the exact set of classes is only found when a mask is asked for
 
 
 class Completion(namedtuple("Completion", "ids score")):
@@ -101,16 +100,7 @@ class Canvas:
     def _used(self) -> np.ndarray:
         """bool[L, K+1]: the classes on valid paths at each position, the wild one last."""
         g = self._graph
-        return dynamic.used_classes(
-            g.offsets, g.symbols, g.targets, g.labels, *self._live, self._pins, g.states, g.wild
-        )
-
-    @property
-    def _wanted(self) -> np.ndarray:
-        """The classes worth reducing: the used ones, or all where finding out would cost more than it saves."""
-        if len(self._graph.symbols) > USED_PAYS:
-            return np.ones((self.length, self._graph.wild + 1), bool)
-        return self._used
+        return dynamic.used_classes(g.by_label, g.labels, *self._live, self._pins, g.states, g.wild)
 
     @cached_property
     def feasible(self) -> bool | None:
@@ -225,7 +215,7 @@ class Canvas:
         Raises Infeasible with the reason, LogitsError.
         """
         self.check()
-        reduced = self._reduce(logits, emissions.MAX, 1.0)
+        reduced = self._reduce(logits, emissions.BEST, 1.0)
         weights = arcs.label_best(self._graph.labels, reduced.emission)
         value = self._best_values(weights)
         self._check_weight(value[0] if self.length else 0.0)
@@ -241,51 +231,32 @@ class Canvas:
 
         Temperature 0 is `best`. The same generator state gives the same sample. Raises as `best` does.
         """
-        import torch
-
-        scale = scale_of(temperature)
-        if scale is None:
+        if scale_of(temperature) is None:
             return self.best(logits)
+        posterior = self.posterior(logits, temperature)
+        ids, read = posterior.draw(generator)
+        log_p = posterior.log_softmax(ids) if temperature == 1 else self._reduce(logits, emissions.BEST, 1.0).log_softmax(ids)
+        return Completion(ids.tolist(), float(log_p[read].sum()))
+
+    def posterior(self, logits: torch.Tensor, temperature: float = 1.0) -> Posterior:
+        """prod softmax(logits / temperature) restricted to the valid strings; the logits are read once. Raises as `best` does."""
         self.check()
-        reduced = self._reduce(logits, emissions.SUM, scale)
+        reduced = self._reduce(logits, emissions.SUM, scale_of(temperature, zero=False))
         labels = self._graph.labels
         weights = arcs.label_sum(labels, reduced.emission)
         value = self._sweep(dynamic.sum_sweep, weights)
         self._check_weight(value[0] if self.length else 0.0)
-        uniform = torch.rand(3, self.length, dtype=torch.float64, generator=generator).numpy()
-        path = self._sweep(dynamic.sampled_path, weights, value, uniform[0], self._start)
-        path = arcs.drawn_classes(labels, reduced.emission, weights, path, uniform[1])
-        ids = reduced.drawn_members(path, self._pinned, uniform[2])
-        read = path != self._graph.wild
-        plain = reduced if scale == 1.0 else self._reduce(logits, emissions.MAX, 1.0)
-        return Completion(ids.tolist(), float(plain.log_softmax(ids)[read].sum()))
+        return Posterior(self, reduced, weights, value)
 
     def marginals(self, logits: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
         """Exact per-position log-probabilities, float32[L, V] on the logits' device; -inf for what is not allowed.
 
         The marginals of prod softmax(logits / temperature) restricted to the valid strings. Raises as `best` does.
         """
-        self.check()
-        reduced = self._reduce(logits, emissions.SUM, scale_of(temperature, zero=False))
-        return reduced.marginals(self._posterior(reduced.emission), self._pinned)
-
-    def token_marginals(self, logits: torch.Tensor, ids: list[int], temperature: float = 1.0) -> np.ndarray:
-        """`marginals` of one id at each position, float64[L], without the full table."""
-        self.check()
-        reduced = self._reduce(logits, emissions.SUM, scale_of(temperature, zero=False))
-        posterior = self._posterior(reduced.emission)
-        ids = np.asarray(ids, np.int64)
-        at, of = np.arange(self.length), self._graph.classes.of[ids]
-        token = reduced.log_softmax(ids)
-        with np.errstate(invalid="ignore"):
-            read = np.where(
-                (of >= 0) & (posterior[at, of] > -np.inf), posterior[at, of] + token - reduced.emission[at, of], -np.inf
-            )
-        unread = posterior[at, -1] + np.where(posterior[at, -1] > -np.inf, token, 0.0)
-        return np.where(self._pinned >= 0, 0.0, np.logaddexp(read, unread))
+        return self.posterior(logits, temperature).marginals()
 
     def _reduce(self, logits: torch.Tensor, mode: int, scale: float):
-        return reductions.reduce(logits, self._graph.classes, self._pinned, self._pins, self._wanted, mode, scale)
+        return reductions.reduce(logits, self._graph.classes, self._pinned, self._pins, self._used, mode, scale)
 
     def _best_values(self, weights: np.ndarray) -> np.ndarray:
         """The best log-weight from every live boundary state to the end, float64."""
@@ -296,16 +267,6 @@ class Canvas:
         g = self._graph
         bounds, live = self._live
         return sweep(g.offsets, g.symbols, g.targets, bounds, live, weights, g.states, *more)
-
-    def _posterior(self, emission: np.ndarray) -> np.ndarray:
-        """Log-probability of every class at every position, float64[L, K]."""
-        labels = self._graph.labels
-        weights = arcs.label_sum(labels, emission)
-        value = self._sweep(dynamic.sum_sweep, weights)
-        self._check_weight(value[0] if self.length else 0.0)
-        by_label = self._sweep(dynamic.posteriors, weights, value, self._start)
-        with np.errstate(divide="ignore"):
-            return np.log(arcs.spread(labels, emission, weights, by_label))
 
     def _check_weight(self, weight: float) -> None:
         if weight == -np.inf:

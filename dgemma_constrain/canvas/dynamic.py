@@ -125,13 +125,22 @@ def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
 
 
 @kernel
-def used_classes(offsets, symbols, targets, labels, bounds, live, pins, states, wild):
-    """bool[L, K+1]: the classes that lie on a valid path at each position."""
+def used_classes(arcs, labels, bounds, live, pins, states, wild):
+    """bool[L, K+1]: the classes that lie on a valid path at each position.
+
+    arcs: of each label, see `Graph.by_label`. One arc between live states will do for a label, and that of the position
+    before it nearly always does again, so that a position costs as much as there are labels, not arcs.
+    """
     length = len(pins)
+    arc_offsets, sources, targets = arcs
     label_offsets, label_classes = labels
     used = np.zeros((length, wild + 1), np.bool_)
-    good = np.zeros(states, np.uint8)
-    marked = np.zeros(len(label_offsets) - 1, np.uint8)
+    here, there = np.zeros(states, np.bool_), np.zeros(states, np.bool_)
+    open_ = np.ones(len(label_offsets) - 1, np.uint8)
+    witness = arc_offsets[:-1].copy()
+    marked = 0  # the boundary whose states `here` holds
+    for k in range(bounds[0], bounds[1]):
+        here[live[k]] = True
     for i in range(length):
         if (
             i > 0 and pins[i] == FREE and pins[i - 1] == FREE
@@ -140,19 +149,32 @@ def used_classes(offsets, symbols, targets, labels, bounds, live, pins, states, 
             for c in range(wild + 1):
                 used[i, c] = used[i - 1, c]
             continue
+        if marked != i:
+            for k in range(bounds[marked], bounds[marked + 1]):
+                here[live[k]] = False
+            for k in range(bounds[i], bounds[i + 1]):
+                here[live[k]] = True
         for k in range(bounds[i + 1], bounds[i + 2]):
-            good[live[k]] = 1
+            there[live[k]] = True
+        if pins[i] != FREE:
+            _open_labels(labels, pins[i], wild, open_)
+        for k in range(len(open_)):
+            if pins[i] != FREE and not open_[k]:
+                continue
+            e = witness[k]
+            if not (here[sources[e]] and there[targets[e]]):
+                e = arc_offsets[k]
+                while e < arc_offsets[k + 1] and not (here[sources[e]] and there[targets[e]]):
+                    e += 1
+                if e == arc_offsets[k + 1]:
+                    continue
+                witness[k] = e
+            for j in range(label_offsets[k], label_offsets[k + 1]):
+                c = label_classes[j]
+                used[i, c] |= pins[i] == FREE or c == pins[i] or c == wild
         for k in range(bounds[i], bounds[i + 1]):
-            for e in range(offsets[live[k]], offsets[live[k] + 1]):
-                marked[symbols[e]] |= good[targets[e]]
-        for k in range(len(marked)):
-            if marked[k]:
-                for j in range(label_offsets[k], label_offsets[k + 1]):
-                    c = label_classes[j]
-                    used[i, c] |= pins[i] == FREE or c == pins[i] or c == wild
-                marked[k] = 0
-        for k in range(bounds[i + 1], bounds[i + 2]):
-            good[live[k]] = 0
+            here[live[k]] = False
+        here, there, marked = there, here, i + 1
     return used
 
 

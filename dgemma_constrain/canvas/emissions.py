@@ -3,6 +3,11 @@
 A row of 262,144 floats (1 MB) is read from memory once and stays in cache while it is normalised and reduced. The
 loops are written so that the compiler vectorises them: an exponential of elementary operations instead of a library
 call, maxima over integers that sort like the floats they stand for, class members in contiguous index lists.
+
+For the best string only the largest member of each class counts, and to go through the members of all large classes costs
+several times what it costs to read the row. But some 250 entries of a row are at least as large as the largest of a
+sample of 1,024. A class that has one of these has its largest member among them, so they are given to their classes on the
+way, and only the classes that got none, small ones nearly always, are gone through (BEST).
 """
 
 from __future__ import annotations
@@ -18,8 +23,12 @@ from dgemma_constrain.canvas.dynamic import FREE
 
 _INFINITY = np.int32(0x7F800000)  # the bits of +inf; those of every NaN, sign aside, are larger
 _LOWEST = np.int32(-(2**31))
-MAX, SUM = 0, 1
+BEST, MAX, SUM = 0, 1, 2
 BLOCK = 4096
+LANES = 256  # entries of a block that are looked at together; every 256th of them
+SAMPLE = 1024
+PAYS = 4  # it does not pay to look for large entries where the members to be picked are fewer than a quarter of all ids
+MANY = 16  # a sample tells nothing if one in so many entries is as large as all of it
 
 
 class Classes(NamedTuple):
@@ -111,16 +120,70 @@ def _exponentials(row, reference, scale, out):
 
 
 @kernel
-def _read_row(row, bits, scale, exps):
-    """exps = e^((row - reference)·scale). Returns (fine, reference, log of their sum, largest float).
+def _float(sortable):
+    """The float that a sortable integer stands for; -inf for none."""
+    if sortable == _LOWEST:
+        return -np.inf
+    return np.float64(np.int32(sortable ^ np.int32((sortable >> 31) & 0x7FFFFFFF)).view(np.float32))
+
+
+@_vector
+def _lane_tops(bits, tops):
+    """The largest of every 256th float of a whole block, as sortable integers: int32[4096] → int32[256]."""
+    long_vectors()
+    for j in range(LANES):
+        top = _LOWEST
+        for first in range(0, BLOCK, LANES):
+            b = bits[first + j]
+            top = max(top, np.int32(b ^ np.int32((b >> 31) & 0x7FFFFFFF)))
+        tops[j] = top
+
+
+@kernel
+def _above(row, bits, first, past, at, lanes, found):
+    """Write the ids in [first, past) of entries no smaller than row[at] into found int64[4096]; how many there are.
+
+    Without branches, which nobody could foresee: every candidate is written, and the next one over it unless it counts.
+    """
+    count = 0
+    if past - first < BLOCK:
+        for t in range(first, past):
+            found[count] = t
+            count += row[t] >= row[at]
+        return count
+    tops, chosen = lanes
+    _lane_tops(bits[first:past], tops)
+    least = np.int32(bits[at] ^ np.int32((bits[at] >> 31) & 0x7FFFFFFF))
+    some = 0
+    for lane in range(LANES):
+        chosen[some] = lane
+        some += tops[lane] >= least
+    for k in range(some):
+        for t in range(first + chosen[k], past, LANES):
+            found[count] = t
+            count += row[t] >= row[at]
+    return count
+
+
+@kernel
+def _read_row(row, bits, scale, exps, of, best, ids):
+    """exps = e^((row - reference)·scale), if there is room. Returns (fine, reference, log of their sum, largest float).
+
+    With room for them, best float32[K] and ids int32[K] are the largest member of every class that has one among the few
+    entries as large as the sample, and -inf of the others; or of all, where these entries are many.
 
     An exponential needs something to be relative to before the maximum is known: the largest of a few entries will do,
     unless it is too far from the maximum; then the row, in cache by now, is read again.
     """
     size = len(row)
-    reference = row[0]
-    for j in range(0, size, max(1, size // 64)):
-        reference = max(reference, row[j])
+    at = 0
+    for j in range(0, size, max(1, size // SAMPLE)):
+        at = j if row[j] > row[at] else at
+    reference = row[at]
+    lanes = np.empty(LANES, np.int32), np.empty(LANES + 1, np.int64)
+    found = np.empty(BLOCK + 1, np.int64)
+    given = 0
+    best[:] = -np.inf
     while True:
         total, top, magnitude = 0.0, _LOWEST, np.int32(0)
         for first in range(0, size, BLOCK):
@@ -128,12 +191,21 @@ def _read_row(row, bits, scale, exps):
             part, largest, wildest = _read(row[first:past], bits[first:past], reference, scale)
             if len(exps) > 0:
                 _exponentials(row[first:past], reference, scale, exps[first:past])
+            if len(best) > 0 and given <= size // MANY and row[at] > -np.inf:
+                count = _above(row, bits, first, past, at, lanes, found)
+                given += count
+                for t in found[:count]:
+                    c = of[t]
+                    if c >= 0 and (row[t] > best[c] or (row[t] == best[c] and t < ids[c])):
+                        best[c], ids[c] = row[t], t
             total += part
             magnitude = max(magnitude, wildest)
             top = max(top, largest)
         highest = _float(top)
         fine = magnitude <= _INFINITY and top < _INFINITY
         if not fine or highest == -np.inf or abs(highest - reference) * scale < 40.0:
+            if given > size // MANY:
+                best[:] = -np.inf
             return fine, np.float64(reference), np.log(total), highest
         reference = np.float32(highest)
 
@@ -149,23 +221,13 @@ def _largest_masked(bits, mask):
 
 
 @kernel
-def _largest_of(bits, members):
-    """The largest float among some members of a row, as a sortable integer."""
+def _largest_of(bits, members, first, past):
+    """The largest float among members[first:past] of a row, as a sortable integer."""
     top = _LOWEST
-    for j in range(len(members)):
+    for j in range(first, past):
         b = bits[members[j]]
         top = max(top, np.int32(b ^ np.int32((b >> 31) & 0x7FFFFFFF)))
     return top
-
-
-@kernel
-def _float(sortable):
-    """The float that a sortable integer stands for; -inf for none."""
-    if sortable == _LOWEST:
-        return -np.inf
-    bits = np.empty(1, np.int32)
-    bits[0] = np.int32(sortable ^ np.int32((sortable >> 31) & 0x7FFFFFFF))
-    return np.float64(bits.view(np.float32)[0])
 
 
 @_vector
@@ -215,22 +277,31 @@ def _careful_sum(row, classes, c, scale, partial):
 
 
 @kernel
-def reduce_rows(rows, classes, pinned, pins, wanted, mode, scale, emission, normaliser, partial):
-    """Fill emission float64[n, K+1], normaliser float64[n] and partial float64[n, blocks]; the first bad row, or -1.
+def reduce_rows(rows, classes, pinned, pins, wanted, mode, scale, emission, normaliser, partial, ids):
+    """Fill emission float64[n, K+1] and normaliser float64[n]; the first bad row, or -1.
 
     rows float32[n, V]; pinned int64[n]: pinned ids, or -1; pins int32[n]: their classes; wanted bool[n, K+1];
-    mode MAX or SUM: what is kept of a class, and of each of its blocks in `partial`; scale: 1 / temperature.
+    scale: 1 / temperature. mode MAX or SUM: what is kept of a class, and of each of its blocks in partial float64[n, blocks].
+    BEST: the maximum, and in ids int32[n, K+1] where it stands; or -1, and the maxima of the blocks in `partial`.
     """
     of, offsets, members, blocks, dense, mask = classes
     bits = rows.view(np.int32)
     exps = np.empty(rows.shape[1] if mode == SUM else 0, np.float32)
     wild = len(offsets) - 1
+    top, top_id = np.empty(wild, np.float32), np.empty(wild, np.int32)
+    ids[:] = -1
     for i in range(len(rows)):
         for c in range(wild):
             emission[i, c] = -np.inf
         emission[i, wild] = 0.0
-        row = rows[i]
-        fine, reference, log_sum, highest = _read_row(row, bits[i], np.float32(scale), exps)
+        row, row_bits = rows[i], bits[i]
+        size = 0  # of the classes whose members would have to be picked
+        for c in range(wild):
+            size += (offsets[c + 1] - offsets[c]) * (wanted[i, c] and c != dense)
+        few = mode == BEST and pins[i] == FREE and size > len(of) // PAYS
+        fine, reference, log_sum, highest = _read_row(
+            row, row_bits, np.float32(scale), exps, of, top if few else top[:0], top_id
+        )
         if not fine:
             return i
         if highest == -np.inf:
@@ -244,9 +315,14 @@ def reduce_rows(rows, classes, pinned, pins, wanted, mode, scale, emission, norm
         for c in range(wild):
             if not wanted[i, c]:
                 continue
+            if few and top[c] > -np.inf:
+                emission[i, c], ids[i, c] = np.float64(top[c]) * scale - normaliser[i], top_id[c]
+                continue
             best, weight = -np.inf, 0.0
             for block in range(blocks[c + 1] - blocks[c]):
-                first, past = block_range(classes, c, block)
+                first, last = (0, len(of)) if c == dense else (offsets[c], offsets[c + 1])
+                first += block * BLOCK
+                past = min(first + BLOCK, last)
                 if mode == SUM:
                     value = (
                         _sum_masked(exps[first:past], mask[first:past])
@@ -255,13 +331,15 @@ def reduce_rows(rows, classes, pinned, pins, wanted, mode, scale, emission, norm
                     )
                     weight += value
                 else:
-                    if c == dense:
-                        value = _float(_largest_masked(bits[i, first:past], mask[first:past]))
-                    else:
-                        value = _float(_largest_of(bits[i], members[first:past]))
+                    top_bits = (
+                        _largest_masked(row_bits[first:past], mask[first:past])
+                        if c == dense
+                        else _largest_of(row_bits, members, first, past)
+                    )
+                    value = _float(top_bits)
                     best = max(best, value)
                 partial[i, blocks[c] + block] = value
-            if mode == MAX:
+            if mode != SUM:
                 emission[i, c] = best * scale - normaliser[i]
             elif weight > 1e-20:
                 emission[i, c] = np.log(weight) - log_sum

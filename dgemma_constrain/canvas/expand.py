@@ -14,8 +14,11 @@ from dgemma_constrain.canvas.emissions import block_range
 
 
 @kernel
-def best_members(rows, classes, path, pinned, partial):
-    """The largest token of each position's class (the pinned one where pinned; of all of V for the wild class)."""
+def best_members(rows, classes, path, pinned, partial, known):
+    """The largest token of each position's class (the pinned one where pinned; of all of V for the wild class).
+
+    partial, known: what `reduce_rows` found out, by BEST.
+    """
     of, offsets, members, blocks, dense, mask = classes
     ids = np.empty(len(path), np.int64)
     for i in range(len(path)):
@@ -24,6 +27,8 @@ def best_members(rows, classes, path, pinned, partial):
             ids[i] = pinned[i]
         elif c == len(offsets) - 1:
             ids[i] = rows[i].argmax()
+        elif known[i, c] >= 0:
+            ids[i] = known[i, c]
         else:
             block = partial[i, blocks[c] : blocks[c + 1]].argmax()
             best = -np.inf

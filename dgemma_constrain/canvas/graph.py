@@ -42,6 +42,14 @@ class Graph:
         kind = np.uint16 if fits else np.int32
         return self.symbols.astype(kind), self.targets.astype(kind)
 
+    @cached_property
+    def by_label(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The arcs of each label, in a row: offsets int64[N+1], sources and targets int32."""
+        order = np.argsort(self.symbols, kind="stable")
+        sources = np.repeat(np.arange(self.states, dtype=np.int32), np.diff(self.offsets))
+        sizes = np.bincount(self.symbols, minlength=len(self.labels.offsets) - 1)
+        return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), sources[order], self.targets[order]
+
     def final(self, more_tokens: int) -> np.ndarray:
         """bool[S]: where a canvas may end if `more_tokens` may follow it."""
         return self.distance <= more_tokens

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dgemma_constrain.canvas import emissions, expand
-from dgemma_constrain.canvas.emissions import MAX, Classes
+from dgemma_constrain.canvas.emissions import BEST, SUM, Classes
 from dgemma_constrain.canvas.threads import in_threads
 from dgemma_constrain.errors import LogitsError
 
@@ -54,13 +54,14 @@ class HostLogits:
         self.emission = np.empty((len(pins), used.shape[1]))
         self.normaliser = np.empty(len(pins))
         self.partial = np.empty((len(pins), classes.blocks[-1]))
+        self.ids = np.empty((len(pins), used.shape[1] if mode == BEST else 0), np.int32)
 
         def work(part: slice) -> int:
             bad = -1
             for rows in self._pieces(part):
                 bad = emissions.reduce_rows(
                     self._rows(rows), classes, pinned[rows], pins[rows], used[rows], mode, scale,
-                    self.emission[rows], self.normaliser[rows], self.partial[rows],
+                    self.emission[rows], self.normaliser[rows], self.partial[rows], self.ids[rows],
                 )  # fmt: skip
                 if bad >= 0:
                     return rows.start + bad
@@ -87,7 +88,7 @@ class HostLogits:
     def best_members(self, path: np.ndarray, pinned: np.ndarray) -> np.ndarray:
         return self._choose(
             lambda part: expand.best_members(
-                self._rows(part), self.classes, path[part], pinned[part], self.partial[part]
+                self._rows(part), self.classes, path[part], pinned[part], self.partial[part], self.ids[part]
             )
         )
 
@@ -143,7 +144,7 @@ class DeviceLogits:
         normaliser = scaled.logsumexp(1).nan_to_num(neginf=0.0)
         reduced = torch.full((len(pins), count + 1), -torch.inf, device=self.device)
         reduced.scatter_reduce_(1, of, scaled, "amax")
-        if mode != MAX:
+        if mode == SUM:
             top = reduced.clamp_min(torch.finfo(torch.float32).min)
             sums = torch.zeros_like(reduced).scatter_add_(1, of, (scaled - top.gather(1, of)).exp_())
             reduced = top + sums.log()

@@ -47,7 +47,7 @@ class Searched(Canvas):
 
     `feasible` is None where the search ended without an answer. `best` is a string of the language, always; `proved`
     says whether it is the best one. `sample` is the best string under noise (perturb and MAP): a string of the language,
-    but not exactly in proportion. `allowed`, `choices`, `mask_`, `marginals` and `token_marginals` are those of the
+    but not exactly in proportion. `allowed`, `choices`, `mask_`, `marginals` and `posterior` are those of the
     cover: nothing that is possible is left out, but more may be in.
     """
 

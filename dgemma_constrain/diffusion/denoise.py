@@ -125,11 +125,12 @@ def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, gener
     proposed = time.perf_counter()
 
     ids = canvas.sample(logits, settings.temperature, generator).ids
-    logp = canvas.token_marginals(logits, ids)
+    posterior = canvas.posterior(logits)
+    logp = posterior.of(ids)
     undecided = np.array([i for i, t in enumerate(draft.ids) if t is None])
     pool = _text_first(undecided, denoiser.vocabulary.text_length(ids))
     by_entropy = settings.schedule is entropy
-    marginals = canvas.marginals(logits) if settings.alternatives or by_entropy else None
+    marginals = posterior.marginals() if settings.alternatives or by_entropy else None
     doubt = 1.0 - np.exp(logp[pool])
     if by_entropy:
         doubt = torch.special.entr(marginals[pool].exp()).sum(-1).cpu().numpy()
