@@ -378,12 +378,6 @@ def test_others_are_put_into_the_cover():
     assert dc.grammar(NESTED, max_depth=3).searched() is None
 
 
-def test_a_search_is_not_saved(tmp_path):
-    with pytest.raises(dc.ConstraintError, match="searched cannot be saved"):
-        searched(dc.grammar(NESTED), PLAIN).save(tmp_path / "nested")
-    assert not any(tmp_path.iterdir())
-
-
 def test_the_logits_may_be_of_any_dtype():
     canvas = searched(dc.grammar(NESTED), BRACKETS).canvas(9)
     for dtype in (torch.float64, torch.bfloat16, torch.float16):

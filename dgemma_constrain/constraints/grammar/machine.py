@@ -56,7 +56,7 @@ class GrammarMachine:
             rules, nonterminals = grammar.rules, len(grammar.nonterminals)
             length, ignored = shortest_texts(grammar, limits), frozenset(grammar.ignore)
         tables = lr_tables(rules, len(length), nonterminals, grammar.start, limits)
-        self.scannerless, self._ignored = grammar.scannerless, ignored
+        self.grammar, self._ignored = grammar, ignored
         self._set_up(lexer, tables, length, np.isin(np.arange(len(length)), list(ignored)), [len(length)], NO_COMPOSITE)
 
     def _set_up(self, lexer: Lexer, tables: LRTables, length, ignored, ends: list[int], composite: Composite) -> None:
@@ -225,7 +225,7 @@ class GrammarMachine:
     def _scanner(self, followers: frozenset[int]) -> Scanner:
         """The scanner where these terminals may follow, the end of the text perhaps among them."""
         wanted = followers - self._ends
-        return of_classes(wanted) if self.scannerless else self.lexer.of(wanted | self._ignored)
+        return of_classes(wanted) if self.grammar.scannerless else self.lexer.of(wanted | self._ignored)
 
 
 def of_classes(wanted: frozenset[int]) -> Scanner:
