@@ -6,9 +6,7 @@ import pickle
 import random
 
 import pytest
-import torch
-from grammar_texts import BundledTexts
-from test_searched_canvas import NESTED, Case, compare, searched
+from test_searched_canvas import NESTED, Case, compare
 
 import dgemma_constrain as dc
 from benchmarks.vocabularies import generated_vocabulary
@@ -90,7 +88,9 @@ class ComposedCase(Case):
         self.name = name
 
     def can_end(self, text: bytes, more: int = 0) -> bool:
-        return known(self.name, text) or (more > 0 and any(self.can_end(text + piece, more - 1) for piece in self.pieces))
+        return known(self.name, text) or (
+            more > 0 and any(self.can_end(text + piece, more - 1) for piece in self.pieces)
+        )
 
 
 def cases(name: str, count: int):
@@ -218,7 +218,9 @@ def test_composed_constraints_are_pickled_without_their_machines():
     constraint = COMPOSED["and around"][0]
     constraint.matches("[]-x")
     again = pickle.loads(pickle.dumps(constraint))
-    assert again == constraint and again.matches("[]-x") and "_machine" not in pickle.loads(pickle.dumps(again)).__dict__
+    assert (
+        again == constraint and again.matches("[]-x") and "_machine" not in pickle.loads(pickle.dumps(again)).__dict__
+    )
 
 
 # Canvases -------------------------------------------------------------------------------------------------------------

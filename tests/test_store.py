@@ -271,7 +271,12 @@ def rewritten(path, arrays, said) -> None:
     from safetensors.numpy import save
 
     arrays = arrays | {"grammars": np.frombuffer(json.dumps(said).encode(), np.uint8)}
-    metadata = {"format": store.FORMAT, "vocabulary": SMALL.fingerprint, "sha256": store._digest(arrays), "exact": "False"}
+    metadata = {
+        "format": store.FORMAT,
+        "vocabulary": SMALL.fingerprint,
+        "sha256": store._digest(arrays),
+        "exact": "False",
+    }
     path.write_bytes(save(arrays, metadata))
 
 

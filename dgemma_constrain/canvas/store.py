@@ -63,7 +63,11 @@ def read(path: str | PathLike, vocabulary: Vocabulary) -> tuple[TokenAutomaton, 
             if metadata.get("vocabulary") != vocabulary.fingerprint:
                 raise CacheError(f"{path} was compiled for another vocabulary; compile the constraint again")
             types = {k: file.get_slice(k).get_dtype() for k in file.keys()}
-            arrays = {k: file.get_tensor(k).copy() for k in file.keys()} if types in (_DTYPES, _DTYPES | plain.DTYPES) else {}
+            arrays = (
+                {k: file.get_tensor(k).copy() for k in file.keys()}
+                if types in (_DTYPES, _DTYPES | plain.DTYPES)
+                else {}
+            )
     except (SafetensorError, UnicodeDecodeError) as error:
         raise CacheError(f"{path} is no compiled constraint ({str(error)[:80]}); compile it again") from None
     if not arrays or _digest(arrays) != metadata.get("sha256"):

@@ -17,11 +17,10 @@ from dgemma_constrain.automata.dfa import DFA, intersect
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.base import And, Concat, Constraint, Not, short
-from dgemma_constrain.constraints.grammar.configurations import CALL, NONE
-from dgemma_constrain.constraints.grammar.constraint import COVER_STATES
 from dgemma_constrain.constraints.grammar.composite import CompositeMachine, Parts
+from dgemma_constrain.constraints.grammar.constraint import COVER_STATES
+from dgemma_constrain.constraints.grammar.guesses import CALL, NONE
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
-
 
 LOOSE = fragments.star(fragments.symbol(ANY))
 

@@ -7,7 +7,7 @@ may follow they may end. So no two grammars share a state, and a set of terminal
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.lr_tables import lr_tables
 from dgemma_constrain.automata.product import split_symbols
 from dgemma_constrain.automata.stacks import advance, first_set
-from dgemma_constrain.constraints.grammar.configurations import CALL, ITEMS, NONE, Composite, all_items, needs
+from dgemma_constrain.constraints.grammar.configurations import all_items, needs
+from dgemma_constrain.constraints.grammar.guesses import CALL, ITEMS, NONE, Composite
 from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
 from dgemma_constrain.constraints.grammar.machine import GrammarMachine, by_class, of_classes, shortest_texts
 from dgemma_constrain.constraints.grammar.rules import Grammar, Rule

@@ -1,150 +1,36 @@
-"""Configurations: what a text may be the beginning of, and the kernels that read on from one.
+"""Configurations of grammars and of composites, and the kernels that read characters and bytes on from one.
 
-A configuration is a list of guesses as in `spelling.py`, with a set of stacks where there is a state of the sentence:
-each guess is a set of stacks and a state of the scanner for what may follow it, or a terminal about to begin. This is
-deterministic, and cuts every text as the lexer does. A token may end inside a character; so a configuration also says
-where it is in the decoding tree of UTF-8, and it is there only if some character that the bytes may become leads on.
-
-Configurations are numbers, hash-consed; what a class of characters makes of one is computed once. Scanners are made in
-Python when a kernel comes to a kind of terminals that has none: it says MISSING, and is called again (`machine.py`).
-
-A *composite* is an automaton in which a step may be a whole text of a grammar: see `Composite`. Its configuration is the
-set of all places where a text may be, each an item: a state of the composite and, while a grammar is under way, the
+A *composite* is an automaton in which a step may be a whole text of a grammar: see `guesses.Composite`. Its configuration is
+the set of all places where a text may be, each an item: a state of the composite and, while a grammar is under way, the
 configuration of that, whose state is then the one to go on from. Where a grammar's text may end, both are kept: that it
 goes on, and that it ended there. So the text of a part alone is what its grammar and its lexer see, wherever it is cut.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, UNKNOWN, intern, recall, remember
 from dgemma_constrain.automata.kernels import kernel, position
-from dgemma_constrain.automata.stacks import DEAD, FAR, KIND, LIMIT, Stacks, advance, fewest, followers
-
-MISSING = -3
-GUESSES = 32  # at most in one list
-IGNORED = -2  # the winner where an ignored terminal wins
-BEGIN = -1  # in the place of a scanner's state: a terminal is about to begin
-WHOLE = -1  # in the place of a node of the decoding tree: no character is under way
-COMPOSITE = -2  # in the place of the first set of stacks: these are items of a composite
-ITEMS = 64  # at most in one configuration
-NONE = -1  # in an item: no grammar is under way; or a filter that is not open
-CALL = -1  # in the place of a filter: a grammar
-# What is remembered of a row, besides what stacks.py does:
-STEP = 1 << 18  # + c, of a configuration: the one after a class, or after bytes that lead to inner node c - classes
-SCANNER = (1 << 19) + 16  # of a kind: where its scanner begins
-
-
-class Composite(NamedTuple):
-    """An automaton over characters and marks, and the automata of its filters after it; rows of transitions.
-
-    A mark is a grammar to be called, a filter to be opened, or to be closed: what is read between the two is also a text
-    of the filter's automaton. One filter may be open in each slot.
-
-    offsets int64[S+1], symbols int32[E] (classes, and from `classes` on marks, ascending in each row), targets int32[E]
-    accept bool[S]
-    need   int32[S], no fewer characters lead on to where it accepts
-    marks  int32[M, 2]: CALL and a grammar; or a slot and the filter's first state, or NONE to close it
-    starts int64[G]: the first configurations of the grammars
-    items  int32[ITEMS, 2 + slots]: scratch. An item: state; the grammar's configuration or NONE; of each slot, the
-           filter's state or NONE
-    """
-
-    offsets: np.ndarray
-    symbols: np.ndarray
-    targets: np.ndarray
-    accept: np.ndarray
-    need: np.ndarray
-    marks: np.ndarray
-    starts: np.ndarray
-    items: np.ndarray
-
-
-class Machine(NamedTuple):
-    """All that is known of configurations: rows (node, set, state, set, state, …) of the heap, or, of a composite,
-    (node, COMPOSITE, items …).
-
-    scan   the scanners, a state being a place: how many transitions; the winner, or IGNORED, or -1; how near the next
-           winner is; `slack`, see `scanner_row`; classes, ascending; the states they lead to
-    tree   int32[nodes, 256], the decoding tree of UTF-8 (see encodings.py), its root last
-    below  the classes below inner node x are below[below[x]:below[x+1]]
-    classes  how many classes there are
-    ends   int32[W], as bits: the terminals that are the end of a text
-    guesses int32[2·GUESSES+1 or more], told int64[1]: scratch; the kind that has no scanner
-    """
-
-    stacks: Stacks
-    scan: np.ndarray
-    tree: np.ndarray
-    below: np.ndarray
-    classes: int
-    ends: np.ndarray
-    composite: Composite
-    guesses: np.ndarray
-    told: np.ndarray
-
-
-@kernel
-def _on_class(machine, config, c):
-    """The configuration after a character of class c; DEAD, LIMIT, FULL or MISSING. Not remembered."""
-    stacks, scan, guesses = machine.stacks, machine.scan, machine.guesses
-    heap = stacks.heap
-    items = heap.items
-    guesses[0] = WHOLE
-    n = np.int64(1)
-    for i in range(config + 2, config + 1 + items[config], 2):
-        stack_set, here = np.int64(items[i]), np.int64(items[i + 1])
-        if here == BEGIN:
-            kind = recall(heap.keys, heap.values, stack_set, np.int64(KIND))
-            if kind < 0:
-                kind = followers(stacks, stack_set)
-            if kind < 0:
-                return kind
-            here = recall(heap.keys, heap.values, kind, np.int64(SCANNER))
-            if here == UNKNOWN:
-                machine.told[0] = kind
-                return np.int64(MISSING)
-        e = position(scan, here + 4, here + 4 + scan[here], c)
-        if e < 0:
-            continue
-        if n + 4 > len(guesses):
-            return np.int64(LIMIT)
-        there = np.int64(scan[e + scan[here]])
-        if scan[there] > 0:
-            guesses[n], guesses[n + 1] = stack_set, there
-            n += 2
-        won = np.int64(scan[there + 1])
-        if won != -1:  # those behind it are forgotten
-            after = stack_set if won == IGNORED else recall(heap.keys, heap.values, stack_set, won)
-            if after < 0:
-                after = advance(stacks, stack_set, won)
-            if after < 0:
-                return after
-            guesses[n], guesses[n + 1] = after, BEGIN
-            n += 2
-            break
-    return intern(heap, guesses, n) if n > 1 else np.int64(DEAD)
-
-
-@kernel
-def _after(machine, config, c):
-    """As `_on_class`, and remembered. Not of composites."""
-    heap = machine.stacks.heap
-    known = recall(heap.keys, heap.values, config, STEP + c)
-    if known != UNKNOWN:
-        return known
-    result = _on_class(machine, config, c)
-    if result == FULL or result == MISSING:
-        return result
-    return remember(heap, config, STEP + c, result)
+from dgemma_constrain.automata.stacks import DEAD, FAR, LIMIT
+from dgemma_constrain.constraints.grammar.guesses import (
+    CALL,
+    COMPOSITE,
+    ITEMS,
+    MISSING,
+    NONE,
+    STEP,
+    WHOLE,
+    after,
+    least,
+    may_end,
+    on_class,
+)
 
 
 @kernel
 def _on_class_of_composite(machine, config, c):
-    """As `_on_class`, of a composite."""
+    """As `on_class`, of a composite."""
     items, composite = machine.stacks.heap.items, machine.composite
     found = composite.items
     width, n = found.shape[1], np.int64(0)
@@ -161,11 +47,11 @@ def _on_class_of_composite(machine, config, c):
             found[n, 1] = NONE
             alive = _moved(composite, found, n, 0, np.int64(items[i]), c)
         else:
-            after = _after(machine, np.int64(items[i + 1]), c)
-            if after < DEAD:
-                return after
-            found[n, 0], found[n, 1] = items[i], after
-            alive = after != DEAD
+            onto = after(machine, np.int64(items[i + 1]), c)
+            if onto < DEAD:
+                return onto
+            found[n, 0], found[n, 1] = items[i], onto
+            alive = onto != DEAD
         if alive and not _is_among(found, n):
             n += 1
     return all_items(machine, n)
@@ -202,7 +88,7 @@ def all_items(machine, n):
         if n == ITEMS:
             return np.int64(LIMIT)
         if found[i, 1] != NONE:
-            ends = _may_end(machine, np.int64(found[i, 1]))
+            ends = may_end(machine, np.int64(found[i, 1]))
             if ends < 0:
                 return ends
             if ends:
@@ -285,7 +171,7 @@ def _on_one(machine, config, c):
     """Not remembered."""
     if machine.stacks.heap.items[config + 2] == COMPOSITE:
         return _on_class_of_composite(machine, config, c)
-    return _on_class(machine, config, c)
+    return on_class(machine, config, c)
 
 
 @kernel
@@ -317,7 +203,7 @@ def accepts(machine, config):
     """1 if the text may end here, otherwise 0; LIMIT or FULL."""
     items, composite = machine.stacks.heap.items, machine.composite
     if items[config + 2] != COMPOSITE:
-        return _may_end(machine, config)
+        return may_end(machine, config)
     for i in range(config + 3, config + 1 + items[config], composite.items.shape[1]):
         if items[config + 1] == WHOLE and items[i + 1] == NONE and composite.accept[items[i]]:
             return np.int64(1)
@@ -325,56 +211,25 @@ def accepts(machine, config):
 
 
 @kernel
-def _may_end(machine, config):
-    items = machine.stacks.heap.items
-    last = config + items[config]
-    if items[config + 1] != WHOLE or items[last] != BEGIN:
-        return np.int64(0)
-    kind = followers(machine.stacks, np.int64(items[last - 1]))
-    if kind < 0:
-        return kind
-    some = 0
-    for w in range(len(machine.ends)):
-        some |= items[kind + 1 + w] & machine.ends[w]
-    return np.int64(some != 0)
-
-
-@kernel
 def shortest(machine, config):
     """No fewer characters than this complete the text (one that is under way counts); FULL."""
     items, composite = machine.stacks.heap.items, machine.composite
     if items[config + 2] != COMPOSITE:
-        return _shortest(machine, config)
+        return least(machine, config)
     width = composite.items.shape[1]
-    least = np.int64(FAR)
+    result = np.int64(FAR)
     for i in range(config + 3, config + 1 + items[config], width):
         cost = np.int64(composite.need[items[i]])
         if items[i + 1] != NONE:
-            own = _shortest(machine, np.int64(items[i + 1]))
+            own = least(machine, np.int64(items[i + 1]))
             if own < 0:
                 return own
             cost += own
         for k in range(2, width):
             if items[i + k] != NONE:
                 cost = max(cost, np.int64(composite.need[items[i + k]]))
-        least = min(least, cost)
-    return max(least, np.int64(items[config + 1] != WHOLE))
-
-
-@kernel
-def _shortest(machine, config):
-    """Of each guess: the fewest that its stacks need, terminals being as short as can be and nothing ignored between them.
-    Where a terminal is under way, what it has read already makes up for `slack` at most, and it needs its own end.
-    """
-    items, scan = machine.stacks.heap.items, machine.scan
-    least = np.int64(FAR)
-    for i in range(config + 2, config + 1 + items[config], 2):
-        cost = fewest(machine.stacks, np.int64(items[i]))
-        if cost < 0:
-            return cost
-        here = np.int64(items[i + 1])
-        least = min(least, cost if here == BEGIN else max(cost + scan[here + 3], np.int64(scan[here + 2])))
-    return max(least, np.int64(items[config + 1] != WHOLE))
+        result = min(result, cost)
+    return max(result, np.int64(items[config + 1] != WHOLE))
 
 
 @kernel
@@ -389,42 +244,6 @@ def onward(machine, config, after, bound):
             if bound[c] == FULL:
                 return np.int64(FULL)
     return np.int64(0)
-
-
-@kernel
-def scanner_row(offsets, symbols, targets, winner, ignored, length, start):
-    """A scanner as it stands in `scan`, from `start` on.
-
-    near: the fewest characters to a winner, one at least. slack: the least that such a winner is away, less its whole
-    length if it isn't ignored: the sentence from there on lacks so much of what it lacked before the terminal.
-    """
-    states = len(winner)
-    near, slack = np.full(states, FAR, np.int64), np.full(states, FAR, np.int64)
-    changed = True
-    while changed:
-        changed = False
-        for s in range(states - 1, -1, -1):
-            for e in range(offsets[s], offsets[s + 1]):
-                t = targets[e]
-                a, b = near[t] + 1, slack[t] + 1
-                if winner[t] >= 0:
-                    a, b = np.int64(1), min(b, 1 - np.int64(0 if ignored[winner[t]] else length[winner[t]]))
-                if a < near[s] or b < slack[s]:
-                    near[s], slack[s] = min(near[s], a), min(slack[s], b)
-                    changed = True
-    row = np.empty(4 * states + 2 * len(symbols), np.int32)
-    for s in range(states):
-        at = 4 * s + 2 * offsets[s]
-        n = offsets[s + 1] - offsets[s]
-        won = np.int64(winner[s])
-        if won >= 0 and ignored[won]:
-            won = np.int64(IGNORED)
-        row[at], row[at + 1], row[at + 2], row[at + 3] = n, won, near[s], slack[s]
-        for j in range(n):
-            t = np.int64(targets[offsets[s] + j])
-            row[at + 4 + j] = symbols[offsets[s] + j]
-            row[at + 4 + n + j] = start + 4 * t + 2 * offsets[t]
-    return row
 
 
 @kernel

@@ -18,20 +18,16 @@ from dgemma_constrain.automata.kernels import distances, reversed_rows
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.lr_tables import LRTables, lr_tables
 from dgemma_constrain.automata.stacks import DEAD, LIMIT, MOST, first_set, new_stacks, terminals_of
-from dgemma_constrain.constraints.grammar.configurations import (
+from dgemma_constrain.constraints.grammar.configurations import accepts, onward, read_bytes, shortest, step
+from dgemma_constrain.constraints.grammar.guesses import (
     BEGIN,
     GUESSES,
     MISSING,
     SCANNER,
     WHOLE,
-    Machine,
     Composite,
-    accepts,
-    onward,
-    read_bytes,
+    Machine,
     scanner_row,
-    shortest,
-    step,
 )
 from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
 from dgemma_constrain.constraints.grammar.rules import Grammar

@@ -15,7 +15,7 @@ from dgemma_constrain.automata.charset import TEXT_LIMIT
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.constraints.grammar.check import check
 from dgemma_constrain.constraints.grammar.composite import CompositeMachine, Parts
-from dgemma_constrain.constraints.grammar.configurations import CALL, NONE
+from dgemma_constrain.constraints.grammar.guesses import CALL, NONE
 from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 from dgemma_constrain.constraints.grammar.rules import Grammar, Rule, Terminal
 from dgemma_constrain.errors import ConstraintError, GrammarError
@@ -78,7 +78,11 @@ def _described(g: Grammar) -> dict:
 def _grammar(said: dict) -> Grammar:
     terminals = []
     for name, pattern, flags, literal, priority in said["terminals"]:
-        _demand(all(type(s) is str for s in (name, pattern, flags)) and type(literal) is bool and set(flags) <= set("aimsux"))
+        _demand(
+            all(type(s) is str for s in (name, pattern, flags))
+            and type(literal) is bool
+            and set(flags) <= set("aimsux")
+        )
         terminals.append(Terminal(name, pattern, flags, literal, _number(priority, -(1 << 31), 1 << 31)))
     names = tuple(said["nonterminals"])
     _demand(all(type(name) is str for name in names) and type(said["scannerless"]) is bool)
