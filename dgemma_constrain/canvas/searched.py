@@ -256,7 +256,7 @@ class Searched(Canvas):
         room = 2 * width * transitions
         scratch = new_scratch(classes, members, self._graph.states, width, room)
         space = new_layer(room)
-        flat = np.zeros(0, np.float32)
+        no_row, no_partial = np.zeros(0, np.float32), np.zeros(0)  # of the types that others have
         bounds, live = self._live
 
         layer = new_layer(1)
@@ -289,7 +289,7 @@ class Searched(Canvas):
             while True:
                 count, dropped = extend(
                     machine.machine, cover, layer, emission[i] if inside else np.zeros(classes),
-                    row(i) if guided else flat, partial[i] if guided else flat, scale,
+                    row(i) if guided else no_row, partial[i] if guided else no_partial, scale,
                     noise + (i << 20) if noise or not guided else 0, self._pinned[i] if inside else -1, following, floor, most,
                     last - i - 1, not i and not self._after and vocabulary.strips_leading_space, scratch, space,
                 )  # fmt: skip

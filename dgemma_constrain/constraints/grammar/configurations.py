@@ -24,13 +24,12 @@ from dgemma_constrain.constraints.grammar.guesses import (
     after,
     least,
     may_end,
-    on_class,
 )
 
 
 @kernel
-def _on_class_of_composite(machine, config, c):
-    """As `on_class`, of a composite."""
+def _after_of_composite(machine, config, c):
+    """As `after`, of a composite, and not remembered."""
     items, composite = machine.stacks.heap.items, machine.composite
     found = composite.items
     width, n = found.shape[1], np.int64(0)
@@ -146,32 +145,25 @@ def step(machine, config, symbol):
     known = recall(heap.keys, heap.values, config, STEP + symbol)
     if known != UNKNOWN:
         return known
-    result = np.int64(DEAD)
-    if symbol < machine.classes:
-        result = _on_one(machine, config, symbol)
-    else:
-        node = symbol - machine.classes
-        for i in range(below[node], below[node + 1]):
-            result = _on_one(machine, config, np.int64(below[i]))
-            if result != DEAD:
-                break
-        if result >= 0:
-            size = np.int64(heap.items[config])
-            machine.guesses[0] = node
-            for i in range(1, size):
-                machine.guesses[i] = heap.items[config + 1 + i]
-            result = intern(heap, machine.guesses, size)
+    node = symbol - machine.classes
+    first, past = (below[node], below[node + 1]) if node >= 0 else (0, 1)
+    result, i = np.int64(DEAD), first
+    while i < past and result == DEAD:
+        c = np.int64(below[i]) if node >= 0 else symbol
+        if heap.items[config + 2] == COMPOSITE:
+            result = _after_of_composite(machine, config, c)
+        else:
+            result = after(machine, config, c)
+        i += 1
+    if node >= 0 and result >= 0:  # some character that the bytes may become leads on
+        size = np.int64(heap.items[config])
+        machine.guesses[0] = node
+        for k in range(1, size):
+            machine.guesses[k] = heap.items[config + 1 + k]
+        result = intern(heap, machine.guesses, size)
     if result == FULL or result == MISSING:
         return result
     return remember(heap, config, STEP + symbol, result)
-
-
-@kernel
-def _on_one(machine, config, c):
-    """Not remembered."""
-    if machine.stacks.heap.items[config + 2] == COMPOSITE:
-        return _on_class_of_composite(machine, config, c)
-    return on_class(machine, config, c)
 
 
 @kernel

@@ -83,11 +83,14 @@ class Machine(NamedTuple):
 
 
 @kernel
-def on_class(machine, config, c):
-    """As `after`, not remembered."""
+def after(machine, config, c):
+    """The configuration after a character of class c; DEAD, LIMIT, FULL or MISSING."""
     stacks, scan, guesses = machine.stacks, machine.scan, machine.guesses
     heap = stacks.heap
     items = heap.items
+    known = recall(heap.keys, heap.values, config, STEP + c)
+    if known != UNKNOWN:
+        return known
     guesses[0] = WHOLE
     n = np.int64(1)
     for i in range(config + 2, config + 1 + items[config], 2):
@@ -113,28 +116,16 @@ def on_class(machine, config, c):
             n += 2
         won = np.int64(scan[there + 1])
         if won != -1:  # those behind it are forgotten
-            after = stack_set if won == IGNORED else recall(heap.keys, heap.values, stack_set, won)
-            if after < 0:
-                after = advance(stacks, stack_set, won)
-            if after < 0:
-                return after
-            guesses[n], guesses[n + 1] = after, BEGIN
+            onto = stack_set if won == IGNORED else recall(heap.keys, heap.values, stack_set, won)
+            if onto < 0:
+                onto = advance(stacks, stack_set, won)
+            if onto < 0:
+                return onto
+            guesses[n], guesses[n + 1] = onto, BEGIN
             n += 2
             break
-    return intern(heap, guesses, n) if n > 1 else np.int64(DEAD)
-
-
-@kernel
-def after(machine, config, c):
-    """The configuration after a character of class c; DEAD, LIMIT, FULL or MISSING."""
-    heap = machine.stacks.heap
-    known = recall(heap.keys, heap.values, config, STEP + c)
-    if known != UNKNOWN:
-        return known
-    result = on_class(machine, config, c)
-    if result == FULL or result == MISSING:
-        return result
-    return remember(heap, config, STEP + c, result)
+    result = intern(heap, guesses, n) if n > 1 else np.int64(DEAD)
+    return result if result == FULL else remember(heap, config, STEP + c, result)
 
 
 @kernel

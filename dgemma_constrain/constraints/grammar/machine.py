@@ -96,7 +96,7 @@ class GrammarMachine:
 
     def read(self, config: int, text: bytes) -> int:
         """After bytes, or DEAD. Raises LimitExceeded."""
-        data, at = np.frombuffer(text, np.uint8), 0
+        data, at = np.frombuffer(text, np.uint8).copy(), 0  # of the type that tokens have: kernels are compiled once
         while True:
             after, config, more = read_bytes(self.machine, np.int64(config), data[at:])
             at += more
