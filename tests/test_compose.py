@@ -6,6 +6,8 @@ import pickle
 import random
 
 import pytest
+import torch
+from grammar_texts import BundledTexts, accepts
 from test_searched_canvas import NESTED, Case, compare
 
 import dgemma_constrain as dc
@@ -235,3 +237,55 @@ def test_every_string_of_tokens_by_brute_force(name):
 @pytest.mark.parametrize("name", COMPOSED)
 def test_every_string_of_tokens_of_many_cases(name):
     compare(name, 30, cases, 0.15)
+
+
+def fill_holes(template: Template, vocabulary, texts: int, length: int) -> dict[str, int]:
+    """Texts of the template with some of their tokens hidden: Lark reads what each part holds of what fills the holes."""
+    compiled = dc.compile(template, vocabulary, cache=False)
+    assert compiled.machine is not None
+    names = {name: grammar for name, grammar in PARTS.items() if name in dict(template.holes)}
+    sources = {name: BundledTexts(grammar, 3).accepted(100) for name, grammar in names.items()}
+    rng, generator = random.Random(0), torch.Generator().manual_seed(0)
+    tally = {"all": 0, "unknown": 0, "exact": 0}
+    while tally["all"] < 3 * texts:
+        filled = {name: next(source) for name, source in sources.items()}
+        text = "".join(filled[p] if i % 2 else p for i, p in enumerate(template.pieces))
+        ids = vocabulary.encode(text)
+        if len(ids) > length or not template.matches(text):
+            continue
+        ids += [vocabulary.eos_ids[0]] * (length - len(ids))
+        first = rng.randrange(length // 2)
+        for hidden in (rng.sample(range(length), length // 2), range(first, first + length // 3), range(1, length)):
+            tally["all"] += 1
+            canvas = compiled.canvas(length, {i: t for i, t in enumerate(ids) if i not in hidden})
+            assert all(canvas.allowed(i)[ids[i]] for i in range(0, length, 9))
+            assert canvas.feasible is not False
+            if canvas.feasible is None:
+                tally["unknown"] += 1
+                continue
+            logits = 3 * torch.randn(length, len(vocabulary), generator=generator)
+            for found in (canvas.best(logits), canvas.sample(logits, 1.0, generator)):
+                written = vocabulary.decode(found.ids[: vocabulary.text_length(found.ids)])
+                fields = template.fields(written)
+                assert "".join(fields[p] if i % 2 else p for i, p in enumerate(template.pieces)) == written
+                assert all(accepts(grammar, fields[name]) for name, grammar in names.items())
+                assert all(found.ids[i] == t for i, t in canvas.pinned.items())
+            tally["exact"] += found.exact
+    print(tally)
+    return tally
+
+
+PARTS = {"query": "sql", "code": "python_expression", "body": "python_function"}
+
+
+def test_two_grammars_in_one_text():
+    template = dc.template("-- {query}\n{code};", query=dc.grammar("sql"), code=dc.grammar("python_expression"))
+    tally = fill_holes(template, generated_vocabulary(4096), 2, 100)
+    assert tally["unknown"] <= 1
+
+
+@pytest.mark.slow
+def test_a_fenced_function_on_a_real_vocabulary():
+    template = dc.template("```python\n{body}\n```", body=dc.grammar("python_function"))
+    tally = fill_holes(template, generated_vocabulary(), 3, 80)
+    assert tally["unknown"] <= 1

@@ -374,7 +374,8 @@ def test_others_are_put_into_the_cover():
     canvas = compiled.canvas(21)
     for seed in range(5):
         assert constraint.matches(PLAIN.decode(canvas.best(random_logits(canvas, seed)).ids))
-    assert (dc.grammar(NESTED) & dc.grammar(NESTED)).searched() is None
+    with pytest.raises(dc.ConstraintError, match="both nest without bound"):
+        (dc.grammar(NESTED) & dc.grammar(NESTED)).searched()
     assert dc.grammar(NESTED, max_depth=3).searched() is None
 
 

@@ -71,18 +71,27 @@ class Grammar(Constraint):
             return True
 
     def machine(self, limits: Limits = Limits()) -> GrammarMachine | None:
-        if not self.is_nested(limits):
-            return None
+        return self._own_machine(limits) if self.is_nested(limits) else None
+
+    def _own_machine(self, limits: Limits) -> GrammarMachine:
         if "_machine" not in self.__dict__:
             from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 
             self.__dict__["_machine"] = GrammarMachine(self.grammar, limits)
         return self.__dict__["_machine"]
 
+    def searched(self, limits: Limits = Limits()) -> Language | None:
+        """Of any grammar for which no depth was asked for, nested or not."""
+        if self.max_depth is not None:
+            return None
+        if "_search" not in self.__dict__:
+            self.__dict__["_search"] = self._make_search(limits)
+        return self.__dict__["_search"]
+
     def _make_search(self, limits: Limits) -> Language:
         from dgemma_constrain.constraints.grammar.cover import cover
 
-        machine = self.machine(limits)
+        machine = self._own_machine(limits)
         few = Limits(min(COVER_STATES, limits.states), limits.seconds)
         return Language(cover(machine.tables, machine.terminals, machine.lexer, few), machine)
 
