@@ -131,3 +131,4 @@ def _search() -> None:
         canvas.best(logits)
         canvas.sample(logits)
         compiled.canvas(2, more_tokens=1).check()
+    dc.template("<{n}>", n=dc.grammar('root ::= "a" root "b" | "c"')).matches("<acb>")

@@ -9,6 +9,7 @@ import pytest
 from denoisers import RandomDenoiser
 
 import dgemma_constrain as dc
+from dgemma_constrain.canvas.searched import Searched
 from dgemma_constrain.diffusion.schedules import SCHEDULES
 
 SCHEMA = {
@@ -125,6 +126,46 @@ def test_without_an_end_token_all_blocks_together_have_the_length():
         assert len(text) == length and dc.regex("(?:ab|xyz)*").matches(text)
     with pytest.raises(dc.Infeasible, match="no valid string has exactly 41 tokens"):
         model.generate("p", dc.regex("(?:ab)*"), length=41)
+
+
+NESTED = 'start: "(" start ")" | "[" start "]" | /[a-z]/'
+
+
+def test_grammars_that_are_searched_are_planned_for_over_all_blocks():
+    """Nested deeper than any automaton goes; pins in later blocks; with and without an end token."""
+    constraint = dc.template("<{code}>", code=dc.grammar(NESTED))
+    for seed in range(3):
+        model = dc.Model(RandomDenoiser(seed, block=16))
+        middle, end = model.vocabulary.encode("x")[0], model.vocabulary.encode(">")[0]
+        pinned = {70: middle, 140: end, 141: model.vocabulary.eos_id}
+        out = model.generate("p", constraint, length=144, steps=2, pinned=pinned, temperature=seed)
+        assert constraint.matches(out.text) and all(out.ids[i] == t for i, t in pinned.items())
+        assert len(out.fields["code"]) >= 139 > constraint.depth()
+    with pytest.raises(dc.Infeasible):
+        model.generate("p", constraint, length=144, steps=2, pinned={0: middle, 100: end})
+
+
+def test_without_an_end_token_a_searched_text_has_the_length_of_all_blocks():
+    denoiser = RandomDenoiser(block=16)
+    denoiser.vocabulary = dc.Vocabulary([None, None, None, *(bytes([b]) for b in range(256))], mask_id=2)
+    constraint = dc.grammar("""start: "(" start ")" | "[" start "]" | "x" """)
+    text = dc.Model(denoiser).generate("p", constraint, length=151, steps=2).text
+    assert len(text) == 151 and constraint.matches(text)
+    with pytest.raises(dc.Infeasible):
+        dc.Model(denoiser).generate("p", constraint, length=150, steps=2)
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_how_a_text_can_be_finished_is_not_searched_for_again(planned, monkeypatch):
+    """What a search found behind one block is known to the next."""
+    constraint = dc.template("<{code}>", code=dc.grammar(NESTED))
+    model, blind = dc.Model(RandomDenoiser(block=16)), []
+    search = Searched._search_blindly
+    monkeypatch.setattr(Searched, "_search_blindly", lambda *a: blind.append(a) or search(*a))
+    pinned = {i: model.vocabulary.encode("(")[0] for i in range(1, 70 if planned else 16)}
+    out = model.generate("p", constraint, length=160, steps=3, pinned=pinned)
+    assert constraint.matches(out.text) and len(out.ids) > 32
+    assert len(blind) == 1
 
 
 def test_an_end_in_a_block_ends_the_text():

@@ -217,6 +217,126 @@ def test_a_right_checksum_does_not_make_wrong_numbers_right(kind, tmp_path):
         dc.load_compiled(tmp_path / "file", VOCABULARY)
 
 
+# Grammars that are searched
+
+NESTED = dc.grammar('start: "(" start ")" | NAME+\nNAME: /[a-c]+/\n%ignore " "')
+MIRROR = dc.grammar('root ::= "a" root "a" | [b-d] root "é" | "c"')
+SEARCHED = {
+    "grammar": NESTED,
+    "without a lexer": MIRROR,
+    "template": dc.template("<{a}> {b}{c}", a=NESTED, b=MIRROR, c=dc.regex("[x-z]*")),
+    "and": "z" + ((NESTED & dc.regex(r"\(\(.*")) | MIRROR).repeat(1, 2),
+}
+SMALL = dc.Vocabulary(
+    [*(bytes([b]) for b in range(32, 127)), b"((", b"))", b"aa", b"\xc3", b"\xa9", None, None], eos_id=100, pad_id=101
+)
+
+
+def save_searched(name: str, path):
+    search = SEARCHED[name].searched()
+    compiled = compiling._compiled(*search, SMALL, SEARCHED[name], dc.Limits(), False)
+    compiled.save(path)
+    return compiled
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_what_is_searched_is_saved_with_its_machine(name, tmp_path):
+    first = save_searched(name, tmp_path / "file")
+    again = dc.load_compiled(tmp_path / "file", SMALL)
+    assert same(first, again) and type(again.machine) is type(first.machine) and not again.exact
+    rng = random.Random(name)
+    for seed in range(12):
+        length, logits = rng.randint(1, 24), torch.Generator().manual_seed(seed)
+        pinned = {rng.randrange(length): rng.randrange(len(SMALL)) for _ in range(rng.randint(0, 1))}
+        logits = torch.randn(length, len(SMALL), generator=logits)
+        a, b = first.canvas(length, pinned), again.canvas(length, pinned)
+        assert a.feasible == b.feasible
+        if a.feasible:
+            assert a.best(logits) == b.best(logits) and a.best(logits).proved == b.best(logits).proved
+    again.save(tmp_path / "copy")
+    (arrays, said), (copied, same_said) = contents(tmp_path / "file"), contents(tmp_path / "copy")
+    assert said == same_said and all(np.array_equal(arrays[k], copied[k]) for k in arrays)
+
+
+def contents(path) -> tuple[dict, dict]:
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as file:
+        arrays = {k: file.get_tensor(k) for k in file.keys()}
+    return arrays, json.loads(arrays["grammars"].tobytes())
+
+
+def rewritten(path, arrays, said) -> None:
+    """With a right checksum."""
+    from safetensors.numpy import save
+
+    arrays = arrays | {"grammars": np.frombuffer(json.dumps(said).encode(), np.uint8)}
+    metadata = {
+        "format": store.FORMAT,
+        "vocabulary": SMALL.fingerprint,
+        "sha256": store._digest(arrays),
+        "exact": "False",
+    }
+    path.write_bytes(save(arrays, metadata))
+
+
+@pytest.mark.parametrize("name", ["grammar", "without a lexer", "and"])
+def test_whatever_a_file_says_of_a_grammar_it_is_refused_or_hangs_together(name, tmp_path):
+    """Numbers, texts and lists changed at random, and the automata: what is loaded can be searched."""
+    path = tmp_path / "file"
+    save_searched(name, path)
+    arrays, said = contents(path)
+    rng = random.Random(name)
+    refused = 0
+    for trial in range(150):
+        changed = json.loads(json.dumps(said))
+        automata = arrays["automata"].copy()
+        if len(automata) and trial % 2:
+            automata[rng.randrange(len(automata))] = rng.choice([-2, -1, 0, 1, 5, 1000, 0x110000, 0x110001, 2**31 - 1])
+        else:
+            damage(changed, rng)
+        rewritten(path, arrays | {"automata": automata}, changed)
+        try:
+            again = dc.load_compiled(path, SMALL)
+        except dc.CacheError as error:
+            assert "contradicts itself" in str(error)
+            refused += 1
+            continue
+        with again.machine.lock:
+            for text in (b"((a))", b"z((a)) aa", b"zaca", b"z\xc3\xa9"):
+                again.machine.read(again.machine.start, text)
+        assert again.canvas(5).feasible in (True, False, None)
+    assert refused > 30
+
+
+def damage(said, rng: random.Random) -> None:
+    """Change something in nested lists and dictionaries."""
+    while True:
+        places = list(said) if isinstance(said, dict) else range(len(said))
+        if not places:
+            return
+        place = rng.choice(list(places))
+        if isinstance(said[place], (list, dict)) and said[place] and rng.random() < 0.9:
+            said = said[place]
+            continue
+        said[place] = rng.choice([-1, 0, 1, 2, 7, 10**9, -(10**30), 1.5, True, None, "", "a*", "[", "x", [], [[0]], {}])
+        return
+
+
+def test_half_a_machine_is_refused(tmp_path):
+    path = tmp_path / "file"
+    save_searched("template", path)
+    arrays, said = contents(path)
+    for missing in ("grammars", "automata"):
+        from safetensors.numpy import save
+
+        some = {k: v for k, v in arrays.items() if k != missing}
+        metadata = {"format": store.FORMAT, "vocabulary": SMALL.fingerprint, "sha256": store._digest(some)}
+        path.write_bytes(save(some, metadata))
+        with pytest.raises(dc.CacheError, match="corrupt"):
+            dc.load_compiled(path, SMALL)
+
+
 # The cache
 
 

@@ -280,12 +280,6 @@ def followers(stacks, stack_set):
 
 
 @kernel
-def has(items, kind, terminal):
-    """Whether a terminal is of a kind."""
-    return (items[kind + 1 + (terminal >> 5)] >> (terminal & 31) & 1) != 0
-
-
-@kernel
 def fewest(stacks, stack_set):
     """The least that any completion of a set of stacks costs, in sums over its terminals; or FULL."""
     best = np.int64(FAR)

@@ -26,11 +26,13 @@ class Completion(namedtuple("Completion", "ids score")):
     """A whole valid canvas: its ids, and the sum of log-softmax over the positions that count (all but an unread tail).
 
     proved: whether it is known that no valid string scores higher; not so where a search was cut short (`Searched`).
+    exact: of a sample, whether it was drawn in proportion to its probability (see `Searched.sample`).
     """
 
     ids: list[int]
     score: float
     proved: bool = True
+    exact: bool = True
 
 
 class Canvas:
@@ -87,6 +89,14 @@ class Canvas:
         pinned = {i: t for i, t in self.pinned.items() if i < size}
         left = self.more_tokens + self.length - size
         return Canvas(self.compiled, self._graph, pinned, size, left, self._start, self.tail, self._after, final)
+
+    def behind(self, ids: list[int]) -> list[int] | None:
+        """Ids that follow these, which fill the canvas, in a text that was found; None where none is remembered."""
+        return None
+
+    def knowing(self, ids: list[int] | None) -> Canvas:
+        """The same canvas, told of a text that fits, if it has a use for one."""
+        return self
 
     def _live_under(self, pins: np.ndarray):
         g = self._graph
@@ -234,13 +244,18 @@ class Canvas:
         if scale_of(temperature) is None:
             return self.best(logits)
         posterior = self.posterior(logits, temperature)
-        ids, read = posterior.draw(generator)
+        return self._drawn(logits, temperature, posterior, *posterior.draw(generator))
+
+    def _drawn(self, logits, temperature: float, posterior: Posterior, ids: np.ndarray, read: np.ndarray) -> Completion:
         log_p = posterior.log_softmax(ids) if temperature == 1 else self._reduce(logits, emissions.BEST, 1.0).log_softmax(ids)
         return Completion(ids.tolist(), float(log_p[read].sum()))
 
     def posterior(self, logits: torch.Tensor, temperature: float = 1.0) -> Posterior:
         """prod softmax(logits / temperature) restricted to the valid strings; the logits are read once. Raises as `best` does."""
         self.check()
+        return self._posterior(logits, temperature)
+
+    def _posterior(self, logits: torch.Tensor, temperature: float) -> Posterior:
         reduced = self._reduce(logits, emissions.SUM, scale_of(temperature, zero=False))
         labels = self._graph.labels
         weights = arcs.label_sum(labels, reduced.emission)

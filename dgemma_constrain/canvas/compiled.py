@@ -17,8 +17,9 @@ from dgemma_constrain.canvas import store
 from dgemma_constrain.canvas.canvas import Canvas, check_pins
 from dgemma_constrain.canvas.graph import Graph, make_graph
 from dgemma_constrain.canvas.searched import Searched
-from dgemma_constrain.constraints.base import Constraint, as_constraint
-from dgemma_constrain.errors import ConstraintError, LimitExceeded
+from dgemma_constrain.constraints.base import Constraint, as_constraint, short
+from dgemma_constrain.constraints.grammar import plain
+from dgemma_constrain.errors import ConstraintError, EmptyConstraint, LimitExceeded
 from dgemma_constrain.tokens.lift import TokenAutomaton, lift
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
@@ -68,7 +69,10 @@ class Compiled:
         """One for all texts, to search in, where this one is exact up to a depth only."""
         if self.exact or self.constraint is None or self.machine is not None:
             return None
-        search = self.constraint.searched()
+        try:
+            search = self.constraint.searched()
+        except ConstraintError:  # it is too large, or none can be
+            return None
         return None if search is None else _compiled(*search, self.vocabulary, self.constraint, Limits(), True)
 
     def canvas(
@@ -139,9 +143,8 @@ class Compiled:
 
     def save(self, path: str | PathLike) -> None:
         """Write to a file that `load_compiled` reads with the same vocabulary."""
-        if self.machine is not None:
-            raise ConstraintError("a grammar that is searched cannot be saved; compile it where it is used")
-        store.write(path, self.automaton, self.vocabulary.fingerprint, self.exact)
+        machine = None if self.machine is None else plain.to_arrays(self.machine)
+        store.write(path, self.automaton, self.vocabulary.fingerprint, self.exact, machine)
 
 
 def compile(
@@ -160,6 +163,8 @@ def compile(
     language = constraint.language(limits)
     if language.machine is None:
         constraint.check_not_empty()
+    elif language.automaton.is_empty:
+        raise EmptyConstraint(f"no text satisfies {short(constraint)}")
     return _compiled(*language, vocabulary, constraint, limits, cache)
 
 
@@ -178,8 +183,8 @@ def _compiled(
 
 def load_compiled(path: str | PathLike, vocabulary: Vocabulary) -> Compiled:
     """A compiled constraint from a file. Raises CacheError for one that is corrupt or made for another vocabulary."""
-    automaton, exact = store.read(path, vocabulary)
-    return Compiled(automaton, vocabulary, exact=exact)
+    automaton, exact, machine = store.read(path, vocabulary)
+    return Compiled(automaton, vocabulary, exact=exact, machine=machine)
 
 
 def _name(dfa: DFA, fingerprint: str) -> str:

@@ -182,6 +182,23 @@ def new_scratch(classes: int, members: int, states: int, width: int, room: int) 
 
 
 @kernel
+def _are_alike(cover, c):
+    """Whether all members of a class are the same bytes."""
+    offsets, members = cover.classes.offsets, cover.classes.members
+    data, start = cover.data, cover.data_offsets
+    first = np.int64(members[offsets[c]])
+    for i in range(offsets[c] + 1, offsets[c + 1]):
+        t = np.int64(members[i])
+        n = start[t + 1] - start[t]
+        if n != start[first + 1] - start[first]:
+            return False
+        for k in range(n):
+            if data[start[t] + k] != data[start[first] + k]:
+                return False
+    return True
+
+
+@kernel
 def extend(
     machine,
     cover,
@@ -278,7 +295,7 @@ def extend(
                 tops = _insert(top_at, top, tops, width, at, value + less)
             if same and m == known[c]:  # so the others would hardly tell more, here or at another node
                 alike[c] = 1
-            if pinned < 0 and m < cover.classes[1][c + 1] - cover.classes[1][c]:
+            if pinned < 0 and m < cover.classes[1][c + 1] - cover.classes[1][c] and not (m and _are_alike(cover, c)):
                 lost = max(lost, value + scores[c, min(m, known[c] - 1)] - scores[c, 0])
     return count, lost
 

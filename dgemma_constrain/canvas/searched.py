@@ -10,7 +10,7 @@ import numpy as np
 from dgemma_constrain.canvas import arcs, dynamic, emissions
 from dgemma_constrain.canvas.canvas import Canvas, Completion, check_pins, scale_of
 from dgemma_constrain.canvas.search import Cover, accepting, choose, extend, new_layer, new_scratch
-from dgemma_constrain.errors import ConstraintError, Infeasible
+from dgemma_constrain.errors import Infeasible
 
 if TYPE_CHECKING:
     import torch
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 NARROW, WIDE, WIDEST = (16, 24, 4), (128, 96, 8), (1024, 128, 16)
 GUIDED = (NARROW, WIDE)  # by logits, one after the other until something is found
 BLIND = (NARROW, *8 * (WIDE,), *3 * (WIDEST,))  # by chance, for any text at all
+DRAWS = 8  # from the cover, for an exact sample
 
 
 class Scores(NamedTuple):
     """What a search is guided by.
 
     emission float64[L, K+1]: of the best member of each class. row: gives the logits of a position, None where any member
-    will do; partial, scale, noise: see `search`.
+    will do; partial (of as many positions as there are logits of), scale, noise: see `search`.
     """
 
     emission: np.ndarray
@@ -36,7 +37,7 @@ class Scores(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The ids of a text, up to its end token or the end of the canvas, and its value."""
+    """The ids of a text, up to its end token, or to its end behind the canvas; and its value."""
 
     ids: list[int]
     value: float
@@ -46,28 +47,48 @@ class Searched(Canvas):
     """As `Canvas`, with these differences.
 
     `feasible` is None where the search ended without an answer. `best` is a string of the language, always; `proved`
-    says whether it is the best one. `sample` is the best string under noise (perturb and MAP): a string of the language,
-    but not exactly in proportion. `allowed`, `choices`, `mask_`, `marginals` and `posterior` are those of the
-    cover: nothing that is possible is left out, but more may be in.
+    says whether it is the best one. `sample` draws from the cover, where that can be done exactly, until a string is in the
+    language: an exact sample. After DRAWS of them, and on canvases that a text need not end on, it is the best string
+    under noise instead (perturb and MAP): a string of the language, but not exactly in proportion. `Completion.exact` says
+    which it was. `allowed`, `choices`, `mask_`, `marginals` and `posterior` are those of the cover: nothing that is possible
+    is left out, but more may be in.
+
+    whole: the canvas that this one is the beginning of (see `head`), or None. witness: ids that are known to fit, to the end
+    of the whole canvas or beyond.
     """
 
-    def __init__(self, *arguments, witness: list[int] | None = None):
+    def __init__(self, *arguments, witness: list[int] | None = None, whole: Searched | None = None):
         super().__init__(*arguments)
-        agrees = witness is not None and all(witness[i] == t for i, t in self.pinned.items())
+        self._whole = self if whole is None else whole.with_pins({**self._later(whole), **self.pinned})
+        agrees = witness is not None and all(witness[i] == t for i, t in self._whole.pinned.items())
         self._witness = witness if agrees else None
+
+    def _later(self, whole: Searched) -> dict[int, int]:
+        return {i: t for i, t in whole.pinned.items() if i >= self.length}
 
     def with_pins(self, pinned: Mapping[int, int]) -> Searched:
         check_pins(pinned, self.length, len(self.compiled.vocabulary))
         return Searched(
             self.compiled, self._graph, pinned, self.length, self.more_tokens, self._start, self.tail, self._after,
-            witness=self._witness,
+            self._planned, witness=self._witness, whole=None if self._whole is self else self._whole,
         )  # fmt: skip
 
-    def head(self, size: int) -> Canvas:
-        raise ConstraintError(
-            "of a grammar that is searched, no canvas can be planned with pins beyond it, nor without an end token; "
-            "pin less, or shorten the text to one canvas"
-        )
+    def head(self, size: int) -> Searched:
+        """As of any canvas; its strings are searched for as beginnings of this one's."""
+        plain = super().head(size)
+        return Searched(
+            self.compiled, self._graph, plain.pinned, size, plain.more_tokens, self._start, self.tail, self._after,
+            plain._planned, witness=self._witness, whole=self,
+        )  # fmt: skip
+
+    def behind(self, ids: list[int]) -> list[int] | None:
+        known = self._witness is not None and self._witness[: self.length] == ids
+        return self._witness[self.length :] if known else None
+
+    def knowing(self, ids: list[int] | None) -> Searched:
+        if ids is not None and self._whole is self and all(ids[i] == t for i, t in self.pinned.items() if i < len(ids)):
+            self._witness = self._filled(Found(ids, 0.0), np.zeros((self.length, self._graph.wild + 1)), None)
+        return self
 
     @cached_property
     def feasible(self) -> bool | None:
@@ -75,16 +96,21 @@ class Searched(Canvas):
             return False
         if self._witness is not None:
             return True
-        possible = np.where(
-            self._pins[:, None] == dynamic.FREE, True, np.arange(self._graph.wild + 1) == self._pins[:, None]
-        )
-        possible[:, -1] = True
-        possible[:, :-1] &= np.diff(self._graph.classes.offsets) > 0  # there may be no pad token
+        possible = self._whole._possible
         found, lost = self._search_blindly(possible)
         if found is not None:
-            self._witness = self._whole(found, np.where(possible, 0.0, -np.inf), None)
+            self._witness = self._whole._filled(found, np.where(possible, 0.0, -np.inf), None)
             return True
         return False if lost == -np.inf or self._is_refuted() else None
+
+    @property
+    def _possible(self) -> np.ndarray:
+        """Whether pins allow each class at each position, bool[L, K+1]."""
+        pins = self._pins[:, None]
+        possible = (pins == dynamic.FREE) | (np.arange(self._graph.wild + 1) == pins)
+        possible[:, -1] = True
+        possible[:, :-1] &= np.diff(self._graph.classes.offsets) > 0  # there may be no pad token
+        return possible
 
     def _search_blindly(self, possible: np.ndarray, reduced=None) -> tuple[Found | None, float]:
         """Any text of these classes (bool[L, K+1]), with the members that the logits prefer; and as `_search`.
@@ -101,6 +127,9 @@ class Searched(Canvas):
             if found is not None or lost == -np.inf:
                 break
         return found, lost
+
+    def _is_refuted(self) -> bool:
+        return super()._is_refuted() if self._whole is self else self._whole._is_refuted()
 
     def check(self) -> None:
         if not self.feasible:
@@ -128,6 +157,12 @@ class Searched(Canvas):
         if scale is None:
             return self.best(logits)
         super().check()
+        if self._whole is self and not self.more_tokens:
+            posterior = self._posterior(logits, temperature)
+            for ids, read in (posterior.draw(generator) for _ in range(DRAWS)):
+                if self._is_text(ids):
+                    self._witness = ids.tolist()
+                    return self._drawn(logits, temperature, posterior, ids, read)
         reduced = self._reduce(logits, emissions.SUM, scale)
         plain = self._reduce(logits, emissions.MAX, 1.0)
         uniform = torch.rand(reduced.emission.shape, dtype=torch.float64, generator=generator).numpy()
@@ -135,7 +170,19 @@ class Searched(Canvas):
         # The largest of several perturbed values is their log-sum, perturbed: so classes are perturbed as wholes.
         perturbed = reduced.emission - np.log(-np.log(uniform.clip(1e-300, 1 - 1e-16)))
         perturbed[:, -1] = reduced.emission[:, -1]
-        return self._found(reduced, plain, perturbed, noise)
+        completion = self._found(reduced, plain, perturbed, noise)
+        completion.exact = False
+        return completion
+
+    def _is_text(self, ids: np.ndarray) -> bool:
+        """Whether what stands before the first end token is a text of the language."""
+        vocabulary, machine = self.compiled.vocabulary, self.compiled.machine
+        ends = np.flatnonzero(np.isin(ids, vocabulary.eos_ids))
+        text = vocabulary.decode_bytes([*self._after, *ids[: ends[0] if len(ends) else None].tolist()])
+        with machine.lock:
+            machine.tidy()
+            config = machine.read(machine.start, text)
+            return config >= 0 and machine.accepts(config)
 
     def _found(self, reduced, plain, emission: np.ndarray, noise: int) -> Completion:
         scores = Scores(emission, reduced.row, reduced.partial, reduced.scale, noise)
@@ -146,13 +193,12 @@ class Searched(Canvas):
         proved = found is not None and not noise and lost <= found.value + 1e-9
         if found is None and self._witness is None:
             self.check()
-        if found is not None:
-            self._witness = self._whole(found, emission, reduced)
-        elif not np.isfinite(plain.log_softmax(np.array(self._witness, np.int64))).all():
-            found, _ = self._search_blindly(reduced.emission > -np.inf, reduced)
+        if found is None and not np.isfinite(plain.log_softmax(np.array(self._witness[: self.length], np.int64))).all():
+            found, _ = self._search_blindly(self._padded(reduced.emission) > -np.inf, reduced)
             self._check_weight(-np.inf if found is None else found.value)
-            self._witness = self._whole(found, emission, reduced)
-        ids = np.array(self._witness, np.int64)
+        if found is not None:
+            self._witness = self._whole._filled(found, self._padded(emission), reduced)
+        ids = np.array(self._witness[: self.length], np.int64)
         ends = np.isin(ids, self.compiled.vocabulary.eos_ids)
         read = self.length if self.tail == "end" or not ends.any() else int(ends.argmax()) + 1
         score = float(plain.log_softmax(ids)[:read].sum())
@@ -160,8 +206,15 @@ class Searched(Canvas):
         completion.proved = proved
         return completion
 
-    def _whole(self, found: Found, emission: np.ndarray, reduced) -> list[int]:
-        """All ids of the canvas: those of a text, the end token and the tail after it."""
+    def _padded(self, emission: np.ndarray) -> np.ndarray:
+        """Emissions of the whole canvas; what lies behind this one costs nothing."""
+        return np.concatenate([emission, np.where(self._whole._possible[len(emission) :], 0.0, -np.inf)])
+
+    def _filled(self, found: Found, emission: np.ndarray, reduced) -> list[int]:
+        """All ids of the canvas: those of a text, the end token and the tail after it; or of a text beyond it.
+
+        reduced: the logits, of the first positions or of none.
+        """
         ids = list(found.ids)
         wild = self._graph.wild
         for i in range(len(ids), self.length):
@@ -173,7 +226,7 @@ class Searched(Canvas):
             if self.tail == "end" and not first and emission[i, wild - 1] > emission[i, c]:
                 c = wild - 1
             members = self._graph.classes.members[slice(*self._graph.classes.offsets[c : c + 2])] if c != wild else None
-            if reduced is None:
+            if reduced is None or i >= len(reduced.normaliser):
                 ids.append(int(members[0]) if members is not None and len(members) else 0)
             else:
                 row = reduced.row(i)
@@ -182,6 +235,8 @@ class Searched(Canvas):
 
     def _search(self, scores: Scores, effort: tuple[int, int, int]) -> tuple[Found | None, float]:
         """A text, and the largest value that was left aside."""
+        if self._whole is not self:
+            return self._whole._search(scores._replace(emission=self._padded(scores.emission)), effort)
         weights = arcs.label_best(self._graph.labels, scores.emission)
         value = self._best_values(weights)
         if self.length:
@@ -201,7 +256,7 @@ class Searched(Canvas):
         room = 2 * width * transitions
         scratch = new_scratch(classes, members, self._graph.states, width, room)
         space = new_layer(room)
-        flat = np.zeros(0, np.float32)
+        no_row, no_partial = np.zeros(0, np.float32), np.zeros(0)  # of the types that others have
         bounds, live = self._live
 
         layer = new_layer(1)
@@ -230,12 +285,12 @@ class Searched(Canvas):
             if i == last or not len(layer.config) or (incumbent and row is None):
                 break
             most = width * transitions // len(layer.config)  # few nodes are looked at closely
-            guided = inside and row is not None
+            guided = row is not None and i < len(partial)
             while True:
                 count, dropped = extend(
                     machine.machine, cover, layer, emission[i] if inside else np.zeros(classes),
-                    row(i) if guided else flat, partial[i] if guided else flat, scale,
-                    noise + (i << 20) if noise or not inside else 0, self._pinned[i] if inside else -1, following, floor, most,
+                    row(i) if guided else no_row, partial[i] if guided else no_partial, scale,
+                    noise + (i << 20) if noise or not guided else 0, self._pinned[i] if inside else -1, following, floor, most,
                     last - i - 1, not i and not self._after and vocabulary.strips_leading_space, scratch, space,
                 )  # fmt: skip
                 if not machine.lacks(count):
@@ -250,4 +305,4 @@ class Searched(Canvas):
         for at in range(i, 0, -1):
             ids.append(int(layers[at].token[k]))
             k = layers[at].parent[k]
-        return Found(ids[::-1][: self.length], float(floor)), lost
+        return Found(ids[::-1], float(floor)), lost

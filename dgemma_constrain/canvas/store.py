@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from dgemma_constrain.cache import folder
+from dgemma_constrain.constraints.grammar import plain
+from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 from dgemma_constrain.errors import CacheError
 from dgemma_constrain.tokens.lift import TokenAutomaton
 from dgemma_constrain.tokens.vocabulary import Vocabulary
@@ -25,12 +27,14 @@ _DTYPES = dict(
 )  # fmt: skip
 
 
-def write(path: str | PathLike, automaton: TokenAutomaton, fingerprint: str, exact: bool = True) -> None:
-    """Write whole or not at all: to a temporary file beside it, then renamed."""
+def write(
+    path: str | PathLike, automaton: TokenAutomaton, fingerprint: str, exact: bool = True, machine: dict | None = None
+) -> None:
+    """Write whole or not at all: to a temporary file beside it, then renamed. machine: the arrays of one (see `plain`)."""
     from safetensors.numpy import save
 
     path = Path(path)
-    arrays = {k: np.ascontiguousarray(v) for k, v in automaton._asdict().items()}
+    arrays = {k: np.ascontiguousarray(v) for k, v in (automaton._asdict() | (machine or {})).items()}
     metadata = {"format": FORMAT, "vocabulary": fingerprint, "sha256": _digest(arrays), "exact": str(exact)}
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
     try:
@@ -42,8 +46,11 @@ def write(path: str | PathLike, automaton: TokenAutomaton, fingerprint: str, exa
         raise
 
 
-def read(path: str | PathLike, vocabulary: Vocabulary) -> tuple[TokenAutomaton, bool]:
-    """The automaton, and whether it is all of the constraint. Raises CacheError unless the file is whole, of this format, and for this vocabulary; FileNotFoundError."""
+def read(path: str | PathLike, vocabulary: Vocabulary) -> tuple[TokenAutomaton, bool, GrammarMachine | None]:
+    """The automaton, whether it is all of the constraint, and the machine if there is one.
+
+    Raises CacheError unless the file is whole, of this format, and for this vocabulary; FileNotFoundError.
+    """
     from safetensors import SafetensorError, safe_open
 
     if Path(path).is_dir():
@@ -56,15 +63,24 @@ def read(path: str | PathLike, vocabulary: Vocabulary) -> tuple[TokenAutomaton, 
             if metadata.get("vocabulary") != vocabulary.fingerprint:
                 raise CacheError(f"{path} was compiled for another vocabulary; compile the constraint again")
             types = {k: file.get_slice(k).get_dtype() for k in file.keys()}
-            arrays = {k: file.get_tensor(k).copy() for k in file.keys()} if types == _DTYPES else {}
+            arrays = (
+                {k: file.get_tensor(k).copy() for k in file.keys()}
+                if types in (_DTYPES, _DTYPES | plain.DTYPES)
+                else {}
+            )
     except (SafetensorError, UnicodeDecodeError) as error:
         raise CacheError(f"{path} is no compiled constraint ({str(error)[:80]}); compile it again") from None
     if not arrays or _digest(arrays) != metadata.get("sha256"):
         raise CacheError(f"{path} is corrupt; delete it and compile the constraint again")
-    automaton = TokenAutomaton(**arrays)
-    if not _consistent(automaton, vocabulary):
-        raise CacheError(f"{path} contradicts itself; delete it and compile the constraint again")
-    return automaton, metadata.get("exact") == "True"
+    automaton, machine = TokenAutomaton(*(arrays.pop(k) for k in TokenAutomaton._fields)), None
+    try:
+        if not _consistent(automaton, vocabulary):
+            raise ValueError("the automaton")
+        if arrays:
+            machine = plain.from_arrays(**arrays)
+    except ValueError:
+        raise CacheError(f"{path} contradicts itself; delete it and compile the constraint again") from None
+    return automaton, metadata.get("exact") == "True", machine
 
 
 def _consistent(a: TokenAutomaton, vocabulary: Vocabulary) -> bool:
@@ -111,7 +127,7 @@ def read_cached(name: str, vocabulary: Vocabulary) -> TokenAutomaton | None:
     """What the cache holds under this name; None, and the file removed, if it cannot be relied on."""
     path = folder() / f"{name}.safetensors"
     try:
-        automaton, _ = read(path, vocabulary)
+        automaton, _, _ = read(path, vocabulary)
     except OSError:
         return None
     except CacheError:

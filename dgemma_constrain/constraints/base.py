@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+
+import numpy as np
 
 from dgemma_constrain.automata import nfa as fragments
-from dgemma_constrain.automata.charset import describe
+from dgemma_constrain.automata.charset import Charset, describe
 from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersect, subtract
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
@@ -73,17 +75,33 @@ class Constraint(Remembering):
 
     def matches(self, text: str) -> bool:
         """Whether the whole text satisfies the constraint."""
-        return self.dfa().accepts(text)
+        machine = self.machine()
+        return self.dfa().accepts(text) if machine is None else len(text) in machine.ends(text)
 
     def explain(self, text: str) -> Mismatch | None:
         """None if the text matches; otherwise the first wrong place and what could stand there."""
+        if (machine := self.machine()) is not None:
+            with machine.lock:
+                path = machine.path(text)
+                if len(path) > len(text) and machine.accepts(path[-1]):
+                    return None
+                return Mismatch(len(path) - 1, _found(text, len(path) - 1), _expected(_Machine(machine), path[-1]))
         dfa = self.dfa()
         if dfa.is_empty:
             return Mismatch(0, _found(text, 0), "nothing: no text satisfies this constraint")
         read, state = dfa.run(text)
         if read == len(text) and dfa.accept[state]:
             return None
-        return Mismatch(read, _found(text, read), _expected(dfa, state))
+        return Mismatch(read, _found(text, read), _expected(_Automaton(dfa), state))
+
+    def ends(self, text: str) -> Callable[[int], list[int]]:
+        """A function from a place in a text to all places, ascending, where a match that begins there may end."""
+        machine = self.machine()
+        if machine is not None:
+            return lambda start: [start + n for n in machine.ends(text, start)]
+        dfa = self.dfa()
+        classes = dfa.alphabet.of(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.int32))
+        return lambda start: (start + np.flatnonzero(dfa.accept[dfa.path(classes[start:])])).tolist()
 
     def fields(self, text: str) -> dict[str, str]:
         """What a matching text holds in each named part; {} where nothing is named."""
@@ -103,9 +121,47 @@ class Constraint(Remembering):
             return None
         return self._with(tuple(c.wider(limits) or c for c in self._children()))
 
+    def is_nested(self, limits: Limits = Limits()) -> bool:
+        """Whether this is a grammar not all of whose texts an automaton holds, and none was asked for."""
+        return False
+
+    def holds_nested(self, limits: Limits = Limits()) -> bool:
+        """Whether there is such a grammar in it."""
+        return self.is_nested(limits) or any(c.holds_nested(limits) for c in self._children())
+
+    def machine(self, limits: Limits = Limits()) -> GrammarMachine | None:
+        """What reads exactly the texts of this constraint, if there are such grammars in it. Made once.
+
+        Raises ConstraintError for what cannot be read so, nor by an automaton.
+        """
+        if "_machine" not in self.__dict__:
+            found = None
+            if self.holds_nested(limits):
+                from dgemma_constrain.constraints import compose
+
+                try:
+                    found = compose.machine(self, limits)
+                except ConstraintError as error:
+                    try:
+                        self.dfa(limits)
+                    except LimitExceeded:
+                        raise error from None
+            self.__dict__["_machine"] = found
+        return self.__dict__["_machine"]
+
     def searched(self, limits: Limits = Limits()) -> Language | None:
-        """All texts of this constraint, for a search, where `dfa` cannot hold them. Raises LimitExceeded."""
-        return None
+        """All texts of this constraint, for a search, where `dfa` does not hold them; None if it does. Made once.
+
+        Raises LimitExceeded; ConstraintError for what cannot be searched.
+        """
+        if "_search" not in self.__dict__:
+            self.__dict__["_search"] = self._make_search(limits) if self.holds_nested(limits) else None
+        return self.__dict__["_search"]
+
+    def _make_search(self, limits: Limits) -> Language:
+        from dgemma_constrain.constraints import compose
+
+        return Language(compose.cover(self, limits), self.__dict__.get("_machine") or compose.machine(self, limits))
 
     def language(self, limits: Limits = Limits()) -> Language:
         """`dfa`, or `searched` if it is too large. Raises LimitExceeded."""
@@ -137,7 +193,7 @@ class Constraint(Remembering):
         return ()
 
     def _why_empty(self) -> str:
-        return f"no text satisfies {_short(self)}"
+        return f"no text satisfies {short(self)}"
 
     def __and__(self, other: Constraint | str) -> Constraint:
         return And((*_flat(self, And), *_flat(as_constraint(other), And)))
@@ -193,13 +249,13 @@ class And(Constraint):
     def _make_dfa(self, limits: Limits) -> DFA:
         return functools.reduce(lambda a, b: intersect(a, b, limits), (i.dfa(limits) for i in self.items))
 
-    def searched(self, limits: Limits = Limits()) -> Language | None:
+    def _make_search(self, limits: Limits) -> Language:
         """Of one item; the others are put into its cover, which is exact for them."""
-        found = {k: s for k, i in enumerate(self.items) if (s := i.searched(limits)) is not None}
-        if len(found) != 1:
-            return None
-        [(k, (cover, machine))] = found.items()
-        for other in self.items[:k] + self.items[k + 1 :]:
+        from dgemma_constrain.constraints import compose
+
+        one, others = compose.one_side(self, limits)
+        cover, machine = one.searched(limits)
+        for other in others:
             cover = intersect(cover, other.dfa(limits), limits)
         return Language(cover, machine)
 
@@ -218,6 +274,12 @@ class And(Constraint):
     def matches(self, text: str) -> bool:
         return all(i.matches(text) for i in self.items)
 
+    def explain(self, text: str) -> Mismatch | None:
+        if sum(i.holds_nested() for i in self.items) < 2:
+            return super().explain(text)
+        wrong = [mismatch for i in self.items if (mismatch := i.explain(text)) is not None]
+        return min(wrong, key=lambda mismatch: mismatch.position, default=None)
+
     def parts(self) -> tuple[Constraint, ...]:
         return self.items
 
@@ -231,8 +293,8 @@ class And(Constraint):
         for k in range(1, len(self.items)):
             both = intersect(both, self.items[k].dfa())
             if both.is_empty:
-                before = " & ".join(map(_short, self.items[:k]))
-                return f"no text satisfies both {before:.200} and {_short(self.items[k])}; loosen one side of the &"
+                before = " & ".join(map(short, self.items[:k]))
+                return f"no text satisfies both {before:.200} and {short(self.items[k])}; loosen one side of the &"
         return super()._why_empty()
 
 
@@ -274,7 +336,7 @@ class Not(Constraint):
             known = False
         if not known:
             raise ConstraintError(
-                f"~ of a grammar with unbounded nesting is out of reach: {_short(self.inner)} is known up to a depth only, "
+                f"~ of a grammar with unbounded nesting is out of reach: {short(self.inner)} is known up to a depth only, "
                 "and what lies deeper would wrongly pass; say what you want instead of what you don't"
             )
         return complement(self.inner.dfa(limits), limits)
@@ -296,7 +358,7 @@ class Concat(Constraint):
         return fragments.concat([i.nfa(limits) for i in self.items])
 
     def fields(self, text: str) -> dict[str, str]:
-        pieces = split(text, [i.dfa() for i in self.items])
+        pieces = split(text, [i.ends(text) for i in self.items])
         found: dict[str, str] = {}
         for item, piece in zip(self.items, pieces or ()):
             found.update(item.fields(piece))
@@ -327,7 +389,7 @@ class Repeat(Constraint):
             if dfa.accept[0]:  # copies that may be left out altogether, rather than each be empty: no long ways of ε
                 dfa, least = subtract(dfa, compile_nfa(fragments.EPSILON), limits), 0
             part = dfa.nfa()
-        limits.check(copies * part.states > 4 * limits.states, f"{copies:,} copies of {_short(self.inner)}")
+        limits.check(copies * part.states > 4 * limits.states, f"{copies:,} copies of {short(self.inner)}")
         return fragments.repeat(part, least, self.most)
 
     def parts(self) -> tuple[Constraint, ...]:
@@ -365,7 +427,7 @@ def _flat(constraint: Constraint, kind: type) -> tuple[Constraint, ...]:
     return constraint.alternatives if kind is Or else constraint.items
 
 
-def _short(constraint: Constraint) -> str:
+def short(constraint: Constraint) -> str:
     text = repr(constraint)
     return text if len(text) <= 80 else text[:79] + "…"
 
@@ -374,18 +436,44 @@ def _found(text: str, position: int) -> str:
     return repr(text[position]) if position < len(text) else "end of text"
 
 
-def _expected(dfa: DFA, state: int) -> str:
+class _Automaton(NamedTuple):
+    dfa: DFA
+
+    def accepts(self, state: int) -> bool:
+        return bool(self.dfa.accept[state])
+
+    def following(self, state: int) -> Charset:
+        return self.dfa.next_characters(state)
+
+    def only(self, state: int) -> int:
+        return int(self.dfa.targets[self.dfa.offsets[state]])
+
+
+class _Machine(NamedTuple):
+    machine: GrammarMachine
+
+    def accepts(self, state: int) -> bool:
+        return self.machine.accepts(state)
+
+    def following(self, state: int) -> Charset:
+        return self.machine.alphabet.charset(self.machine.following(state))
+
+    def only(self, state: int) -> int:
+        return self.machine.step(state, self.machine.following(state)[0])
+
+
+def _expected(reader: _Automaton | _Machine, state: int) -> str:
     """What can follow: a whole piece of text where only one can, otherwise the characters (and the end)."""
     forced = ""
     s = state
-    while not dfa.accept[s] and len(forced) < 40:
-        following = dfa.next_characters(s)
+    while not reader.accepts(s) and len(forced) < 40:
+        following = reader.following(s)
         if len(following) != 1:
             break
         forced += chr(following.bounds[0])
-        s = int(dfa.targets[dfa.offsets[s]])
+        s = reader.only(s)
     if forced:
         return repr(forced)
-    following = dfa.next_characters(state)
-    options = ([describe(following)] if following else []) + (["end of text"] if dfa.accept[state] else [])
-    return " or ".join(options)
+    following = reader.following(state)
+    options = ([describe(following)] if following else []) + (["end of text"] if reader.accepts(state) else [])
+    return " or ".join(options) or "nothing: no text begins so"

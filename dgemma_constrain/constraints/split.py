@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Sequence
-
-import numpy as np
-
-from dgemma_constrain.automata.dfa import DFA
+from typing import Callable, Sequence
 
 
-def split(text: str, parts: Sequence[DFA]) -> list[str] | None:
-    """The pieces of `text`, one for each of `parts`; None if it cannot be cut so.
+def split(text: str, parts: Sequence[Callable[[int], list[int]]]) -> list[str] | None:
+    """The pieces of `text`, one for each of `parts` (see `Constraint.ends`); None if it cannot be cut so.
 
     Of all ways the one in which the first part is longest, then the second, and so on. Backtracking with remembered
     failures, so at most len(parts) · len(text) attempts.
     """
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.int32)
-    classes: dict[int, np.ndarray] = {}
     failed: set[tuple[int, int]] = set()
-
-    def ends(k: int, start: int) -> list[int]:
-        dfa = parts[k]
-        if k not in classes:
-            classes[k] = dfa.alphabet.of(points)
-        return (start + np.flatnonzero(dfa.accept[dfa.path(classes[k][start:])])).tolist()
 
     cuts = [0]
     options: list[list[int]] = []  # ends still to try for each part placed so far, longest last
     while len(cuts) <= len(parts) or cuts[-1] != len(text):
         k = len(cuts) - 1
         if k < len(parts) and len(options) == k:
-            options.append(ends(k, cuts[-1]) if (k, cuts[-1]) not in failed else [])
+            options.append(parts[k](cuts[-1]) if (k, cuts[-1]) not in failed else [])
         if k == len(parts) or not options[-1]:  # the end was not reached, or nothing is left to try here
             if k < len(parts):
                 failed.add((k, cuts[-1]))

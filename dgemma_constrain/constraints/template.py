@@ -37,10 +37,7 @@ class Template(Constraint):
         for name in twice:
             count = holes[name].dfa().count()
             if count is None:
-                raise TemplateError(
-                    f"the hole {{{name}}} stands {names.count(name)} times, but allows infinitely many texts, and "
-                    "their equality cannot be kept by a finite automaton; bound its constraint or rename the holes"
-                )
+                raise self._never_equal(name)
             total *= count
             if total > MAX_VALUES:
                 raise TemplateError(
@@ -50,10 +47,19 @@ class Template(Constraint):
         values = [list(holes[n].dfa().words()) for n in twice]
         return [{**holes, **dict(zip(twice, map(Literal, combo)))} for combo in itertools.product(*values)]
 
+    def _never_equal(self, name: str) -> TemplateError:
+        return TemplateError(
+            f"the hole {{{name}}} stands {self.pieces[1::2].count(name)} times, but allows infinitely many texts, and "
+            "their equality cannot be kept by a finite automaton; bound its constraint or rename the holes"
+        )
+
     def _children(self) -> tuple[Constraint, ...]:
         return tuple(constraint for _, constraint in self.holes)
 
     def _with(self, children: tuple[Constraint, ...]) -> Constraint:
+        for (name, old), new in zip(self.holes, children):
+            if new is not old and self.pieces[1::2].count(name) > 1:  # a grammar
+                raise self._never_equal(name)
         return Template(self.source, self.pieces, tuple((name, c) for (name, _), c in zip(self.holes, children)))
 
     def _sequence(self, holes: dict[str, Constraint]) -> list[Constraint]:
@@ -74,7 +80,7 @@ class Template(Constraint):
         for holes in self._versions():
             sequence = self._sequence(holes)
             if all(c.text in text for c in sequence if type(c) is Literal):
-                cut = split(text, [c.dfa() for c in sequence]) or []
+                cut = split(text, [c.ends(text) for c in sequence]) or []
                 pieces = max(pieces, cut, key=lambda p: [len(piece) for piece in p])
         found: dict[str, str] = {}
         for name, piece in zip(self.pieces[1::2], pieces[1::2]):

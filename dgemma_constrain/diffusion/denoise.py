@@ -74,18 +74,19 @@ def write(
     written: list[int] = []
     score = 0.0
     ends = set(compiled.vocabulary.eos_ids)
+    known: list[int] | None = None  # how the text may go on: a search should not have to find it again
     while True:
         offset = len(written)
         size = min(denoiser.block, length - offset)
         left = length - offset - size
         rest = {p - offset: t for p, t in pinned.items() if p >= offset}
         if left and (not ends or max(rest, default=0) >= size):  # the rest must be planned for position by position
-            canvas = compiled.canvas(length - offset, rest, 0, settings.tail, written)
+            canvas = compiled.canvas(length - offset, rest, 0, settings.tail, written).knowing(known)
             canvas.check()
             canvas = canvas.head(size)
         else:
-            canvas = compiled.canvas(size, rest, left, settings.tail, written)
-        ids, logp = _fill(denoiser, canvas, before + written, after, settings, generator, offset)
+            canvas = compiled.canvas(size, rest, left, settings.tail, written).knowing(known)
+        ids, logp, known = _fill(denoiser, canvas, before + written, after, settings, generator, offset)
         written += ids
         score += logp
         if not left:
@@ -97,8 +98,8 @@ def write(
 
 def _fill(
     denoiser, canvas: Canvas, before, after, settings: Settings, generator, offset: int
-) -> tuple[list[int], float]:
-    """Denoise one canvas until nothing is undecided."""
+) -> tuple[list[int], float, list[int] | None]:
+    """Denoise one canvas until nothing is undecided. Also what may follow, as far as it is known."""
     canvas.check()
     n = canvas.length
     pinned = canvas.pinned
@@ -112,7 +113,7 @@ def _fill(
         step += 1
         if settings.on_step is not None:
             settings.on_step(done)
-    return draft.ids, sum(draft.logp)
+    return draft.ids, sum(draft.logp), canvas.behind(draft.ids)
 
 
 def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, generator, step: int, offset: int) -> Step:

@@ -1,7 +1,8 @@
 """Context-free grammars, read into plain data and checked.
 
 Reading order: rules, read_lark, read_gbnf, check, lexer (what a text's terminals are), recognise; then what makes a
-grammar an automaton: nesting, spelling, unfold; constraint.
+grammar an automaton: nesting, spelling, unfold; and a machine that is searched: guesses, configurations, machine, composite
+(grammars as parts of something else), cover, plain (on disk); constraint.
 """
 
 from __future__ import annotations

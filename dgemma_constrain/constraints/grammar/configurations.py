@@ -1,95 +1,140 @@
-"""Configurations: what a text may be the beginning of, and the kernels that read on from one.
+"""Configurations of grammars and of composites, and the kernels that read characters and bytes on from one.
 
-A configuration is a list of guesses as in `spelling.py`, with a set of stacks where there is a state of the sentence:
-each guess is a set of stacks and a state of the scanner for what may follow it, or a terminal about to begin. This is
-deterministic, and cuts every text as the lexer does. A token may end inside a character; so a configuration also says
-where it is in the decoding tree of UTF-8, and it is there only if some character that the bytes may become leads on.
-
-Configurations are numbers, hash-consed; what a class of characters makes of one is computed once. Scanners are made in
-Python when a kernel comes to a kind of terminals that has none: it says MISSING, and is called again (`machine.py`).
+A *composite* is an automaton in which a step may be a whole text of a grammar: see `guesses.Composite`. Its configuration is
+the set of all places where a text may be, each an item: a state of the composite and, while a grammar is under way, the
+configuration of that, whose state is then the one to go on from. Where a grammar's text may end, both are kept: that it
+goes on, and that it ended there. So the text of a part alone is what its grammar and its lexer see, wherever it is cut.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, UNKNOWN, intern, recall, remember
 from dgemma_constrain.automata.kernels import kernel, position
-from dgemma_constrain.automata.stacks import DEAD, FAR, KIND, LIMIT, Stacks, advance, fewest, followers, has
-
-MISSING = -3
-GUESSES = 32  # at most in one list
-IGNORED = -2  # the winner where an ignored terminal wins
-BEGIN = -1  # in the place of a scanner's state: a terminal is about to begin
-WHOLE = -1  # in the place of a node of the decoding tree: no character is under way
-# What is remembered of a row, besides what stacks.py does:
-STEP = 1 << 18  # + c, of a configuration: the one after a class, or after bytes that lead to inner node c - classes
-SCANNER = (1 << 19) + 16  # of a kind: where its scanner begins
-
-
-class Machine(NamedTuple):
-    """All that is known of a grammar's configurations: rows (node, set, state, set, state, …) of the heap.
-
-    scan   the scanners, a state being a place: how many transitions; the winner, or IGNORED, or -1; how near the next
-           winner is; `slack`, see `scanner_row`; classes, ascending; the states they lead to
-    tree   int32[nodes, 256], the decoding tree of UTF-8 (see encodings.py), its root last
-    below  the classes below inner node x are below[below[x]:below[x+1]]
-    classes, end  how many classes there are, and the terminal that is the end of the text
-    guesses int32[2·GUESSES+1], told int64[1]: scratch; the kind that has no scanner
-    """
-
-    stacks: Stacks
-    scan: np.ndarray
-    tree: np.ndarray
-    below: np.ndarray
-    classes: int
-    end: int
-    guesses: np.ndarray
-    told: np.ndarray
+from dgemma_constrain.automata.stacks import DEAD, FAR, LIMIT
+from dgemma_constrain.constraints.grammar.guesses import (
+    CALL,
+    COMPOSITE,
+    ITEMS,
+    MISSING,
+    NONE,
+    STEP,
+    WHOLE,
+    after,
+    least,
+    may_end,
+)
 
 
 @kernel
-def _on_class(machine, config, c):
-    """The configuration after a character of class c; DEAD, LIMIT, FULL or MISSING. Not remembered."""
-    stacks, scan, guesses = machine.stacks, machine.scan, machine.guesses
-    heap = stacks.heap
-    items = heap.items
-    guesses[0] = WHOLE
-    n = np.int64(1)
-    for i in range(config + 2, config + 1 + items[config], 2):
-        stack_set, here = np.int64(items[i]), np.int64(items[i + 1])
-        if here == BEGIN:
-            kind = recall(heap.keys, heap.values, stack_set, np.int64(KIND))
-            if kind < 0:
-                kind = followers(stacks, stack_set)
-            if kind < 0:
-                return kind
-            here = recall(heap.keys, heap.values, kind, np.int64(SCANNER))
-            if here == UNKNOWN:
-                machine.told[0] = kind
-                return np.int64(MISSING)
-        e = position(scan, here + 4, here + 4 + scan[here], c)
-        if e < 0:
+def _after_of_composite(machine, config, c):
+    """As `after`, of a composite, and not remembered."""
+    items, composite = machine.stacks.heap.items, machine.composite
+    found = composite.items
+    width, n = found.shape[1], np.int64(0)
+    for i in range(config + 3, config + 1 + items[config], width):
+        alive = True
+        for k in range(2, width):
+            if items[i + k] != NONE:
+                alive &= _moved(composite, found, n, k, np.int64(items[i + k]), c)
+            else:
+                found[n, k] = NONE
+        if not alive:
             continue
-        if n + 4 > len(guesses):
+        if items[i + 1] == NONE:
+            found[n, 1] = NONE
+            alive = _moved(composite, found, n, 0, np.int64(items[i]), c)
+        else:
+            onto = after(machine, np.int64(items[i + 1]), c)
+            if onto < DEAD:
+                return onto
+            found[n, 0], found[n, 1] = items[i], onto
+            alive = onto != DEAD
+        if alive and not _is_among(found, n):
+            n += 1
+    return all_items(machine, n)
+
+
+@kernel
+def _moved(composite, found, n, k, state, c):
+    """Write the state after class c to found[n, k]; whether there is one."""
+    e = position(composite.symbols, composite.offsets[state], composite.offsets[state + 1], c)
+    if e >= 0:
+        found[n, k] = composite.targets[e]
+    return e >= 0
+
+
+@kernel
+def _is_among(found, n):
+    """Whether item n is one of those before it."""
+    for i in range(n):
+        k = 0
+        while k < found.shape[1] and found[i, k] == found[n, k]:
+            k += 1
+        if k == found.shape[1]:
+            return True
+    return False
+
+
+@kernel
+def all_items(machine, n):
+    """The configuration of the first n items of `composite.items` and all that their marks lead to; DEAD if n is 0."""
+    composite, guesses = machine.composite, machine.guesses
+    found = composite.items
+    width, i = found.shape[1], np.int64(0)
+    while i < n:
+        if n == ITEMS:
             return np.int64(LIMIT)
-        there = np.int64(scan[e + scan[here]])
-        if scan[there] > 0:
-            guesses[n], guesses[n + 1] = stack_set, there
-            n += 2
-        won = np.int64(scan[there + 1])
-        if won != -1:  # those behind it are forgotten
-            after = stack_set if won == IGNORED else recall(heap.keys, heap.values, stack_set, won)
-            if after < 0:
-                after = advance(stacks, stack_set, won)
-            if after < 0:
-                return after
-            guesses[n], guesses[n + 1] = after, BEGIN
-            n += 2
-            break
-    return intern(heap, guesses, n) if n > 1 else np.int64(DEAD)
+        if found[i, 1] != NONE:
+            ends = may_end(machine, np.int64(found[i, 1]))
+            if ends < 0:
+                return ends
+            if ends:
+                for k in range(width):
+                    found[n, k] = found[i, k]
+                found[n, 1] = NONE
+                n += not _is_among(found, n)
+        else:
+            state = np.int64(found[i, 0])
+            for e in range(composite.offsets[state + 1] - 1, composite.offsets[state] - 1, -1):
+                mark = np.int64(composite.symbols[e]) - machine.classes
+                if mark < 0:
+                    break
+                if n == ITEMS:
+                    return np.int64(LIMIT)
+                slot, what = np.int64(composite.marks[mark, 0]), composite.marks[mark, 1]
+                for k in range(width):
+                    found[n, k] = found[i, k]
+                found[n, 0] = composite.targets[e]
+                if slot == CALL:
+                    found[n, 1] = composite.starts[what]
+                elif what == NONE and not composite.accept[found[i, 2 + slot]]:
+                    continue
+                else:
+                    found[n, 2 + slot] = what
+                n += not _is_among(found, n)
+        i += 1
+    guesses[0], guesses[1] = WHOLE, COMPOSITE
+    size = np.int64(2)
+    for i in range(n):  # in order, so that equal sets are one row
+        place = size
+        while place > 2 and _is_before(found, i, guesses, place - width):
+            for k in range(place - width, place):
+                guesses[k + width] = guesses[k]
+            place -= width
+        for k in range(width):
+            guesses[place + k] = found[i, k]
+        size += width
+    return intern(machine.stacks.heap, guesses, size) if n else np.int64(DEAD)
+
+
+@kernel
+def _is_before(found, i, row, at):
+    for k in range(found.shape[1]):
+        if found[i, k] != row[at + k]:
+            return found[i, k] < row[at + k]
+    return False
 
 
 @kernel
@@ -100,21 +145,22 @@ def step(machine, config, symbol):
     known = recall(heap.keys, heap.values, config, STEP + symbol)
     if known != UNKNOWN:
         return known
-    result = np.int64(DEAD)
-    if symbol < machine.classes:
-        result = _on_class(machine, config, symbol)
-    else:
-        node = symbol - machine.classes
-        for i in range(below[node], below[node + 1]):
-            result = _on_class(machine, config, np.int64(below[i]))
-            if result != DEAD:
-                break
-        if result >= 0:
-            size = np.int64(heap.items[config])
-            machine.guesses[0] = node
-            for i in range(1, size):
-                machine.guesses[i] = heap.items[config + 1 + i]
-            result = intern(heap, machine.guesses, size)
+    node = symbol - machine.classes
+    first, past = (below[node], below[node + 1]) if node >= 0 else (0, 1)
+    result, i = np.int64(DEAD), first
+    while i < past and result == DEAD:
+        c = np.int64(below[i]) if node >= 0 else symbol
+        if heap.items[config + 2] == COMPOSITE:
+            result = _after_of_composite(machine, config, c)
+        else:
+            result = after(machine, config, c)
+        i += 1
+    if node >= 0 and result >= 0:  # some character that the bytes may become leads on
+        size = np.int64(heap.items[config])
+        machine.guesses[0] = node
+        for k in range(1, size):
+            machine.guesses[k] = heap.items[config + 1 + k]
+        result = intern(heap, machine.guesses, size)
     if result == FULL or result == MISSING:
         return result
     return remember(heap, config, STEP + symbol, result)
@@ -147,32 +193,35 @@ def _symbol(items, tree, classes, config, byte):
 @kernel
 def accepts(machine, config):
     """1 if the text may end here, otherwise 0; LIMIT or FULL."""
-    items = machine.stacks.heap.items
-    last = config + items[config]
-    if items[config + 1] != WHOLE or items[last] != BEGIN:
-        return np.int64(0)
-    kind = followers(machine.stacks, np.int64(items[last - 1]))
-    if kind < 0:
-        return kind
-    return np.int64(has(items, kind, np.int64(machine.end)))
+    items, composite = machine.stacks.heap.items, machine.composite
+    if items[config + 2] != COMPOSITE:
+        return may_end(machine, config)
+    for i in range(config + 3, config + 1 + items[config], composite.items.shape[1]):
+        if items[config + 1] == WHOLE and items[i + 1] == NONE and composite.accept[items[i]]:
+            return np.int64(1)
+    return np.int64(0)
 
 
 @kernel
 def shortest(machine, config):
-    """No fewer characters than this complete the text (one that is under way counts); FULL.
-
-    Of each guess: the fewest that its stacks need, terminals being as short as can be and nothing ignored between them.
-    Where a terminal is under way, what it has read already makes up for `slack` at most, and it needs its own end.
-    """
-    items, scan = machine.stacks.heap.items, machine.scan
-    least = np.int64(FAR)
-    for i in range(config + 2, config + 1 + items[config], 2):
-        cost = fewest(machine.stacks, np.int64(items[i]))
-        if cost < 0:
-            return cost
-        here = np.int64(items[i + 1])
-        least = min(least, cost if here == BEGIN else max(cost + scan[here + 3], np.int64(scan[here + 2])))
-    return max(least, np.int64(items[config + 1] != WHOLE))
+    """No fewer characters than this complete the text (one that is under way counts); FULL."""
+    items, composite = machine.stacks.heap.items, machine.composite
+    if items[config + 2] != COMPOSITE:
+        return least(machine, config)
+    width = composite.items.shape[1]
+    result = np.int64(FAR)
+    for i in range(config + 3, config + 1 + items[config], width):
+        cost = np.int64(composite.need[items[i]])
+        if items[i + 1] != NONE:
+            own = least(machine, np.int64(items[i + 1]))
+            if own < 0:
+                return own
+            cost += own
+        for k in range(2, width):
+            if items[i + k] != NONE:
+                cost = max(cost, np.int64(composite.need[items[i + k]]))
+        result = min(result, cost)
+    return max(result, np.int64(items[config + 1] != WHOLE))
 
 
 @kernel
@@ -190,36 +239,16 @@ def onward(machine, config, after, bound):
 
 
 @kernel
-def scanner_row(offsets, symbols, targets, winner, ignored, length, start):
-    """A scanner as it stands in `scan`, from `start` on.
-
-    near: the fewest characters to a winner, one at least. slack: the least that such a winner is away, less its whole
-    length if it isn't ignored: the sentence from there on lacks so much of what it lacked before the terminal.
-    """
-    states = len(winner)
-    near, slack = np.full(states, FAR, np.int64), np.full(states, FAR, np.int64)
+def needs(offsets, symbols, targets, accept, classes, cost):
+    """`Composite.need`. cost int32[M]: the fewest characters of each mark. Rounds over the states until nothing changes."""
+    need = np.where(accept, 0, FAR).astype(np.int32)
     changed = True
     while changed:
         changed = False
-        for s in range(states - 1, -1, -1):
+        for s in range(len(need) - 1, -1, -1):
             for e in range(offsets[s], offsets[s + 1]):
-                t = targets[e]
-                a, b = near[t] + 1, slack[t] + 1
-                if winner[t] >= 0:
-                    a, b = np.int64(1), min(b, 1 - np.int64(0 if ignored[winner[t]] else length[winner[t]]))
-                if a < near[s] or b < slack[s]:
-                    near[s], slack[s] = min(near[s], a), min(slack[s], b)
+                least = need[targets[e]] + (1 if symbols[e] < classes else cost[symbols[e] - classes])
+                if least < need[s]:
+                    need[s] = least
                     changed = True
-    row = np.empty(4 * states + 2 * len(symbols), np.int32)
-    for s in range(states):
-        at = 4 * s + 2 * offsets[s]
-        n = offsets[s + 1] - offsets[s]
-        won = np.int64(winner[s])
-        if won >= 0 and ignored[won]:
-            won = np.int64(IGNORED)
-        row[at], row[at + 1], row[at + 2], row[at + 3] = n, won, near[s], slack[s]
-        for j in range(n):
-            t = np.int64(targets[offsets[s] + j])
-            row[at + 4 + j] = symbols[offsets[s] + j]
-            row[at + 4 + n + j] = start + 4 * t + 2 * offsets[t]
-    return row
+    return need

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
+from dgemma_constrain.automata.charset import EMPTY, Charset
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.base import Constraint, Language, Mismatch
 from dgemma_constrain.constraints.grammar import read, rules
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
+
+if TYPE_CHECKING:
+    from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 
 COVER_STATES = 200_000  # before it is minimal; a larger one would be too slow for a step
 
@@ -36,15 +42,20 @@ class Grammar(Constraint):
         if "_made" not in self.__dict__:
             from dgemma_constrain.constraints.grammar.unfold import Unfolded
 
-            try:
-                self.__dict__["_made"] = Unfolded(self.grammar, self.max_depth, limits)
-            except LimitExceeded as error:
-                if self.max_depth is None:
-                    raise
-                raise LimitExceeded(
-                    f"unfolded {self.max_depth} deep, as max_depth asks, this grammar is too large ({error}); "
-                    "ask for less, or leave max_depth out: then it is searched, to any depth"
-                ) from None
+            tried, reason = self.__dict__.get("_failed", (None, ""))
+            if tried != limits:
+                try:
+                    self.__dict__["_made"] = Unfolded(self.grammar, self.max_depth, limits)
+                    return self.__dict__["_made"]
+                except LimitExceeded as error:
+                    reason = str(error)
+                    self.__dict__["_failed"] = limits, reason
+            if self.max_depth is None:
+                raise LimitExceeded(reason)
+            raise LimitExceeded(
+                f"unfolded {self.max_depth} deep, as max_depth asks, this grammar is too large ({reason}); "
+                "ask for less, or leave max_depth out: then it is searched, to any depth"
+            )
         return self.__dict__["_made"]
 
     def depth(self, limits: Limits = Limits()) -> int | None:
@@ -53,18 +64,41 @@ class Grammar(Constraint):
     def wider(self, limits: Limits = Limits()) -> Constraint | None:
         return None if self.depth(limits) is None else Wider(self)
 
+    def is_nested(self, limits: Limits = Limits()) -> bool:
+        try:
+            return self.max_depth is None and self.depth(limits) is not None
+        except LimitExceeded:
+            return True
+
+    def machine(self, limits: Limits = Limits()) -> GrammarMachine | None:
+        return self._own_machine(limits) if self.is_nested(limits) else None
+
+    def _own_machine(self, limits: Limits) -> GrammarMachine:
+        if "_machine" not in self.__dict__:
+            from dgemma_constrain.constraints.grammar.machine import GrammarMachine
+
+            self.__dict__["_machine"] = GrammarMachine(self.grammar, limits)
+        return self.__dict__["_machine"]
+
     def searched(self, limits: Limits = Limits()) -> Language | None:
+        """Of any grammar for which no depth was asked for, nested or not."""
         if self.max_depth is not None:
             return None
         if "_search" not in self.__dict__:
-            from dgemma_constrain.constraints.grammar.cover import cover
-            from dgemma_constrain.constraints.grammar.machine import GrammarMachine
-
-            machine = GrammarMachine(self.grammar, limits)
-            few = Limits(min(COVER_STATES, limits.states), limits.seconds)
-            found = cover(machine.tables, machine.terminals, machine.lexer, few)
-            self.__dict__["_search"] = Language(found, machine)
+            self.__dict__["_search"] = self._make_search(limits)
         return self.__dict__["_search"]
+
+    def _make_search(self, limits: Limits) -> Language:
+        from dgemma_constrain.constraints.grammar.cover import cover
+
+        machine = self._own_machine(limits)
+        few = Limits(min(COVER_STATES, limits.states), limits.seconds)
+        return Language(cover(machine.tables, machine.terminals, machine.lexer, few), machine)
+
+    def characters(self, limits: Limits) -> Charset:
+        """All that occur in its texts, and more."""
+        alphabets = [terminal.dfa(limits).alphabet for terminal in self.grammar.terminals]
+        return reduce(or_, (a.charset(range(a.size)) for a in alphabets), EMPTY)
 
     def matches(self, text: str) -> bool:
         return self.explain(text) is None

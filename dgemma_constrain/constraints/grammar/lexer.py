@@ -23,10 +23,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Sequence
 
 import numpy as np
 
 from dgemma_constrain.automata.alphabet import Alphabet, alphabet_of, members
+from dgemma_constrain.automata.charset import Charset
 from dgemma_constrain.automata.interning import intern, new_heap, number_rows, roomy
 from dgemma_constrain.automata.kernels import grown, kernel, position, sort
 from dgemma_constrain.automata.limits import Limits
@@ -58,13 +60,16 @@ class Scanner:
 
 
 class Lexer:
-    """The scanners of a grammar, over one alphabet, each made when first asked for."""
+    """The scanners of a grammar, over one alphabet, each made when first asked for.
 
-    def __init__(self, grammar: Grammar, limits: Limits = Limits()):
+    also: sets that the alphabet must tell apart, too.
+    """
+
+    def __init__(self, grammar: Grammar, limits: Limits = Limits(), also: Sequence[Charset] = ()):
         self.grammar, self.limits = grammar, limits
         dfas = [terminal.dfa(limits) for terminal in grammar.terminals]
         charsets = [[dfa.alphabet.charset([c]) for c in range(dfa.alphabet.size)] for dfa in dfas]
-        self.alphabet: Alphabet = alphabet_of(list(dict.fromkeys(c for row in charsets for c in row)))
+        self.alphabet: Alphabet = alphabet_of(list(dict.fromkeys([*also, *(c for row in charsets for c in row)])))
         rows = []
         for dfa, own in zip(dfas, charsets):
             pieces = members(self.alphabet, own)

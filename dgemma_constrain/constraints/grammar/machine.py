@@ -11,69 +11,78 @@ from heapq import heappop, heappush
 import numpy as np
 
 from dgemma_constrain.automata.alphabet import members
-from dgemma_constrain.automata.dfa import DFA
+from dgemma_constrain.automata.charset import TEXT_LIMIT
 from dgemma_constrain.automata.encodings import leads, utf8_tree
 from dgemma_constrain.automata.interning import FULL, intern, new_heap, remember, roomier
 from dgemma_constrain.automata.kernels import distances, reversed_rows
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.lr_tables import lr_tables
-from dgemma_constrain.automata.stacks import LIMIT, MOST, first_set, new_stacks, terminals_of
-from dgemma_constrain.constraints.grammar.configurations import (
+from dgemma_constrain.automata.lr_tables import LRTables, lr_tables
+from dgemma_constrain.automata.stacks import DEAD, LIMIT, MOST, first_set, new_stacks, terminals_of
+from dgemma_constrain.constraints.grammar.configurations import accepts, onward, read_bytes, shortest, step
+from dgemma_constrain.constraints.grammar.guesses import (
     BEGIN,
     GUESSES,
     MISSING,
     SCANNER,
     WHOLE,
+    Composite,
     Machine,
-    accepts,
-    onward,
-    read_bytes,
     scanner_row,
-    shortest,
-    step,
 )
 from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
 from dgemma_constrain.constraints.grammar.rules import Grammar
 from dgemma_constrain.errors import LimitExceeded
 
 MANY = 1 << 25  # integers in a heap
+NO_COMPOSITE = Composite(
+    np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, bool), np.zeros(0, np.int32),
+    np.zeros((0, 2), np.int32), np.zeros(0, np.int64), np.zeros((0, 2), np.int32),
+)  # fmt: skip
 
 
 class GrammarMachine:
     """The configurations of a grammar, from Python: `start`, and what follows. For the thread that holds the `lock`."""
 
     def __init__(self, grammar: Grammar, limits: Limits = Limits()):
-        self.lock = threading.Lock()
-        self.lexer = Lexer(grammar, limits)
-        self.alphabet = self.lexer.alphabet
+        lexer = Lexer(grammar, limits)
         if grammar.scannerless:
-            rules, nonterminals = _by_class(grammar, self.lexer, limits)
-            length = np.ones(self.alphabet.size, np.int32)
-            self._ignored, self._scanner = frozenset(), self._of_classes
+            rules, nonterminals = by_class(grammar, lexer, limits)
+            length, ignored = np.ones(lexer.alphabet.size, np.int32), frozenset()
         else:
             rules, nonterminals = grammar.rules, len(grammar.nonterminals)
-            length = np.array([_shortest_text(t.dfa(limits)) for t in grammar.terminals], np.int32)
-            self._ignored, self._scanner = frozenset(grammar.ignore), self.lexer.of
-        self.terminals = len(length)
-        self.tables = lr_tables(rules, self.terminals, nonterminals, grammar.start, limits)
-        stacks = new_stacks(self.tables, length)
+            length, ignored = shortest_texts(grammar, limits), frozenset(grammar.ignore)
+        tables = lr_tables(rules, len(length), nonterminals, grammar.start, limits)
+        self.grammar, self._ignored = grammar, ignored
+        self._set_up(lexer, tables, length, np.isin(np.arange(len(length)), list(ignored)), [len(length)], NO_COMPOSITE)
+
+    def _set_up(self, lexer: Lexer, tables: LRTables, length, ignored, ends: list[int], composite: Composite) -> None:
+        """length int32[T], ignored bool[T]: of each terminal."""
+        self.lock = threading.Lock()
+        self.lexer, self.alphabet, self.terminals, self.tables = lexer, lexer.alphabet, len(length), tables
+        classes = int((self.alphabet.first() < TEXT_LIMIT).sum())
         tree = utf8_tree(self.alphabet)
-        leading = leads(tree, self.alphabet.size)
+        leading = leads(tree, classes)
         offsets = np.cumsum([len(tree) + 1, *leading.sum(0)])
         below = np.concatenate([offsets, np.nonzero(leading.T)[1]]).astype(np.int32)
+        bits = np.zeros(32 * tables.shifts.shape[1], np.uint8)
+        bits[ends] = 1
         self.machine = Machine(
-            stacks, np.empty(1 << 16, np.int32), tree, below, self.alphabet.size, self.terminals,
-            np.empty(2 * GUESSES + 1, np.int32), np.zeros(1, np.int64),
+            new_stacks(tables, length), np.empty(1 << 16, np.int32), tree, below, classes,
+            np.packbits(bits, bitorder="little").view(np.int32), composite,
+            np.empty(max(2 * GUESSES + 1, 2 + composite.items.size), np.int32), np.zeros(1, np.int64),
         )  # fmt: skip
-        self._length = length
-        self._is_ignored = np.isin(np.arange(self.terminals), list(self._ignored))
+        self._length, self._is_ignored, self._ends = length, ignored, frozenset(ends)
         self._used = 0  # of scan
         self._made: dict[frozenset[int], int] = {}
         self.start = self._begin()
 
     def _begin(self) -> int:
-        heap = self.machine.stacks.heap
-        return int(intern(heap, np.array([WHOLE, first_set(heap), BEGIN], np.int32), np.int64(3)))
+        return self._first(first_set(self.machine.stacks.heap))
+
+    def _first(self, stack_set: int) -> int:
+        """The configuration of a set of stacks that a terminal is about to follow."""
+        row = np.array([WHOLE, stack_set, BEGIN], np.int32)
+        return self._ask(lambda machine: intern(machine.stacks.heap, row, np.int64(3)))
 
     def tidy(self) -> None:
         """Forget all configurations if there are many. `start` is another number then."""
@@ -87,12 +96,28 @@ class GrammarMachine:
 
     def read(self, config: int, text: bytes) -> int:
         """After bytes, or DEAD. Raises LimitExceeded."""
-        data, at = np.frombuffer(text, np.uint8), 0
+        data, at = np.frombuffer(text, np.uint8).copy(), 0  # of the type that tokens have: kernels are compiled once
         while True:
             after, config, more = read_bytes(self.machine, np.int64(config), data[at:])
             at += more
             if not self.lacks(after):
                 return self._alive(after)
+
+    def path(self, text: str, start: int = 0) -> list[int]:
+        """The configurations at which a text is read from `start` on, as far as it goes. Raises LimitExceeded."""
+        path = [self.start]
+        for c in self.lexer.classes(text[start:]).tolist():
+            config = self.step(path[-1], c) if c >= 0 else DEAD
+            if config == DEAD:
+                break
+            path.append(config)
+        return path
+
+    def ends(self, text: str, start: int = 0) -> list[int]:
+        """The lengths, ascending, of the texts that begin at `start`. Takes the lock. Raises LimitExceeded."""
+        with self.lock:
+            self.tidy()
+            return [n for n, config in enumerate(self.path(text, start)) if self.accepts(config)]
 
     def reads(self, text: bytes) -> bool:
         """Whether some text begins so. Takes the lock."""
@@ -107,13 +132,17 @@ class GrammarMachine:
         """A lower bound on the characters that complete the text."""
         return self._ask(shortest, config)
 
+    def following(self, config: int) -> list[int]:
+        """The classes of characters that lead on."""
+        return [c for c in range(self.machine.classes) if self.step(config, c) != DEAD]
+
     def close(self, config: int, tries: int = 20_000) -> bytes | None:
         """Bytes that complete the text, rather few; None if none were found in so many tries.
 
         Best first, by the length so far and twice the bound on what is missing.
         """
         spelt = self._spelt()
-        after, bound = np.empty(self.alphabet.size, np.int64), np.empty(self.alphabet.size, np.int64)
+        after, bound = np.empty(self.machine.classes, np.int64), np.empty(self.machine.classes, np.int64)
         came: dict[int, tuple[int, bytes]] = {}
         agenda = [(0, 0, config)]
         while agenda and tries:
@@ -140,7 +169,7 @@ class GrammarMachine:
 
     def _spelt(self) -> list[bytes]:
         """A character of each class, one that is often met if there is one."""
-        spelt = [chr(c).encode() for c in self.alphabet.first().tolist()]
+        spelt = [chr(c).encode() for c in self.alphabet.first().tolist() if c < TEXT_LIMIT]
         usual = "".join(map(chr, range(126, 31, -1))) + "0a"
         for c, mark in zip(self.alphabet.of(np.array([*map(ord, usual)])).tolist(), usual):
             if c >= 0:
@@ -173,36 +202,44 @@ class GrammarMachine:
             self.machine = machine._replace(stacks=stacks)
             return
         kind = np.int64(machine.told[0])
-        wanted = terminals_of(machine.stacks.heap, kind) - {self.terminals} | self._ignored
-        if wanted not in self._made:
-            row = scanner_row(*self._rows(self._scanner(wanted)), self._is_ignored, self._length, self._used)
+        followers = terminals_of(machine.stacks.heap, kind)
+        if followers not in self._made:
+            scanner = self._scanner(followers)
+            row = scanner_row(
+                scanner.offsets, scanner.symbols, scanner.targets, scanner.winner, self._is_ignored, self._length, self._used
+            )  # fmt: skip
             if self._used + len(row) > len(machine.scan):
                 longer = np.empty(2 * (self._used + len(row)), np.int32)
                 longer[: self._used] = machine.scan[: self._used]
                 self.machine = machine = machine._replace(scan=longer)
             machine.scan[self._used : self._used + len(row)] = row
-            self._made[wanted] = self._used
+            self._made[followers] = self._used
             self._used += len(row)
-        if remember(machine.stacks.heap, kind, np.int64(SCANNER), np.int64(self._made[wanted])) == FULL:
+        if remember(machine.stacks.heap, kind, np.int64(SCANNER), np.int64(self._made[followers])) == FULL:
             self._supply(FULL)
 
-    @staticmethod
-    def _rows(scanner: Scanner) -> tuple[np.ndarray, ...]:
-        return scanner.offsets, scanner.symbols, scanner.targets, scanner.winner
-
-    @staticmethod
-    def _of_classes(wanted: frozenset[int]) -> Scanner:
-        """The scanner of single characters, whose terminals are their classes."""
-        n, classes = len(wanted), np.array(sorted(wanted), np.int32)
-        offsets = np.array([0] + [n] * (n + 1), np.int64)
-        return Scanner(offsets, classes, np.arange(1, n + 1, dtype=np.int32), np.append(np.int32(-1), classes))
+    def _scanner(self, followers: frozenset[int]) -> Scanner:
+        """The scanner where these terminals may follow, the end of the text perhaps among them."""
+        wanted = followers - self._ends
+        return of_classes(wanted) if self.grammar.scannerless else self.lexer.of(wanted | self._ignored)
 
 
-def _shortest_text(dfa: DFA) -> int:
-    return int(distances(*reversed_rows(dfa.offsets, dfa.targets), dfa.accept)[0])
+def of_classes(wanted: frozenset[int]) -> Scanner:
+    """The scanner of single characters, whose terminals are their classes."""
+    n, classes = len(wanted), np.array(sorted(wanted), np.int32)
+    offsets = np.array([0] + [n] * (n + 1), np.int64)
+    return Scanner(offsets, classes, np.arange(1, n + 1, dtype=np.int32), np.append(np.int32(-1), classes))
 
 
-def _by_class(grammar: Grammar, lexer: Lexer, limits: Limits) -> tuple[list[tuple[int, tuple[int, ...]]], int]:
+def shortest_texts(grammar: Grammar, limits: Limits) -> np.ndarray:
+    """The characters of each terminal's shortest text, int32[T]."""
+    dfas = [terminal.dfa(limits) for terminal in grammar.terminals]
+    return np.array(
+        [distances(*reversed_rows(d.offsets, d.targets), d.accept)[0] for d in dfas], np.int32
+    )  # fmt: skip
+
+
+def by_class(grammar: Grammar, lexer: Lexer, limits: Limits) -> tuple[list[tuple[int, tuple[int, ...]]], int]:
     """The rules of a grammar without a lexer, over classes of characters; and how many nonterminals there are now.
 
     A set of several classes is one more.

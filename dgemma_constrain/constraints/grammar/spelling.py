@@ -18,7 +18,7 @@ from dgemma_constrain.automata.dfa import DFA, minimal
 from dgemma_constrain.automata.interning import intern, new_heap, number_rows, roomy
 from dgemma_constrain.automata.kernels import distances, grown, kernel, position, reversed_rows
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.constraints.grammar.configurations import GUESSES
+from dgemma_constrain.constraints.grammar.guesses import GUESSES
 from dgemma_constrain.constraints.grammar.lexer import Lexer
 
 DEEP = Charset.marker(0)  # stands in a sentence where the rest is nested too deeply
