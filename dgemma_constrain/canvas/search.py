@@ -5,8 +5,8 @@ the cover (a token automaton of more texts, so a relaxation). A node's value is 
 still score from its state, given all pins to come; no completion is worth more. Nodes with the same configuration and
 state have the same future, so only the best is kept, as in Viterbi's algorithm.
 
-From a node the cover's arcs are tried, each by a few tokens of different classes: all classes of an arc lead to one state, and
-mostly to one configuration, so that many arcs tell more than many classes (see `arcs`).
+From a node the cover's arcs are tried, each by a few tokens of different classes: all classes of an arc lead to one state,
+and mostly to one configuration, so that many arcs tell more than many classes (see `arcs`).
 
 Per boundary the `width` most valuable nodes go on. What is not followed up is remembered by its value: a string that is
 worth at least as much is proved to be the best one, and if nothing was left aside and nothing found, there is none.
@@ -240,9 +240,9 @@ def extend(
     was left aside.
 
     weights float64[N], emission float64[K]: what the best member of each label and class scores here; following float64[S]:
-    what the cover can still score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or -1. Values up to `floor` are of no
-    interest. most: how many transitions of a state to look at. left: how many positions there are after this one.
-    strip: whether a space that a token begins with is not part of the text.
+    what the cover can still score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or -1. Values up
+    to `floor` are of no interest. most: how many arcs of a state to look at. left: how many positions there are after this
+    one. strip: whether a space that a token begins with is not part of the text.
     """
     ids, scores, known, rest, alike, nodes, row_of, table, top, top_at = scratch
     width, members = np.int64(len(top)), ids.shape[1]

@@ -214,7 +214,14 @@ class Searched(Canvas):
         return Found(ids, float(value[0] if self.length else 0.0)) if valid else None
 
     def _beam(
-        self, machine, scores: Scores, weights: np.ndarray, value: np.ndarray, width: int, transitions: int, members: int
+        self,
+        machine,
+        scores: Scores,
+        weights: np.ndarray,
+        value: np.ndarray,
+        width: int,
+        transitions: int,
+        members: int,
     ):
         emission, row, partial, scale, noise, _ = scores
         automaton, vocabulary = self.compiled.automaton, self.compiled.vocabulary
