@@ -339,6 +339,18 @@ def test_a_text_that_was_found_stays_the_answer_where_pins_agree(monkeypatch):
     assert pinned.pin(8, 2).feasible is False
 
 
+def test_the_best_string_of_the_cover_is_the_answer_where_it_is_a_text(monkeypatch):
+    """Then nothing is searched, and it is proved; elsewhere it is not taken."""
+    compiled = searched(dc.grammar(NESTED), PLAIN)
+    logits = torch.tensor([[2.0, 0, 0], [0, 0, 2.0], [0, 2.0, 0]])
+    odd = torch.tensor([[2.0, 0, 0], [2.0, 0, 0], [0, 0, 9.0], [0, 2.0, 0], [0, 0, 0]])
+    assert compiled.canvas(5, {4: 1}).best(odd).ids == [0, 0, 2, 1, 1]
+    monkeypatch.setattr(Searched, "_beam", lambda *arguments: pytest.fail("searched"))
+    best = compiled.canvas(3).best(logits)
+    assert best.ids == [0, 2, 1] and best.proved
+    assert best.score == pytest.approx(float(logits.log_softmax(1).amax(1).sum()))
+
+
 def test_a_found_text_ends_as_the_tail_says():
     """Whatever the vocabulary has to fill it with."""
     for pad in (None, 4):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dgemma_constrain.canvas import emissions, expand
-from dgemma_constrain.canvas.emissions import BEST, SUM, Classes
+from dgemma_constrain.canvas.emissions import SUM, Classes
 from dgemma_constrain.canvas.threads import in_threads
 from dgemma_constrain.errors import LogitsError
 
@@ -54,7 +54,7 @@ class HostLogits:
         self.emission = np.empty((len(pins), used.shape[1]))
         self.normaliser = np.empty(len(pins))
         self.partial = np.empty((len(pins), classes.blocks[-1]))
-        self.ids = np.empty((len(pins), used.shape[1] if mode == BEST else 0), np.int32)
+        self.ids = np.empty((len(pins), 0 if mode == SUM else used.shape[1]), np.int32)
 
         def work(part: slice) -> int:
             bad = -1

@@ -5,6 +5,9 @@ the cover (a token automaton of more texts, so a relaxation). A node's value is 
 still score from its state, given all pins to come; no completion is worth more. Nodes with the same configuration and
 state have the same future, so only the best is kept, as in Viterbi's algorithm.
 
+From a node the cover's arcs are tried, each by a few tokens of different classes: all classes of an arc lead to one state,
+and mostly to one configuration, so that many arcs tell more than many classes (see `arcs`).
+
 Per boundary the `width` most valuable nodes go on. What is not followed up is remembered by its value: a string that is
 worth at least as much is proved to be the best one, and if nothing was left aside and nothing found, there is none.
 """
@@ -18,6 +21,7 @@ import numpy as np
 from dgemma_constrain.automata.interning import FULL
 from dgemma_constrain.automata.kernels import kernel, mix
 from dgemma_constrain.automata.stacks import DEAD
+from dgemma_constrain.canvas.arcs import Labels
 from dgemma_constrain.canvas.emissions import Classes, block_range
 from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes, shortest
 
@@ -25,14 +29,16 @@ from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts
 class Cover(NamedTuple):
     """What does not change while one canvas is searched.
 
-    offsets, symbols, targets  the transitions of the token automaton, in rows
-    classes                    its classes, and those of the canvas after them
+    offsets, symbols, targets  the arcs of the token automaton, in rows; from the last state on, a text has ended
+    labels                     the classes of each arc's label
+    classes                    the classes of the canvas
     data, data_offsets         the bytes of ids
     """
 
     offsets: np.ndarray
     symbols: np.ndarray
     targets: np.ndarray
+    labels: Labels
     classes: Classes
     data: np.ndarray
     data_offsets: np.ndarray
@@ -124,61 +130,18 @@ def _best_of(row, partial, scale, noise, classes, c, ids, scores, most):
 
 
 @kernel
-def _candidates(cover, state, emission, following, places, values, most):
-    """The transitions of a state with the largest emission and future, up to `most`, in descending order: how many, and
-    the value of the next one."""
+def _candidates(cover, state, weights, following, places, values, most):
+    """The arcs of a state with the largest weight and future, up to `most`, in descending order: how many, and the value of
+    the next one."""
     n = np.int64(0)
     left = -np.inf
     for e in range(cover.offsets[state], cover.offsets[state + 1]):
-        x = emission[cover.symbols[e]] + following[cover.targets[e]]
-        if x > -np.inf:
+        x = weights[cover.symbols[e]] + following[cover.targets[e]]
+        if x > -np.inf and cover.targets[e] < len(cover.offsets) - 2:
             if n == most:
                 left = max(left, min(x, values[n - 1]))
             n = _insert(places, values, n, most, e, x)
     return n, left
-
-
-@kernel
-def _node(table, config, state, layer, count):
-    """The place of a node in a layer; `count` if it is not there yet."""
-    mask = len(table) - 1
-    slot = np.int64(mix(config * 1_000_003 + state) & np.uint64(mask))
-    while table[slot] >= 0:
-        k = np.int64(table[slot])
-        if layer.config[k] == config and layer.state[k] == state:
-            return k
-        slot = (slot + 1) & mask
-    table[slot] = count
-    return np.int64(count)
-
-
-class Scratch(NamedTuple):
-    """What `extend` works with.
-
-    ids, scores, known, alike  of each class: its best members and their scores, how many there are (-1: not asked for yet),
-                               and whether they were seen to lead to the same configuration
-    nodes, row_of              of each state: how many nodes have it, and which row of candidates is its own
-    table                      nodes by their configuration and state
-    top, top_at                the largest values there are, and their places
-    """
-
-    ids: np.ndarray
-    scores: np.ndarray
-    known: np.ndarray
-    alike: np.ndarray
-    nodes: np.ndarray
-    row_of: np.ndarray
-    table: np.ndarray
-    top: np.ndarray
-    top_at: np.ndarray
-
-
-def new_scratch(classes: int, members: int, states: int, width: int, room: int) -> Scratch:
-    return Scratch(
-        np.empty((classes, members), np.int64), np.empty((classes, members)), np.empty(classes, np.int32),
-        np.empty(classes, np.uint8), np.empty(states, np.int32), np.empty(states, np.int32),
-        np.empty(1 << (2 * room).bit_length(), np.int32), np.empty(width), np.empty(width, np.int64),
-    )  # fmt: skip
 
 
 @kernel
@@ -199,10 +162,85 @@ def _are_alike(cover, c):
 
 
 @kernel
+def _members(cover, label, emission, row, partial, scale, noise, ids, scores):
+    """Tokens of a label's best classes, the best of all first, and how much less than that they score; how many, and the
+    same for the best of the others."""
+    offsets, of = cover.labels
+    most = np.int64(len(ids))
+    classes, values = np.empty(most, np.int64), np.empty(most)
+    count, left = np.int64(0), -np.inf
+    for k in range(offsets[label], offsets[label + 1]):
+        x = emission[of[k]]
+        if x > -np.inf:
+            if count == most:
+                left = max(left, min(x, values[count - 1]))
+            count = _insert(classes, values, count, most, np.int64(of[k]), x)
+    each = most // max(count, 1)
+    some, less = np.empty(each + 1, np.int64), np.empty(each + 1)
+    n = np.int64(0)
+    for j in range(count):
+        c = classes[j]
+        found = _best_of(row, partial, scale, noise, cover.classes, c, some, less, each + 1)
+        size = cover.classes.offsets[c + 1] - cover.classes.offsets[c]
+        twins = size > 1 and _are_alike(cover, c)  # then the others are never better than the first
+        for k in range(min(found, 1 if twins else each)):
+            ids[n], scores[n] = some[k], values[j] - values[0] + less[k] - less[0]
+            n += 1
+        if not twins and (found < size or found > each):
+            left = max(left, values[j] + less[found - 1] - less[0])
+    return n, left - values[0]
+
+
+@kernel
+def _node(table, config, state, layer, count):
+    """The place of a node in a layer; `count` if it is not there yet."""
+    mask = len(table) - 1
+    slot = np.int64(mix(config * 1_000_003 + state) & np.uint64(mask))
+    while table[slot] >= 0:
+        k = np.int64(table[slot])
+        if layer.config[k] == config and layer.state[k] == state:
+            return k
+        slot = (slot + 1) & mask
+    table[slot] = count
+    return np.int64(count)
+
+
+class Scratch(NamedTuple):
+    """What `extend` works with.
+
+    ids, scores, known, rest, alike  of each label: see `_members`; known is -1 where not asked for yet; alike: whether its
+                                     tokens were seen to lead to the same configuration
+    nodes, row_of                    of each state: how many nodes have it, and which row of candidates is its own
+    table                            nodes by their configuration and state
+    top, top_at                      the largest values there are, and their places
+    """
+
+    ids: np.ndarray
+    scores: np.ndarray
+    known: np.ndarray
+    rest: np.ndarray
+    alike: np.ndarray
+    nodes: np.ndarray
+    row_of: np.ndarray
+    table: np.ndarray
+    top: np.ndarray
+    top_at: np.ndarray
+
+
+def new_scratch(labels: int, members: int, states: int, width: int, room: int) -> Scratch:
+    return Scratch(
+        np.empty((labels, members), np.int64), np.empty((labels, members)), np.empty(labels, np.int32), np.empty(labels),
+        np.empty(labels, np.uint8), np.empty(states, np.int32), np.empty(states, np.int32),
+        np.empty(1 << (2 * room).bit_length(), np.int32), np.empty(width), np.empty(width, np.int64),
+    )  # fmt: skip
+
+
+@kernel
 def extend(
     machine,
     cover,
     layer,
+    weights,
     emission,
     row,
     partial,
@@ -220,14 +258,13 @@ def extend(
     """From the nodes of a layer to those of the next: how many there are, or FULL, MISSING; and the largest value that
     was left aside.
 
-    emission float64[K]: what the best member of each class scores here; following float64[S]: what the cover can still
-    score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or -1. Values up to `floor` are of no
-    interest. most: how many transitions of a state to look at. left: how many positions there are after this one.
-    strip: whether a space that a token begins with is not part of the text.
+    weights float64[N], emission float64[K]: what the best member of each label and class scores here; following float64[S]:
+    what the cover can still score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or -1. Values up
+    to `floor` are of no interest. most: how many arcs of a state to look at. left: how many positions there are after this
+    one. strip: whether a space that a token begins with is not part of the text.
     """
-    ids, scores, known, alike, nodes, row_of, table, top, top_at = scratch
+    ids, scores, known, rest, alike, nodes, row_of, table, top, top_at = scratch
     width, members = np.int64(len(top)), ids.shape[1]
-    most = min(np.int64(most), np.int64(len(known)))
     size = len(layer.config)
     places, values = np.empty((size, most), np.int64), np.empty((size, most))
     sizes, lefts = np.zeros(size, np.int64), np.empty(size)
@@ -247,7 +284,7 @@ def extend(
         r = np.int64(row_of[state])
         if r < 0:
             row_of[state] = r = k
-            sizes[r], lefts[r] = _candidates(cover, state, emission, following, places[r], values[r], most)
+            sizes[r], lefts[r] = _candidates(cover, state, weights, following, places[r], values[r], most)
         score = layer.score[k]
         lost = max(lost, score + lefts[r])
         for j in range(sizes[r]):
@@ -262,12 +299,12 @@ def extend(
                 continue
             if known[c] < 0:
                 if pinned >= 0:
-                    ids[c, 0], scores[c, 0], known[c] = pinned, 0.0, 1
+                    ids[c, 0], scores[c, 0], known[c], rest[c] = pinned, 0.0, 1, -np.inf
                 else:
-                    known[c] = _best_of(row, partial, scale, noise, cover.classes, c, ids[c], scores[c], members)
+                    known[c], rest[c] = _members(cover, c, emission, row, partial, scale, noise, ids[c], scores[c])
             m, first, same = np.int64(0), np.int64(DEAD), True
             while m < known[c] and not (alike[c] and first != DEAD):
-                token, less = ids[c, m], scores[c, m] - scores[c, 0]
+                token, less = ids[c, m], scores[c, m]
                 start, past = cover.data_offsets[token], cover.data_offsets[token + 1]
                 text = cover.data[start + (strip and cover.data[start] == 32) : past]
                 config, _, _ = read_bytes(machine, np.int64(layer.config[k]), text)
@@ -290,13 +327,12 @@ def extend(
                     count += 1
                 elif after.value[at] >= value + less:
                     continue
-                after.score[at], after.value[at] = score + emission[c] + less, value + less
+                after.score[at], after.value[at] = score + weights[c] + less, value + less
                 after.parent[at], after.token[at] = k, token
                 tops = _insert(top_at, top, tops, width, at, value + less)
             if same and m == known[c]:  # so the others would hardly tell more, here or at another node
                 alike[c] = 1
-            if pinned < 0 and m < cover.classes[1][c + 1] - cover.classes[1][c] and not (m and _are_alike(cover, c)):
-                lost = max(lost, value + scores[c, min(m, known[c] - 1)] - scores[c, 0])
+            lost = max(lost, value + (scores[c, m] if m < known[c] else rest[c]))
     return count, lost
 
 

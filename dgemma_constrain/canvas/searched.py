@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Callable, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple
 
 import numpy as np
 
 from dgemma_constrain.canvas import arcs, dynamic, emissions
 from dgemma_constrain.canvas.canvas import Canvas, Completion, check_pins, scale_of
 from dgemma_constrain.canvas.search import Cover, accepting, choose, extend, new_layer, new_scratch
-from dgemma_constrain.errors import Infeasible
+from dgemma_constrain.errors import Infeasible, LimitExceeded
 
 if TYPE_CHECKING:
     import torch
 
-# How hard a search tries: nodes at each boundary, transitions of each node (where there are so many), members of a class.
+# How hard a search tries: nodes at each boundary, arcs of each node (where there are so many), tokens of each.
 NARROW, WIDE, WIDEST = (16, 24, 4), (128, 96, 8), (1024, 128, 16)
 GUIDED = (NARROW, WIDE)  # by logits, one after the other until something is found
 BLIND = (NARROW, *8 * (WIDE,), *3 * (WIDEST,))  # by chance, for any text at all
@@ -26,7 +26,8 @@ class Scores(NamedTuple):
     """What a search is guided by.
 
     emission float64[L, K+1]: of the best member of each class. row: gives the logits of a position, None where any member
-    will do; partial (of as many positions as there are logits of), scale, noise: see `search`.
+    will do; partial (of as many positions as there are logits of), scale, noise: see `search`. best: gives the best members
+    of given classes, None where these scores are not the question.
     """
 
     emission: np.ndarray
@@ -34,6 +35,7 @@ class Scores(NamedTuple):
     partial: np.ndarray | None
     scale: float
     noise: int
+    best: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
 
 
 class Found(NamedTuple):
@@ -123,7 +125,7 @@ class Searched(Canvas):
             guide = Scores(chance, None, None, 1.0, seed)
             if reduced is not None:
                 guide = Scores(chance, reduced.row, reduced.partial, reduced.scale, 0)
-            found, lost = self._search(guide, effort)
+            found, lost = self._search(guide, [effort])
             if found is not None or lost == -np.inf:
                 break
         return found, lost
@@ -185,11 +187,9 @@ class Searched(Canvas):
             return config >= 0 and machine.accepts(config)
 
     def _found(self, reduced, plain, emission: np.ndarray, noise: int) -> Completion:
-        scores = Scores(emission, reduced.row, reduced.partial, reduced.scale, noise)
-        for effort in GUIDED:
-            found, lost = self._search(scores, effort)
-            if found is not None or lost == -np.inf:
-                break
+        best = None if noise else reduced.best_members
+        scores = Scores(emission, reduced.row, reduced.partial, reduced.scale, noise, best)
+        found, lost = self._search(scores, GUIDED)
         proved = found is not None and not noise and lost <= found.value + 1e-9
         if found is None and self._witness is None:
             self.check()
@@ -233,10 +233,10 @@ class Searched(Canvas):
                 ids.append(int(row.argmax() if members is None else members[row[members].argmax()]))
         return ids
 
-    def _search(self, scores: Scores, effort: tuple[int, int, int]) -> tuple[Found | None, float]:
+    def _search(self, scores: Scores, efforts: Iterable[tuple[int, int, int]]) -> tuple[Found | None, float]:
         """A text, and the largest value that was left aside."""
         if self._whole is not self:
-            return self._whole._search(scores._replace(emission=self._padded(scores.emission)), effort)
+            return self._whole._search(scores._replace(emission=self._padded(scores.emission), best=None), efforts)
         weights = arcs.label_best(self._graph.labels, scores.emission)
         value = self._best_values(weights)
         if self.length:
@@ -244,17 +244,47 @@ class Searched(Canvas):
         machine = self.compiled.machine
         with machine.lock:
             machine.tidy()
-            return self._beam(machine, scores, value, *effort)
+            found, lost = self._best_of_cover(machine, scores, weights, value), -np.inf
+            for effort in efforts:
+                if found is not None:
+                    break
+                found, lost = self._beam(machine, scores, weights, value, *effort)
+                if lost == -np.inf:
+                    break
+        return found, lost
 
-    def _beam(self, machine, scores: Scores, value: np.ndarray, width: int, transitions: int, members: int):
-        emission, row, partial, scale, noise = scores
+    def _best_of_cover(self, machine, scores: Scores, weights: np.ndarray, value: np.ndarray) -> Found | None:
+        """The best string of the cover, if it is in the language: then it is the best of all."""
+        if scores.best is None or self.more_tokens:
+            return None
+        path = self._sweep(dynamic.best_path, weights, value, self._start)
+        path = arcs.best_classes(self._graph.labels, scores.emission, path)
+        ends = np.flatnonzero(path >= self.compiled.automaton.class_count)
+        ids = scores.best(path, self._pinned)[: ends[0] if len(ends) else self.length].tolist()
+        try:
+            config = machine.read(machine.start, self.compiled.vocabulary.decode_bytes([*self._after, *ids]))
+            valid = config >= 0 and machine.accepts(config)
+        except LimitExceeded:
+            return None
+        return Found(ids, float(value[0] if self.length else 0.0)) if valid else None
+
+    def _beam(
+        self,
+        machine,
+        scores: Scores,
+        weights: np.ndarray,
+        value: np.ndarray,
+        width: int,
+        transitions: int,
+        members: int,
+    ):
+        emission, row, partial, scale, noise, _ = scores
         automaton, vocabulary = self.compiled.automaton, self.compiled.vocabulary
-        cover = Cover(
-            automaton.offsets, automaton.symbols, automaton.targets, self._graph.classes, vocabulary.data, vocabulary.offsets
-        )  # fmt: skip
-        classes, ended = automaton.class_count, automaton.states
+        g = self._graph
+        cover = Cover(g.offsets, g.symbols, g.targets, g.labels, g.classes, vocabulary.data, vocabulary.offsets)
+        classes, ended, labels = automaton.class_count, automaton.states, weights.shape[1]
         room = 2 * width * transitions
-        scratch = new_scratch(classes, members, self._graph.states, width, room)
+        scratch = new_scratch(labels, members, self._graph.states, width, room)
         space = new_layer(room)
         no_row, no_partial = np.zeros(0, np.float32), np.zeros(0)  # of the types that others have
         bounds, live = self._live
@@ -288,7 +318,8 @@ class Searched(Canvas):
             guided = row is not None and i < len(partial)
             while True:
                 count, dropped = extend(
-                    machine.machine, cover, layer, emission[i] if inside else np.zeros(classes),
+                    machine.machine, cover, layer, weights[i] if inside else np.zeros(labels),
+                    emission[i] if inside else np.zeros(classes),
                     row(i) if guided else no_row, partial[i] if guided else no_partial, scale,
                     noise + (i << 20) if noise or not guided else 0, self._pinned[i] if inside else -1, following, floor, most,
                     last - i - 1, not i and not self._after and vocabulary.strips_leading_space, scratch, space,
