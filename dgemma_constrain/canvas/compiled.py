@@ -17,7 +17,8 @@ from dgemma_constrain.canvas import store
 from dgemma_constrain.canvas.canvas import Canvas, check_pins
 from dgemma_constrain.canvas.graph import Graph, make_graph
 from dgemma_constrain.canvas.searched import Searched
-from dgemma_constrain.constraints.base import Constraint, as_constraint, short
+from dgemma_constrain.constraints.base import Constraint, as_constraint
+from dgemma_constrain.constraints.explain import short
 from dgemma_constrain.constraints.grammar import plain
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, LimitExceeded
 from dgemma_constrain.tokens.lift import TokenAutomaton, lift

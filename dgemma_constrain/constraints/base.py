@@ -13,31 +13,15 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata import nfa as fragments
-from dgemma_constrain.automata.charset import Charset, describe
 from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersect, subtract
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
+from dgemma_constrain.constraints.explain import Mismatch, by_automaton, by_machine, short
 from dgemma_constrain.constraints.split import split
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, LimitExceeded
 
 if TYPE_CHECKING:
     from dgemma_constrain.constraints.grammar.machine import GrammarMachine
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """The first place where a text goes wrong.
-
-    position: a character offset; found: what stands there ("end of text" past the last character);
-    expected: what could stand there instead.
-    """
-
-    position: int
-    found: str
-    expected: str
-
-    def __str__(self) -> str:
-        return f"at position {self.position}: found {self.found}, expected {self.expected}"
 
 
 class Language(NamedTuple):
@@ -80,19 +64,8 @@ class Constraint(Remembering):
 
     def explain(self, text: str) -> Mismatch | None:
         """None if the text matches; otherwise the first wrong place and what could stand there."""
-        if (machine := self.machine()) is not None:
-            with machine.lock:
-                path = machine.path(text)
-                if len(path) > len(text) and machine.accepts(path[-1]):
-                    return None
-                return Mismatch(len(path) - 1, _found(text, len(path) - 1), _expected(_Machine(machine), path[-1]))
-        dfa = self.dfa()
-        if dfa.is_empty:
-            return Mismatch(0, _found(text, 0), "nothing: no text satisfies this constraint")
-        read, state = dfa.run(text)
-        if read == len(text) and dfa.accept[state]:
-            return None
-        return Mismatch(read, _found(text, read), _expected(_Automaton(dfa), state))
+        machine = self.machine()
+        return by_automaton(self.dfa(), text) if machine is None else by_machine(machine, text)
 
     def ends(self, text: str) -> Callable[[int], list[int]]:
         """A function from a place in a text to all places, ascending, where a match that begins there may end."""
@@ -425,55 +398,3 @@ def _flat(constraint: Constraint, kind: type) -> tuple[Constraint, ...]:
     if type(constraint) is not kind:
         return (constraint,)
     return constraint.alternatives if kind is Or else constraint.items
-
-
-def short(constraint: Constraint) -> str:
-    text = repr(constraint)
-    return text if len(text) <= 80 else text[:79] + "…"
-
-
-def _found(text: str, position: int) -> str:
-    return repr(text[position]) if position < len(text) else "end of text"
-
-
-class _Automaton(NamedTuple):
-    dfa: DFA
-
-    def accepts(self, state: int) -> bool:
-        return bool(self.dfa.accept[state])
-
-    def following(self, state: int) -> Charset:
-        return self.dfa.next_characters(state)
-
-    def only(self, state: int) -> int:
-        return int(self.dfa.targets[self.dfa.offsets[state]])
-
-
-class _Machine(NamedTuple):
-    machine: GrammarMachine
-
-    def accepts(self, state: int) -> bool:
-        return self.machine.accepts(state)
-
-    def following(self, state: int) -> Charset:
-        return self.machine.alphabet.charset(self.machine.following(state))
-
-    def only(self, state: int) -> int:
-        return self.machine.step(state, self.machine.following(state)[0])
-
-
-def _expected(reader: _Automaton | _Machine, state: int) -> str:
-    """What can follow: a whole piece of text where only one can, otherwise the characters (and the end)."""
-    forced = ""
-    s = state
-    while not reader.accepts(s) and len(forced) < 40:
-        following = reader.following(s)
-        if len(following) != 1:
-            break
-        forced += chr(following.bounds[0])
-        s = reader.only(s)
-    if forced:
-        return repr(forced)
-    following = reader.following(state)
-    options = ([describe(following)] if following else []) + (["end of text"] if reader.accepts(state) else [])
-    return " or ".join(options) or "nothing: no text begins so"

@@ -16,7 +16,8 @@ from dgemma_constrain.automata.charset import ANY, Charset
 from dgemma_constrain.automata.dfa import DFA, intersect
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
-from dgemma_constrain.constraints.base import And, Concat, Constraint, Not, short
+from dgemma_constrain.constraints.base import And, Concat, Constraint, Not
+from dgemma_constrain.constraints.explain import short
 from dgemma_constrain.constraints.grammar.composite import CompositeMachine, Parts
 from dgemma_constrain.constraints.grammar.constraint import COVER_STATES
 from dgemma_constrain.constraints.grammar.guesses import CALL, NONE
