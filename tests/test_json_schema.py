@@ -184,6 +184,35 @@ def test_any_order():
             assert dfa.accepts(nulls(names)) == ("b" in names and len(set(names)) == len(names)), names
 
 
+NAMED_TWICE = [
+    {"type": "object", "not": {"additionalProperties": {"type": "integer"}}},
+    {"type": "object", "not": {"patternProperties": {"^a": NULL}}},
+    {"type": "object", "minProperties": 1, "maxProperties": 2},
+    {"type": "object", "properties": {"a": {}}, "minProperties": 2, "required": ["a"]},
+    {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}},
+        "patternProperties": {"b": NULL},
+        "additionalProperties": {"type": "string"},
+    },
+]
+
+
+@pytest.mark.parametrize("schema", NAMED_TWICE)
+def test_what_a_parser_keeps_of_names_that_stand_twice_is_valid(schema):
+    jsonschema = pytest.importorskip("jsonschema")
+    dfa, judge = compile_schema(schema).dfa(), jsonschema.Draft202012Validator(schema)
+    members = [f'"{name}":{value}' for name in ("a", "b", "ab", "c") for value in ("1", '"x"', "null")]
+    kept = 0
+    for count in range(4):
+        for some in itertools.product(members, repeat=count):
+            text = "{" + ",".join(some) + "}"
+            if dfa.accepts(text):
+                kept += 1
+                judge.validate(json.loads(text))
+    assert kept > 20
+
+
 def test_depth():
     assert compile_schema({"type": "object", "additionalProperties": False}).depth() is None
     tree = {"type": "array", "items": {"$ref": "#"}}

@@ -7,6 +7,8 @@ schemas, which say nothing about most types, cost nothing here.
 from __future__ import annotations
 
 from functools import lru_cache
+from hashlib import blake2b
+from weakref import WeakValueDictionary
 
 from dgemma_constrain.automata import dfa as automata
 from dgemma_constrain.automata.charset import ANY
@@ -50,20 +52,25 @@ def less(a: DFA, b: DFA) -> DFA:
     return a if b is NONE else full(automata.subtract(a, b))
 
 
+_KNOWN: WeakValueDictionary[bytes, DFA] = WeakValueDictionary()
+
+
 def full(dfa: DFA) -> DFA:
-    """The one object for this set, where it is a full or the empty one."""
-    if dfa.is_empty:
-        return NONE
-    for known in (*FULL, INTEGERS):
-        if dfa.states == known.states and dfa.same_language(known):
-            return known
-    return dfa
+    """The one object for this set: so equal shapes are equal, whatever the caches hold."""
+    digest = blake2b(digest_size=16)
+    for array in (dfa.alphabet.cuts, dfa.alphabet.classes, dfa.offsets, dfa.symbols, dfa.targets, dfa.accept):
+        digest.update(len(array).to_bytes(8, "little") + array.tobytes())
+    return _KNOWN.setdefault(digest.digest(), dfa)
+
+
+for _set in (NONE, STRINGS, NUMBERS, INTEGERS):
+    full(_set)
 
 
 @lru_cache(maxsize=4096)
 def words(texts: frozenset[str]) -> DFA:
     """Just these."""
-    return compile_nfa(literal(next(iter(texts))) if len(texts) == 1 else strings(list(texts)))
+    return full(compile_nfa(literal(next(iter(texts))) if len(texts) == 1 else strings(list(texts))))
 
 
 @lru_cache(maxsize=256)

@@ -29,7 +29,7 @@ def literals(space: Space, listed: Sequence[Any]) -> Values:
         members = tuple((name, one(member), True) for name, member in value.items())
         return ObjectShape(members, ((leaves.STRINGS, NEVER),), free=True)
 
-    found = numbers.values(counts) if counts else leaves.NONE
+    found = leaves.full(numbers.values(counts)) if counts else leaves.NONE
     named = leaves.words(texts) if texts else leaves.NONE
     return of_type(
         null=any(value is None for value in listed),
