@@ -1,7 +1,7 @@
 """A grammar as a network of small automata that call each other: all texts, to any depth, with an explicit stack.
 
-Every nonterminal that is really nested is a *procedure*: the minimal automaton that `nesting.py` makes of it at depth 0,
-with a call in the place of whatever is nested in it. Empty rules are taken out first, so a call reads something; and
+A nonterminal that is really nested is a *procedure*: the minimal automaton that `nesting.py` makes of it, with a call in
+the place of whatever procedure is nested in it. Empty rules are taken out first, so a call reads something; and
 left recursion is a loop, so no procedure begins with a call. Hence one rule, as in a Greibach normal form: a call reads
 the first terminal of the procedure at once, and pushes the *frame* where its caller goes on only if there is more to
 come, in the caller and in the procedure. In JSON a bracket pushes, and no string or number does. A procedure that can
@@ -21,8 +21,8 @@ with the same character, so that it doesn't matter which are.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import NamedTuple
+from collections import Counter, defaultdict
+from typing import Callable, NamedTuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.lr_tables import derivable, without_empty
 from dgemma_constrain.automata.nfa import NFA, symbol
 from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
-from dgemma_constrain.constraints.grammar.nesting import Nesting
+from dgemma_constrain.constraints.grammar.nesting import Nesting, components
 from dgemma_constrain.constraints.grammar.rules import Grammar, Rule
 from dgemma_constrain.errors import LimitExceeded
 
@@ -41,6 +41,7 @@ END, BOTTOM = -1, -2  # in a follow: the end of the text; that nothing is below
 PLACE, PUSH, POP, TEXT = range(4)  # kinds of nodes
 BANS = 4  # at most at one place
 NODES = 20_000  # at most
+CYCLIC = 300  # nonterminals that refer to themselves, at most: choosing among them takes long
 
 
 class Network(NamedTuple):
@@ -64,13 +65,45 @@ class Network(NamedTuple):
 
 
 class _Procedures(Nesting):
-    """Calls are markers; a twin is a procedure of its own."""
+    """What is nested is put in as a copy, too, but for a few nonterminals that every cycle of references passes through:
+    those are called. Calls are markers."""
+
+    def __init__(self, grammar: Grammar, leaf: Callable[[int], NFA], limits: Limits):
+        super().__init__(grammar, leaf, lambda n: symbol(Charset.marker(n)))
+        self.called = self._cut(limits)
+
+    def procedure(self, n: int, limits: Limits) -> DFA:
+        return compile_nfa(self._fragment(n, 0, limits), limits)
 
     def _copy(self, n: int, depth: int) -> NFA:
         return self.trap(n) if depth < 0 else super()._copy(n, depth)
 
-    def procedure(self, n: int, limits: Limits) -> DFA:
-        return compile_nfa(self._fragment(n, 0, limits), limits)
+    def _at(self, head: int, part: int, depth: int) -> tuple[int, int]:
+        return part, depth - 1 if self.group[part] == self.group[head] and part in self.called else depth
+
+    def _cut(self, limits: Limits) -> set[int]:
+        """A small set of nonterminals whose removal leaves no cycle (a feedback vertex set), chosen greedily."""
+        references: dict[int, set[int]] = {}
+        for n in (agenda := [self.start]):  # grows
+            references[n] = {~s for arc in self._arcs_of(n) for s in arc.word if s < 0}
+            agenda += [m for m in references[n] if m not in agenda]
+        cut: set[int] = set()
+        while cyclic := _on_cycles(references):
+            limits.check(len(cyclic) > CYCLIC, "a grammar as a network")
+            chosen = min(cyclic, key=lambda n: (len(_on_cycles(_without(references, n))), n))
+            references = _without(references, chosen)
+            cut.add(chosen)
+        return cut
+
+
+def _without(references: dict[int, set[int]], removed: int) -> dict[int, set[int]]:
+    return {n: to - {removed} for n, to in references.items() if n != removed}
+
+
+def _on_cycles(references: dict[int, set[int]]) -> list[int]:
+    number = components(references)
+    sizes = Counter(number.values())
+    return [n for n, to in references.items() if sizes[number[n]] > 1 or n in to]
 
 
 class _Rows(NamedTuple):
@@ -106,10 +139,10 @@ def _rows(grammar: Grammar, lexer: Lexer, limits: Limits) -> _Rows:
     """
     terminals = grammar.terminals
     if grammar.scannerless:
-        procedures = _Procedures(grammar, lambda k: terminals[k].dfa(limits).nfa(), lambda n: symbol(Charset.marker(n)))
+        procedures = _Procedures(grammar, lambda k: terminals[k].dfa(limits).nfa(), limits)
         of = lexer.alphabet.of
     else:
-        procedures = _Procedures(grammar, lambda k: symbol(char(chr(k))), lambda n: symbol(Charset.marker(n)))
+        procedures = _Procedures(grammar, lambda k: symbol(char(chr(k))), limits)
         of = lambda points: points  # noqa: E731
     first: dict[int, int] = {grammar.start: 1}
     rows = _Rows([{}], [[]], [False], [])
@@ -148,9 +181,9 @@ def _points(charset: Charset, of):
 class _Builder:
     """Explores the nodes that can be reached.
 
-    A node is a tuple: (PLACE, state, follow, scanner's state or None, bans), (PUSH, frame, node), (POP, follow, terminal or
-    None, class or None, bans) or (TEXT,). A frame is (state, follow). Only where POP finds a frame of its own follow it goes
-    on, and there with the terminal, if there is one, and then with the class, if there is one.
+    A node is a tuple: (PLACE, state, follow, scanner's state or None, bans), (PUSH, frame, node), (POP, follow or
+    None, terminal or None, class or None, bans) or (TEXT,). A frame is (state, follow). POP goes on only where it finds a
+    frame of its own follow (None: any), and there with the terminal, if there is one, then with the class, if there is one.
     """
 
     def __init__(self, lexer: Lexer, rows: _Rows, accepts_empty: bool, limits: Limits):
@@ -168,7 +201,7 @@ class _Builder:
         number = {start: 0}
         frames: dict[tuple, int] = {}
         by_follow: dict[frozenset, list[tuple]] = defaultdict(list)  # frames
-        waiting: dict[frozenset, list[tuple]] = defaultdict(list)  # POP nodes
+        waiting: dict[frozenset | None, list[tuple]] = defaultdict(list)  # POP nodes
         steps: list[dict[int, tuple[int, ...]]] = [{}]
         push: dict[int, tuple[int, int]] = {}
         pops: dict[int, dict[int, tuple[int, ...]]] = defaultdict(dict)
@@ -190,13 +223,14 @@ class _Builder:
                 frame = node[1]
                 if frame not in frames:
                     frames[frame] = len(frames)
-                    by_follow[self._follow(*frame)].append(frame)
-                    for other in waiting[self._follow(*frame)]:
+                    follow = self._follow(*frame)
+                    by_follow[follow].append(frame)
+                    for other in waiting[follow] + waiting[None]:
                         pops[number[other]][frames[frame]] = numbers(self._popped(other, frame))
                 push[here] = frames[frame], numbers([node[2]])[0]
             elif node[0] == POP:
                 waiting[node[1]].append(node)
-                for frame in by_follow[node[1]]:
+                for frame in list(frames) if node[1] is None else by_follow[node[1]]:
                     pops[here][frames[frame]] = numbers(self._popped(node, frame))
         if self.ambiguous and not self._are_apart():
             return None
@@ -256,7 +290,7 @@ class _Builder:
 
     def _done(self, state: int, follow: frozenset[int], c: int | None, bans: frozenset) -> list[tuple]:
         if self.rows.complete[state] and BOTTOM not in follow:
-            return [(POP, follow, None, c, bans)]
+            return [(POP, None, None, c, bans)]
         return self._enter(state, follow, c, bans)
 
     def _popped(self, node: tuple, frame: tuple) -> list[tuple]:
@@ -282,7 +316,7 @@ class _Builder:
         if c == self.end:
             if not self.rows.accept[state] or END not in follow:
                 return []
-            return [(TEXT,)] if BOTTOM in follow else [(POP, follow, None, c, bans)]
+            return [(TEXT,)] if BOTTOM in follow else [(POP, None, None, c, bans)]
         if self.lexer.grammar.scannerless:
             return self._read(state, follow, c, None, bans)
         scanner = self._scanner(state, follow)
