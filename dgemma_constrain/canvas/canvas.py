@@ -150,21 +150,7 @@ class Canvas:
         free = np.full(self.length, FREE, np.int32)
         needed = int(self._graph.distance[self._start])
         if self._feasible_under(free):
-            where = np.flatnonzero(self._pins != FREE)
-            low, high = 0, len(where) - 1  # the fewest pins, from the left, that already conflict
-            while low < high:
-                middle = (low + high) // 2
-                some = free.copy()
-                some[where[: middle + 1]] = self._pins[where[: middle + 1]]
-                low, high = (middle + 1, high) if self._feasible_under(some) else (low, middle)
-            i = int(where[low])
-            token = self.compiled.vocabulary.token_bytes(int(self._pinned[i]))
-            what = "a special id" if token is None else repr(token.decode("utf-8", "backslashreplace"))
-            return (
-                f"position {i}, pinned to id {self._pinned[i]} ({what}), conflicts with the constraint"
-                + (" and the pins before it" if low else "")
-                + f"; unpin it or change the canvas of {self.length} tokens"
-            )
+            return self._conflict()
         if needed > self.length + self.more_tokens:
             return (
                 f"at least {needed} tokens are needed, but the canvas has {self.length}"
@@ -175,6 +161,25 @@ class Canvas:
             f"no valid string has exactly {self.length} tokens"
             + ("" if self.compiled.vocabulary.eos_ids else ", and this vocabulary has no end token")
             + "; try another length"
+        )
+
+    def _conflict(self) -> str:
+        """Which pin cannot be, where all would be well without pins."""
+        where = np.flatnonzero(self._pins != FREE)
+        free = np.full(self.length, FREE, np.int32)
+        low, high = 0, len(where) - 1  # the fewest pins, from the left, that already conflict
+        while low < high:
+            middle = (low + high) // 2
+            some = free.copy()
+            some[where[: middle + 1]] = self._pins[where[: middle + 1]]
+            low, high = (middle + 1, high) if self._feasible_under(some) else (low, middle)
+        i = int(where[low])
+        token = self.compiled.vocabulary.token_bytes(int(self._pinned[i]))
+        what = "a special id" if token is None else repr(token.decode("utf-8", "backslashreplace"))
+        return (
+            f"position {i}, pinned to id {self._pinned[i]} ({what}), conflicts with the constraint"
+            + (" and the pins before it" if low else "")
+            + f"; unpin it or change the canvas of {self.length} tokens"
         )
 
     def _feasible_under(self, pins: np.ndarray) -> bool:
