@@ -86,9 +86,9 @@ def _set(row, k):
 
 
 @kernel
-def reach(system, open_):
+def reach(system, open_, alive):
     """The boolean semiring, forwards. Returns the levels and rows of bits over them: reached[boundary, state],
-    left[boundary, exit], callers[level, frame]."""
+    left[boundary, exit], callers[level, frame]. alive bool[N+1, S]: the states that may be at each boundary."""
     offsets, labels, kinds, targets, with_, step, step_with, calls, exits, entries, frames = system
     length, states = len(open_), len(step)
     most = 1 + length * len(entries)
@@ -117,7 +117,7 @@ def reach(system, open_):
                 if step[x] == TO_POP and _has(row[x], level):
                     _set(leaving[step_with[x]], level)
             for p in range(len(exits)):
-                if _has(leaving[p], level):
+                if _has(leaving[p], level) and alive[j, exits[p, 1]]:
                     _or(row[exits[p, 1]], callers[level, exits[p, 0]], (level + 63) >> 6)
                     some[exits[p, 1]] = True
         # New levels, by what was called: by tokens, and by what pushes by itself.
@@ -131,7 +131,7 @@ def reach(system, open_):
                 begun[calls[c, 1]] |= calling[c, k] != 0
         first[j] = count if j else 0
         for e in range(len(entries)):
-            if begun[e]:
+            if begun[e] and alive[j, entries[e]]:
                 x = entries[e]
                 boundary[count], entry[count], number[j, e] = j, e, count
                 _set(row[x], count)
@@ -156,7 +156,8 @@ def reach(system, open_):
                 if not open_[j, labels[r]]:
                     continue
                 if kinds[r] == MOVE:
-                    _or(reached[j + 1, targets[r]], row[x], here)
+                    if alive[j + 1, targets[r]]:
+                        _or(reached[j + 1, targets[r]], row[x], here)
                 elif kinds[r] == TO_PUSH:
                     _or(calling[with_[r]], row[x], here)
                 else:
@@ -247,6 +248,47 @@ def live(levels, reached):
     return some, found
 
 
+@kernel
+def cover(system, weights):
+    """The weight of the best way through each state at each boundary, float64[N+1, S], if any frame might be below.
+
+    No text that passes there has more: a pop that may find what it likes is one edge of a finite automaton (what
+    Felzenszwalb and McAllester, "The generalized A* architecture", 2007, call an abstraction).
+    """
+    offsets, labels, kinds, targets, with_, step, step_with, calls, exits, entries, frames = system
+    length, states = len(weights), len(step)
+    to = np.empty(len(labels), np.int32)
+    for r in range(len(labels)):
+        kind = kinds[r]
+        to[r] = targets[r] if kind == MOVE else exits[with_[r], 1] if kind == TO_POP else entries[calls[with_[r], 1]]
+    before, after = np.full((length + 1, states), -np.inf), np.full((length + 1, states), -np.inf)
+    before[0, 0] = 0.0
+    after[length, states - 1] = 0.0
+    for j in range(length + 1):
+        row = before[j]
+        for x in range(states - 1, -1, -1):  # what is left of an effect leads to a smaller number, or to the end
+            if step[x] != MOVE and row[x] > -np.inf:
+                t = exits[step_with[x], 1] if step[x] == TO_POP else entries[calls[step_with[x], 1]]
+                row[t] = max(row[t], row[x])
+        for x in range(states):
+            if j < length and row[x] > -np.inf:
+                for r in range(offsets[x], offsets[x + 1]):
+                    before[j + 1, to[r]] = max(before[j + 1, to[r]], row[x] + weights[j, labels[r]])
+    for j in range(length, -1, -1):
+        row = after[j]
+        if j < length:
+            for x in range(states):
+                for r in range(offsets[x], offsets[x + 1]):
+                    row[x] = max(row[x], weights[j, labels[r]] + after[j + 1, to[r]])
+        for x in range(states):
+            if step[x] != MOVE:
+                row[x] = row[exits[step_with[x], 1] if step[x] == TO_POP else entries[calls[step_with[x], 1]]]
+    for j in range(length + 1):
+        for x in range(states):
+            after[j, x] += before[j, x]
+    return after
+
+
 class Values(NamedTuple):
     """Log-weights over levels, -inf where there is nothing: item[boundary, state, level], exit[boundary, exit, level] and
     call[level, frame, caller]."""
@@ -280,7 +322,8 @@ def inside(system, levels, weights, mode):
     item = np.full((length + 1, states, count), -np.inf)
     exit_ = np.full((length + 1, len(exits), count), -np.inf)
     call = np.full((count, frames, count), -np.inf)
-    some = np.zeros(states, np.bool_)
+    past = np.zeros((count, frames), np.int64)  # behind the last caller
+    some = np.zeros(states, np.int64)  # behind the last level with an item
     item[0, 0, 0] = 0.0
     for j in range(length + 1):
         here, row, leaving = levels.first[j] if j else 1, item[j], exit_[j]
@@ -291,35 +334,38 @@ def inside(system, levels, weights, mode):
                     leaving[p, level] = _plus(mode, leaving[p, level], row[x, level])
             for p in range(len(exits)):
                 if leaving[p, level] > -np.inf:
-                    _raise(mode, row[exits[p, 1]], call[level, exits[p, 0]], leaving[p, level], level)
+                    _raise(mode, row[exits[p, 1]], call[level, exits[p, 0]], leaving[p, level], past[level, exits[p, 0]])
         now = levels.first[j + 1]
         for level in range(here, now):
             row[entries[levels.entry[level]], level] = 0.0
         for x in range(states):
-            some[x] = False
-            for k in range(now):
-                some[x] |= row[x, k] > -np.inf
-            if some[x] and step[x] == TO_PUSH:
-                level = levels.number[j, calls[step_with[x], 1]]
+            some[x] = now
+            while some[x] > 0 and row[x, some[x] - 1] == -np.inf:
+                some[x] -= 1
+            if some[x] > 0 and step[x] == TO_PUSH:
+                level, w = levels.number[j, calls[step_with[x], 1]], calls[step_with[x], 0]
                 if level >= 0:
-                    _raise(mode, call[level, calls[step_with[x], 0]], row[x], 0.0, level)
+                    size = min(some[x], np.int64(level))
+                    _raise(mode, call[level, w], row[x], 0.0, size)
+                    past[level, w] = max(past[level, w], size)
         if j == length:
             break
         for x in range(states):
-            if not some[x]:
+            if some[x] == 0:
                 continue
             for r in range(offsets[x], offsets[x + 1]):
                 weight = weights[j, labels[r]]
                 if weight == -np.inf:
                     continue
                 if kinds[r] == MOVE:
-                    _raise(mode, item[j + 1, targets[r]], row[x], weight, now)
+                    _raise(mode, item[j + 1, targets[r]], row[x], weight, some[x])
                 elif kinds[r] == TO_POP:
-                    _raise(mode, exit_[j + 1, with_[r]], row[x], weight, now)
+                    _raise(mode, exit_[j + 1, with_[r]], row[x], weight, some[x])
                 else:
-                    level = levels.number[j + 1, calls[with_[r], 1]]
+                    level, w = levels.number[j + 1, calls[with_[r], 1]], calls[with_[r], 0]
                     if level >= 0:
-                        _raise(mode, call[level, calls[with_[r], 0]], row[x], weight, now)
+                        _raise(mode, call[level, w], row[x], weight, some[x])
+                        past[level, w] = max(past[level, w], some[x])
     return Values(item, exit_, call)
 
 

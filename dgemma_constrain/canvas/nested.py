@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Mapping
+from typing import TYPE_CHECKING, Mapping, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     import torch
 
     from dgemma_constrain.canvas.compiled import Compiled
+
+
+GAP = 4.0  # below the bound, where `best` begins to look
+SLACK = 1e-6  # of a score: sums of the same numbers in another order differ by less
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +142,14 @@ def _at(values: np.ndarray, index: np.ndarray) -> np.ndarray:
     return values[np.clip(index, 0, len(values) - 1)] if len(values) else np.full(len(index), -1)
 
 
+class Kept(NamedTuple):
+    """The states and the levels of whole valid texts, and the labels in use, bool[N, labels]."""
+
+    system: System
+    levels: Levels
+    used: np.ndarray
+
+
 class Nested(Canvas):
     """As `Canvas`, for a grammar of any depth. All answers are exact but for two, where `sums` is False: what a grammar
     derives in several ways counts as often in `sample` and in marginals, and with `more_tokens` so does what may be
@@ -195,25 +207,24 @@ class Nested(Canvas):
         pinned = np.where(pins[:, None] >= 0, holds[:, np.maximum(pins, 0)].T, 0) | wild
         return np.where(pins[:, None] == FREE, free, pinned).astype(np.uint8)
 
-    def _chart(self, open_: np.ndarray) -> tuple:
-        """The levels, those rows of bits, and the labels used."""
-        levels, reached, left, callers = chart.reach(self._graph.system, open_)
-        used = chart.keep(self._graph.system, open_, levels, reached, left, callers)
-        return levels, reached, used
-
-    @cached_property
-    def _kept(self) -> tuple[System, Levels, np.ndarray] | None:
-        """The system and the levels of whole valid texts, and the labels used, bool[N, labels]; None if there are none."""
-        levels, reached, used = self._chart(self._open)
+    def _kept_of(self, open_: np.ndarray, alive: np.ndarray | None = None) -> Kept | None:
+        system = self._graph.system
+        if alive is None:
+            alive = np.ones((len(open_) + 1, len(system.step)), bool)
+        levels, reached, left, callers = chart.reach(system, open_, alive)
+        used = chart.keep(system, open_, levels, reached, left, callers)
         some, states = chart.live(levels, reached)
         if not some[0]:
             return None
         states[[0, -1]] = True
         number = np.where(some, np.cumsum(some) - 1, -1).astype(np.int32)
         first = np.append(0, np.cumsum(some))[levels.first]
-        kept = Levels(levels.boundary[some], levels.entry[some], first, _at(number, levels.number))
-        kept.number[levels.number < 0] = -1
-        return _only(self._graph.system, states), kept, used
+        numbers = np.where(levels.number < 0, -1, _at(number, levels.number)).astype(np.int32)
+        return Kept(_only(system, states), Levels(levels.boundary[some], levels.entry[some], first, numbers), used)
+
+    @cached_property
+    def _kept(self) -> Kept | None:
+        return self._kept_of(self._open)
 
     @property
     def has_paths(self) -> bool:
@@ -227,17 +238,15 @@ class Nested(Canvas):
         open_ = self._open.copy()
         begin = len(self._after)
         open_[begin : begin + self.length] = self._open_under(pins)
-        _, reached, _ = self._chart(open_)
-        return bool(reached[0, 0].any())
+        return self._kept_of(open_) is not None
 
     @cached_property
     def _used(self) -> np.ndarray:
         used = np.zeros((self.length, self._graph.wild + 1), bool)
         if self._kept is None:
             return used
-        begin = len(self._after)
         offsets, classes = self._graph.labels
-        for i, row in enumerate(self._kept[2][begin : begin + self.length]):
+        for i, row in enumerate(self._own(self._kept.used)):
             for k in np.flatnonzero(row).tolist():
                 used[i, classes[offsets[k] : offsets[k + 1]]] = True
         own = np.arange(self._graph.wild + 1)
@@ -248,14 +257,47 @@ class Nested(Canvas):
     def _wanted(self) -> np.ndarray:
         return self._used
 
-    def best(self, logits: torch.Tensor) -> Completion:
-        self.check()
+    def best(self, logits: torch.Tensor, floor: float = -np.inf) -> Completion | None:
+        """floor: only a string that scores higher is wanted; None if there is none."""
+        if floor == -np.inf:
+            self.check()
         reduced = self._reduce(logits, emissions.MAX, 1.0)
         emission, weights = self._weights(reduced.emission, MAX)
-        path = self._trace(weights, MAX, 0)
+        path = self._best_path(weights, floor)
+        if path is None:
+            return None
         path = arcs.best_classes(self._graph.labels, emission, path)
         score = emission[np.arange(self.length), path].sum()
         return Completion(reduced.best_members(path, self._pinned).tolist(), float(score))
+
+    def _best_path(self, weights: np.ndarray, floor: float) -> np.ndarray | None:
+        """The labels of the best string, found among the states at boundaries where one of so high a score may be.
+
+        Without a floor, one is guessed a little below the bound, until a string is found above it.
+        """
+        bound = chart.cover(self._graph.system, weights)
+        top = bound[-1].max()
+        if floor > -np.inf:
+            floor += SLACK * max(1.0, abs(floor))
+            if top <= floor:
+                return None
+        gap, open_ = GAP, (weights > -np.inf).astype(np.uint8)
+        while True:
+            low = floor if floor > -np.inf else top - gap
+            kept = self._kept_of(open_, bound >= low)
+            if kept is not None:
+                values = chart.inside(kept.system, kept.levels, weights, MAX)
+                if values.item[-1, -1, 0] >= low:
+                    return self._own(chart.trace(kept.system, kept.levels, weights, values, np.int64(0)))
+            if floor > -np.inf:
+                return None
+            if not (bound[bound > -np.inf] < low).any():
+                self._check_weight(-np.inf)
+            gap *= 4
+
+    def _own(self, rows: np.ndarray) -> np.ndarray:
+        """Of rows for all positions, those of the canvas."""
+        return rows[len(self._after) : len(self._after) + self.length]
 
     def sample(
         self, logits: torch.Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
@@ -270,9 +312,10 @@ class Nested(Canvas):
         emission, weights = self._weights(reduced.emission, SUM)
         uniform = torch.rand(2, self.length, dtype=torch.float64, generator=generator).numpy()
         seed = int(torch.randint(1, 2**62, (1,), generator=generator))
-        path = self._trace(weights, SUM, seed)
-        begin = len(self._after)
-        path = arcs.drawn_classes(self._graph.labels, emission, weights[begin : begin + self.length], path, uniform[0])
+        system, levels, _ = self._kept
+        values = self._sums(weights)
+        path = self._own(chart.trace(system, levels, weights, values, np.int64(seed)))
+        path = arcs.drawn_classes(self._graph.labels, emission, self._own(weights), path, uniform[0])
         ids = reduced.drawn_members(path, self._pinned, uniform[1])
         read = path != self._graph.wild
         plain = reduced if scale == 1.0 else self._reduce(logits, emissions.MAX, 1.0)
@@ -290,22 +333,16 @@ class Nested(Canvas):
             weights[begin : begin + self.length] = sums
         return emission, np.ascontiguousarray(weights)
 
-    def _trace(self, weights: np.ndarray, mode: int, seed: int) -> np.ndarray:
-        system, levels, _ = self._kept
-        values = chart.inside(system, levels, weights, mode)
+    def _sums(self, weights: np.ndarray) -> chart.Values:
+        values = chart.inside(self._kept.system, self._kept.levels, weights, SUM)
         self._check_weight(values.item[-1, -1, 0])
-        begin = len(self._after)
-        return chart.trace(system, levels, weights, values, np.int64(seed))[begin : begin + self.length]
+        return values
 
     def _posterior(self, emission: np.ndarray) -> np.ndarray:
         emission, weights = self._weights(emission, SUM)
-        system, levels, _ = self._kept
-        values = chart.inside(system, levels, weights, SUM)
-        self._check_weight(values.item[-1, -1, 0])
-        own = slice(len(self._after), len(self._after) + self.length)
-        by_label = chart.outside(system, levels, weights, values)[own]
+        by_label = chart.outside(self._kept.system, self._kept.levels, weights, self._sums(weights))
         with np.errstate(divide="ignore"):
-            return np.log(arcs.spread(self._graph.labels, emission, weights[own], by_label))[:, :-1]
+            return np.log(arcs.spread(self._graph.labels, emission, self._own(weights), self._own(by_label)))[:, :-1]
 
     def _reason(self) -> str:
         free = np.full(self.length, FREE, np.int32)
