@@ -249,10 +249,17 @@ def live(levels, reached):
 
 
 @kernel
-def cover(system, weights):
-    """The weight of the best way through each state at each boundary, float64[N+1, S], if any frame might be below.
+def _plus(mode, a, b):
+    if a < b:
+        a, b = b, a
+    return a if mode == MAX or b <= a - 40.0 else a + np.log1p(np.exp(b - a))
 
-    No text that passes there has more: a pop that may find what it likes is one edge of a finite automaton (what
+
+@kernel
+def cover(system, weights, mode):
+    """The weight of all ways through each state at each boundary, float64[N+1, S], if any frame might be below.
+
+    What passes there has no more: a pop that may find what it likes is one edge of a finite automaton (what
     Felzenszwalb and McAllester, "The generalized A* architecture", 2007, call an abstraction).
     """
     offsets, labels, kinds, targets, with_, step, step_with, calls, exits, entries, frames = system
@@ -269,17 +276,17 @@ def cover(system, weights):
         for x in range(states - 1, -1, -1):  # what is left of an effect leads to a smaller number, or to the end
             if step[x] != MOVE and row[x] > -np.inf:
                 t = exits[step_with[x], 1] if step[x] == TO_POP else entries[calls[step_with[x], 1]]
-                row[t] = max(row[t], row[x])
+                row[t] = _plus(mode, row[t], row[x])
         for x in range(states):
             if j < length and row[x] > -np.inf:
                 for r in range(offsets[x], offsets[x + 1]):
-                    before[j + 1, to[r]] = max(before[j + 1, to[r]], row[x] + weights[j, labels[r]])
+                    before[j + 1, to[r]] = _plus(mode, before[j + 1, to[r]], row[x] + weights[j, labels[r]])
     for j in range(length, -1, -1):
         row = after[j]
         if j < length:
             for x in range(states):
                 for r in range(offsets[x], offsets[x + 1]):
-                    row[x] = max(row[x], weights[j, labels[r]] + after[j + 1, to[r]])
+                    row[x] = _plus(mode, row[x], weights[j, labels[r]] + after[j + 1, to[r]])
         for x in range(states):
             if step[x] != MOVE:
                 row[x] = row[exits[step_with[x], 1] if step[x] == TO_POP else entries[calls[step_with[x], 1]]]
@@ -367,13 +374,6 @@ def inside(system, levels, weights, mode):
                         _raise(mode, call[level, w], row[x], weight, some[x])
                         past[level, w] = max(past[level, w], some[x])
     return Values(item, exit_, call)
-
-
-@kernel
-def _plus(mode, a, b):
-    if a < b:
-        a, b = b, a
-    return a if mode == MAX or b <= a - 40.0 else a + np.log1p(np.exp(b - a))
 
 
 @kernel

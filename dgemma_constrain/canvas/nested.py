@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 GAP = 4.0  # below the bound, where `best` begins to look
-SLACK = 1e-6  # of a score: sums of the same numbers in another order differ by less
+# What a chart may take at most where there is another way: steps of its innermost loop, and numbers (or bits) to be kept.
+BITS, WEIGHTS, SUMS = (1.5e10, 5e9), (2e9, 5e7), (2e8, 5e7)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +143,10 @@ def _at(values: np.ndarray, index: np.ndarray) -> np.ndarray:
     return values[np.clip(index, 0, len(values) - 1)] if len(values) else np.full(len(index), -1)
 
 
+class _TooLarge(Exception):
+    """A chart of sums is, and `shallow` is to answer."""
+
+
 class Kept(NamedTuple):
     """The states and the levels of whole valid texts, and the labels in use, bool[N, labels]."""
 
@@ -151,15 +156,19 @@ class Kept(NamedTuple):
 
 
 class Nested(Canvas):
-    """As `Canvas`, for a grammar of any depth. All answers are exact but for two, where `sums` is False: what a grammar
-    derives in several ways counts as often in `sample` and in marginals, and with `more_tokens` so does what may be
-    finished in several ways.
+    """As `Canvas`, for a grammar of any depth, as long as a chart of it isn't too large. Where it would be, `shallow`
+    answers: the canvas of an automaton that holds the texts up to some depth, if one of them fits.
+
+    `feasible` and `allowed` are exact; so is `best`, or its `proved` is False because it asked `shallow`. `sample` and the
+    marginals are exact unless they ask it, and then they are those of the texts up to that depth: on large canvases, where
+    a text has several runs, and where `more_tokens` may finish one in several ways.
     """
 
     def __init__(
         self,
         compiled: Compiled,
         pushdown: Pushdown,
+        shallow: Canvas | None,
         pinned: Mapping[int, int],
         length: int,
         more_tokens: int,
@@ -168,25 +177,34 @@ class Nested(Canvas):
         rest: np.ndarray | None = None,
     ):
         super().__init__(compiled, pushdown, pinned, length, more_tokens, 0, tail, after, np.zeros(0, bool))
-        self._planned = None
+        self._shallow = shallow if shallow is not None and shallow.has_paths else None
         if rest is None:  # what may follow the canvas: more tokens, or nothing more
             rest = np.ones((more_tokens, len(pushdown.labels.offsets) - 1), np.uint8)
             rest[:, pushdown.stop - 2 : pushdown.stop] = 0
         self._rest = rest
 
-    @property
-    def sums(self) -> bool:
-        return self._graph.unambiguous and not len(self._rest)
-
-    def with_pins(self, pinned: Mapping[int, int]) -> Canvas:
+    def with_pins(self, pinned: Mapping[int, int]) -> Nested:
         check_pins(pinned, self.length, len(self.compiled.vocabulary))
-        return self.compiled.canvas(self.length, pinned, self.more_tokens, self.tail, self._after)
+        shallow = self._shallow
+        if shallow is not None:
+            shallow = Canvas(
+                shallow.compiled, shallow._graph, pinned, shallow.length, shallow.more_tokens, shallow._start, shallow.tail,
+                shallow._after, shallow._planned,
+            )  # fmt: skip
+        return Nested(
+            self.compiled, self._graph, shallow, pinned, self.length, self.more_tokens, self.tail, self._after, self._rest
+        )
 
-    def head(self, size: int) -> Canvas:
-        rest = np.concatenate([self._open[len(self._after) + size : len(self._after) + self.length], self._rest])
+    def head(self, size: int) -> Nested:
+        rest = np.concatenate([self._own(self._open)[size:], self._rest])
         pinned = {i: t for i, t in self.pinned.items() if i < size}
         left = self.more_tokens + self.length - size
-        return Nested(self.compiled, self._graph, pinned, size, left, self.tail, self._after, rest)
+        shallow = self._shallow and self._shallow.head(size)
+        return Nested(self.compiled, self._graph, shallow, pinned, size, left, self.tail, self._after, rest)
+
+    def _own(self, rows: np.ndarray) -> np.ndarray:
+        """Of rows for all positions, those of the canvas."""
+        return rows[len(self._after) : len(self._after) + self.length]
 
     @cached_property
     def _open(self) -> np.ndarray:
@@ -207,10 +225,28 @@ class Nested(Canvas):
         pinned = np.where(pins[:, None] >= 0, holds[:, np.maximum(pins, 0)].T, 0) | wild
         return np.where(pins[:, None] == FREE, free, pinned).astype(np.uint8)
 
-    def _kept_of(self, open_: np.ndarray, alive: np.ndarray | None = None) -> Kept | None:
+    # What is possible ---------------------------------------------------------------------------------------------------
+
+    def _fits(self, work: float, memory: float, alive: np.ndarray | None = None) -> bool:
+        """Whether a chart of these states at boundaries takes no more than so much work, and memory."""
         system = self._graph.system
         if alive is None:
-            alive = np.ones((len(open_) + 1, len(system.step)), bool)
+            alive = self._everywhere
+        levels = 1 + int(alive[:, system.entries].sum())
+        numbers = levels * (len(alive) * (int(alive.any(0).sum()) + len(system.exits)) + levels * system.frames)
+        return len(alive) * len(system.exits) * levels**2 / 6 <= work and numbers <= memory
+
+    @property
+    def _everywhere(self) -> np.ndarray:
+        return np.ones((len(self._open) + 1, len(self._graph.system.step)), bool)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a chart can tell what is possible."""
+        return self._fits(*BITS)
+
+    def _kept_of(self, open_: np.ndarray, alive: np.ndarray) -> Kept | None:
+        system = self._graph.system
         levels, reached, left, callers = chart.reach(system, open_, alive)
         used = chart.keep(system, open_, levels, reached, left, callers)
         some, states = chart.live(levels, reached)
@@ -224,21 +260,38 @@ class Nested(Canvas):
 
     @cached_property
     def _kept(self) -> Kept | None:
-        return self._kept_of(self._open)
+        return self._kept_of(self._open, self._everywhere)
 
-    @property
+    @cached_property
     def has_paths(self) -> bool:
-        return self._kept is not None
+        return self._shallow is not None or self._kept is not None
 
     @property
     def feasible(self) -> bool:
         return self.has_paths
 
+    def goes_on(self) -> bool:
+        """Whether the ids before the canvas can be read at all."""
+        begin = len(self._after)
+        alive = self._everywhere[: begin + 1]
+        _, reached, _, _ = chart.reach(self._graph.system, self._open[:begin], alive)
+        return bool(reached[begin].any())
+
     def _feasible_under(self, pins: np.ndarray) -> bool:
         open_ = self._open.copy()
-        begin = len(self._after)
-        open_[begin : begin + self.length] = self._open_under(pins)
-        return self._kept_of(open_) is not None
+        self._own(open_)[:] = self._open_under(pins)
+        return self._kept_of(open_, self._everywhere) is not None
+
+    def _reason(self) -> str:
+        free = np.full(self.length, FREE, np.int32)
+        if (self._pins != FREE).any() and self._feasible_under(free):
+            return self._conflict()
+        return (
+            f"no valid string has exactly {self.length} tokens"
+            + (f", with up to {self.more_tokens} more" if self.more_tokens else "")
+            + ("" if self.compiled.vocabulary.eos_ids else ", and this vocabulary has no end token")
+            + "; try another length"
+        )
 
     @cached_property
     def _used(self) -> np.ndarray:
@@ -249,55 +302,65 @@ class Nested(Canvas):
         for i, row in enumerate(self._own(self._kept.used)):
             for k in np.flatnonzero(row).tolist():
                 used[i, classes[offsets[k] : offsets[k + 1]]] = True
-        own = np.arange(self._graph.wild + 1)
-        pins = self._pins[:, None]
+        own, pins = np.arange(self._graph.wild + 1), self._pins[:, None]
         return used & ((pins == FREE) | (own == pins) | (own == self._graph.wild))
 
     @property
-    def _wanted(self) -> np.ndarray:
-        return self._used
+    def _asked(self) -> Canvas | None:
+        """`shallow`, where it has to answer what is possible."""
+        return None if self._shallow is None or self.is_small else self._shallow
 
-    def best(self, logits: torch.Tensor, floor: float = -np.inf) -> Completion | None:
-        """floor: only a string that scores higher is wanted; None if there is none."""
-        if floor == -np.inf:
-            self.check()
+    @cached_property
+    def choices(self) -> np.ndarray:
+        return super().choices if self._asked is None else self._asked.choices
+
+    def allowed(self, position: int | None = None) -> torch.Tensor:
+        return super().allowed(position) if self._asked is None else self._asked.allowed(position)
+
+    def mask_(self, logits: torch.Tensor) -> torch.Tensor:
+        return super().mask_(logits) if self._asked is None else self._asked.mask_(logits)
+
+    # What is likely -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _wanted(self) -> np.ndarray:
+        return np.ones((self.length, self._graph.wild + 1), bool)
+
+    def best(self, logits: torch.Tensor) -> Completion:
+        self.check()
         reduced = self._reduce(logits, emissions.MAX, 1.0)
         emission, weights = self._weights(reduced.emission, MAX)
-        path = self._best_path(weights, floor)
+        path = self._best_path(weights)
         if path is None:
-            return None
+            found = self._shallow.best(logits)
+            found.proved = False
+            return found
         path = arcs.best_classes(self._graph.labels, emission, path)
         score = emission[np.arange(self.length), path].sum()
         return Completion(reduced.best_members(path, self._pinned).tolist(), float(score))
 
-    def _best_path(self, weights: np.ndarray, floor: float) -> np.ndarray | None:
-        """The labels of the best string, found among the states at boundaries where one of so high a score may be.
+    def _best_path(self, weights: np.ndarray) -> np.ndarray | None:
+        """The labels of the best string, or None if that takes too long and `shallow` knows one.
 
-        Without a floor, one is guessed a little below the bound, until a string is found above it.
+        Only the states where a string of a high score may pass are in the chart: of one a little below the bound; if there
+        is no such string, of one further below it.
         """
-        bound = chart.cover(self._graph.system, weights)
-        top = bound[-1].max()
-        if floor > -np.inf:
-            floor += SLACK * max(1.0, abs(floor))
-            if top <= floor:
-                return None
-        gap, open_ = GAP, (weights > -np.inf).astype(np.uint8)
+        bound = chart.cover(self._graph.system, weights, MAX)
+        top, open_ = bound[-1].max(), (weights > -np.inf).astype(np.uint8)
+        self._check_weight(top)
+        gap = GAP
         while True:
-            low = floor if floor > -np.inf else top - gap
-            kept = self._kept_of(open_, bound >= low)
+            alive = bound >= top - gap
+            if self._shallow is not None and not self._fits(*WEIGHTS, alive):
+                return None
+            kept = self._kept_of(open_, alive)
             if kept is not None:
                 values = chart.inside(kept.system, kept.levels, weights, MAX)
-                if values.item[-1, -1, 0] >= low:
+                if values.item[-1, -1, 0] >= top - gap:
                     return self._own(chart.trace(kept.system, kept.levels, weights, values, np.int64(0)))
-            if floor > -np.inf:
-                return None
-            if not (bound[bound > -np.inf] < low).any():
+            if not (bound[bound > -np.inf] < top - gap).any():
                 self._check_weight(-np.inf)
             gap *= 4
-
-    def _own(self, rows: np.ndarray) -> np.ndarray:
-        """Of rows for all positions, those of the canvas."""
-        return rows[len(self._after) : len(self._after) + self.length]
 
     def sample(
         self, logits: torch.Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
@@ -310,50 +373,67 @@ class Nested(Canvas):
         self.check()
         reduced = self._reduce(logits, emissions.SUM, scale)
         emission, weights = self._weights(reduced.emission, SUM)
+        found = self._sums(weights)
+        if found is None:
+            return self._shallow.sample(logits, temperature, generator)
+        kept, values = found
         uniform = torch.rand(2, self.length, dtype=torch.float64, generator=generator).numpy()
         seed = int(torch.randint(1, 2**62, (1,), generator=generator))
-        system, levels, _ = self._kept
-        values = self._sums(weights)
-        path = self._own(chart.trace(system, levels, weights, values, np.int64(seed)))
+        path = self._own(chart.trace(kept.system, kept.levels, weights, values, np.int64(seed)))
         path = arcs.drawn_classes(self._graph.labels, emission, self._own(weights), path, uniform[0])
         ids = reduced.drawn_members(path, self._pinned, uniform[1])
         read = path != self._graph.wild
         plain = reduced if scale == 1.0 else self._reduce(logits, emissions.MAX, 1.0)
         return Completion(ids.tolist(), float(plain.log_softmax(ids)[read].sum()))
 
+    def marginals(self, logits: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+        try:
+            return super().marginals(logits, temperature)
+        except _TooLarge:
+            return self._shallow.marginals(logits, temperature)
+
+    def token_marginals(self, logits: torch.Tensor, ids: list[int], temperature: float = 1.0) -> np.ndarray:
+        try:
+            return super().token_marginals(logits, ids, temperature)
+        except _TooLarge:
+            return self._shallow.token_marginals(logits, ids, temperature)
+
+    def _posterior(self, emission: np.ndarray) -> np.ndarray:
+        emission, weights = self._weights(emission, SUM)
+        found = self._sums(weights)
+        if found is None:
+            raise _TooLarge
+        kept, values = found
+        by_label = chart.outside(kept.system, kept.levels, weights, values)
+        with np.errstate(divide="ignore"):
+            return np.log(arcs.spread(self._graph.labels, emission, self._own(weights), self._own(by_label)))[:, :-1]
+
+    def _sums(self, weights: np.ndarray) -> tuple[Kept, chart.Values] | None:
+        """The chart of sums; None if `shallow` is to answer. Left out are states where all that may pass there weighs no
+        more than rounding does: less than e^-37 of one string, all of them together."""
+        counts_once = self._graph.unambiguous and not len(self._rest)
+        if self._shallow is not None and not counts_once:
+            return None
+        open_ = (weights > -np.inf).astype(np.uint8)
+        path = self._best_path(weights)
+        if path is None:
+            return None
+        bound = chart.cover(self._graph.system, weights, SUM)
+        one = self._own(weights)[np.arange(self.length), path].sum()  # weighs no more than all do
+        alive = bound >= one - 37 - np.log(bound.size)
+        if self._shallow is not None and not self._fits(*SUMS, alive):
+            return None
+        kept = self._kept_of(open_, alive)
+        values = chart.inside(kept.system, kept.levels, weights, SUM)
+        return kept, values
+
     def _weights(self, emission: np.ndarray, mode: int) -> tuple[np.ndarray, np.ndarray]:
         """The weights of classes on the canvas, and of labels everywhere."""
         emission = np.concatenate([emission, np.full((self.length, 1), -np.inf)], 1)
         with np.errstate(divide="ignore"):
             weights = np.log(self._open.astype(np.float64))
-        begin = len(self._after)
         if self.length:
+            of = arcs.label_best if mode == MAX else arcs.label_sum
             with np.errstate(invalid="ignore"):
-                sums = arcs.label_best(self._graph.labels, emission) if mode == MAX else arcs.label_sum(self._graph.labels, emission)
-            weights[begin : begin + self.length] = sums
-        return emission, np.ascontiguousarray(weights)
-
-    def _sums(self, weights: np.ndarray) -> chart.Values:
-        values = chart.inside(self._kept.system, self._kept.levels, weights, SUM)
-        self._check_weight(values.item[-1, -1, 0])
-        return values
-
-    def _posterior(self, emission: np.ndarray) -> np.ndarray:
-        emission, weights = self._weights(emission, SUM)
-        by_label = chart.outside(self._kept.system, self._kept.levels, weights, self._sums(weights))
-        with np.errstate(divide="ignore"):
-            return np.log(arcs.spread(self._graph.labels, emission, self._own(weights), self._own(by_label)))[:, :-1]
-
-    def _reason(self) -> str:
-        free = np.full(self.length, FREE, np.int32)
-        if (self._pins != FREE).any() and self._feasible_under(free):
-            return self._conflict()
-        return (
-            f"no valid string has exactly {self.length} tokens"
-            + ("" if self.compiled.vocabulary.eos_ids else ", and this vocabulary has no end token")
-            + "; try another length"
-        )
-
-    def check(self) -> None:
-        if not self.has_paths:
-            raise Infeasible(self._reason())
+                self._own(weights)[:] = of(self._graph.labels, emission)
+        return emission, weights

@@ -20,6 +20,7 @@ from dgemma_constrain.errors import ConstraintError, EmptyConstraint, LimitExcee
 
 if TYPE_CHECKING:
     from dgemma_constrain.constraints.grammar.machine import GrammarMachine
+    from dgemma_constrain.constraints.grammar.network import Network
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,10 @@ class Constraint(Remembering):
 
     def searched(self, limits: Limits = Limits()) -> Language | None:
         """All texts of this constraint, for a search, where `dfa` cannot hold them. Raises LimitExceeded."""
+        return None
+
+    def network(self, limits: Limits = Limits()) -> Network | None:
+        """All texts of this constraint, nested to any depth, as a pushdown system; None if there is none. Raises LimitExceeded."""
         return None
 
     def language(self, limits: Limits = Limits()) -> Language:

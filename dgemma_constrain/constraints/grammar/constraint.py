@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
@@ -12,6 +12,9 @@ from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.base import Constraint, Language, Mismatch
 from dgemma_constrain.constraints.grammar import read, rules
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
+
+if TYPE_CHECKING:
+    from dgemma_constrain.constraints.grammar.network import Network
 
 COVER_STATES = 200_000  # before it is minimal; a larger one would be too slow for a step
 
@@ -65,6 +68,16 @@ class Grammar(Constraint):
             found = cover(machine.tables, machine.terminals, machine.lexer, few)
             self.__dict__["_search"] = Language(found, machine)
         return self.__dict__["_search"]
+
+    def network(self, limits: Limits = Limits()) -> Network | None:
+        if self.max_depth is not None:
+            return None
+        if "_network" not in self.__dict__:
+            from dgemma_constrain.constraints.grammar.network import merged, network
+
+            found = network(self.grammar, limits)
+            self.__dict__["_network"] = found and merged(found)
+        return self.__dict__["_network"]
 
     def matches(self, text: str) -> bool:
         return self.explain(text) is None
