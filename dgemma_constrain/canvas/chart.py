@@ -86,10 +86,23 @@ def _set(row, k):
 
 
 @kernel
+def _popping(step):
+    """The states that pop by themselves."""
+    found = np.empty(len(step), np.int64)
+    n = 0
+    for x in range(len(step)):
+        if step[x] == TO_POP:
+            found[n] = x
+            n += 1
+    return found[:n]
+
+
+@kernel
 def reach(system, open_, alive):
     """The boolean semiring, forwards. Returns the levels and rows of bits over them: reached[boundary, state],
     left[boundary, exit], callers[level, frame]. alive bool[N+1, S]: the states that may be at each boundary."""
     offsets, labels, kinds, targets, with_, step, step_with, calls, exits, entries, frames = system
+    popping = _popping(step)
     length, states = len(open_), len(step)
     most = 1 + length * len(entries)
     words = (most + 63) >> 6
@@ -113,8 +126,8 @@ def reach(system, open_, alive):
                 some[x] |= row[x, k] != 0
         # What pops by itself, and what popped at the end of the last position: inner levels first.
         for level in range(count - 1, -1, -1):
-            for x in range(states):
-                if step[x] == TO_POP and _has(row[x], level):
+            for x in popping:
+                if _has(row[x], level):
                     _set(leaving[step_with[x]], level)
             for p in range(len(exits)):
                 if _has(leaving[p], level) and alive[j, exits[p, 1]]:
@@ -170,6 +183,7 @@ def reach(system, open_, alive):
 def keep(system, open_, levels, reached, left, callers):
     """Backwards: only what is on a whole text is kept. Returns `used` bool[N, labels]."""
     offsets, labels, kinds, targets, with_, step, step_with, calls, exits, entries, frames = system
+    popping = _popping(step)
     length, states = len(open_), len(step)
     words = reached.shape[2]
     used = np.zeros(open_.shape, np.bool_)
@@ -225,8 +239,8 @@ def keep(system, open_, levels, reached, left, callers):
                         _set(going[p], level)
                         for k in range(more):
                             good[level, w, k] |= callers[level, w, k] & row[exits[p, 1], k]
-            for x in range(states):
-                if step[x] == TO_POP and _has(row[x], level) and not _has(going[step_with[x]], level):
+            for x in popping:
+                if _has(row[x], level) and not _has(going[step_with[x]], level):
                     row[x, level >> 6] &= ~(np.uint64(1) << np.uint64(level & 63))
     return used
 
@@ -325,6 +339,7 @@ def _raise(mode, out, row, weight, size):
 def inside(system, levels, weights, mode):
     """The weight of every item, exit and call from the beginning of its level (of a call: of the caller's)."""
     offsets, labels, kinds, targets, with_, step, step_with, calls, exits, entries, frames = system
+    popping = _popping(step)
     length, states, count = len(weights), len(step), len(levels.boundary)
     item = np.full((length + 1, states, count), -np.inf)
     exit_ = np.full((length + 1, len(exits), count), -np.inf)
@@ -335,8 +350,8 @@ def inside(system, levels, weights, mode):
     for j in range(length + 1):
         here, row, leaving = levels.first[j] if j else 1, item[j], exit_[j]
         for level in range(here - 1, -1, -1):
-            for x in range(states):
-                if step[x] == TO_POP and row[x, level] > -np.inf:
+            for x in popping:
+                if row[x, level] > -np.inf:
                     p = step_with[x]
                     leaving[p, level] = _plus(mode, leaving[p, level], row[x, level])
             for p in range(len(exits)):
@@ -392,6 +407,7 @@ def outside(system, levels, weights, values):
     What an item's probability is made of is shared out among the steps that led to it, in proportion to their weights.
     """
     offsets, labels, kinds, targets, with_, step, step_with, calls, exits, entries, frames = system
+    popping = _popping(step)
     length, states, count = len(weights), len(step), len(levels.boundary)
     item, exit_, call = values
     posterior = np.zeros(weights.shape)
@@ -422,8 +438,8 @@ def outside(system, levels, weights, values):
                         leaving[p, level] += _share(
                             0.0, row[x, m], here[x, m], call[level, w], calling[level, w], m, out
                         )
-            for x in range(states):
-                if step[x] == TO_POP and row[x, level] > -np.inf:
+            for x in popping:
+                if row[x, level] > -np.inf:
                     p = step_with[x]
                     if leaving[p, level] > 0.0:
                         _share(0.0, exit_[j, p, level], leaving[p, level], row[x], here[x], level, 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Callable, Mapping, NamedTuple
 
 import numpy as np
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from dgemma_constrain.canvas.compiled import Compiled
 
 
+SLACK = 1e-6  # of a score: sums of the same numbers in another order differ by less
 GAP = 4.0  # below the bound, where `best` begins to look
 # What a chart may take at most where there is another way: steps of its innermost loop, and numbers (or bits) to be kept.
-BITS, WEIGHTS, SUMS = (1.5e10, 5e9), (2e9, 5e7), (2e8, 5e7)
+BITS, WEIGHTS, SUMS = (3.5e9, 5e9), (5e8, 5e7), (1e8, 5e7)
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,20 +331,20 @@ class Nested(Canvas):
         self.check()
         reduced = self._reduce(logits, emissions.MAX, 1.0)
         emission, weights = self._weights(reduced.emission, MAX)
-        path = self._best_path(weights)
+        path = self._best_path(weights, lambda: self._shallow.best(logits).score)
         if path is None:
-            found = self._shallow.best(logits)
+            found = self._other.best(logits)
             found.proved = False
             return found
         path = arcs.best_classes(self._graph.labels, emission, path)
         score = emission[np.arange(self.length), path].sum()
         return Completion(reduced.best_members(path, self._pinned).tolist(), float(score))
 
-    def _best_path(self, weights: np.ndarray) -> np.ndarray | None:
-        """The labels of the best string, or None if that takes too long and `shallow` knows one.
+    def _best_path(self, weights: np.ndarray, known: Callable[[], float] | None) -> np.ndarray | None:
+        """The labels of the best string, or None if that takes too long, and there is another way.
 
         Only the states where a string of a high score may pass are in the chart: of one a little below the bound; if there
-        is no such string, of one further below it.
+        is no such string, of one as good as that which `shallow` knows, or further below the bound.
         """
         bound = chart.cover(self._graph.system, weights, MAX)
         top, open_ = bound[-1].max(), (weights > -np.inf).astype(np.uint8)
@@ -351,7 +352,7 @@ class Nested(Canvas):
         gap = GAP
         while True:
             alive = bound >= top - gap
-            if self._shallow is not None and not self._fits(*WEIGHTS, alive):
+            if not self._fits(*WEIGHTS, alive) and self._other is not None:
                 return None
             kept = self._kept_of(open_, alive)
             if kept is not None:
@@ -360,7 +361,18 @@ class Nested(Canvas):
                     return self._own(chart.trace(kept.system, kept.levels, weights, values, np.int64(0)))
             if not (bound[bound > -np.inf] < top - gap).any():
                 self._check_weight(-np.inf)
-            gap *= 4
+            if self._shallow is not None and known is not None:
+                gap = max(gap, top - known() + SLACK * max(1.0, abs(top)))
+                known = None
+            else:
+                gap *= 4
+
+    @cached_property
+    def _other(self) -> Canvas | None:
+        """What answers where a chart is too large: `shallow`, or the canvas of a search."""
+        if self._shallow is not None or self.compiled.deeper is None:
+            return self._shallow
+        return self.compiled.deeper.canvas(self.length, self.pinned, self.more_tokens, self.tail, self._after)
 
     def sample(
         self, logits: torch.Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
@@ -375,7 +387,7 @@ class Nested(Canvas):
         emission, weights = self._weights(reduced.emission, SUM)
         found = self._sums(weights)
         if found is None:
-            return self._shallow.sample(logits, temperature, generator)
+            return self._other.sample(logits, temperature, generator)
         kept, values = found
         uniform = torch.rand(2, self.length, dtype=torch.float64, generator=generator).numpy()
         seed = int(torch.randint(1, 2**62, (1,), generator=generator))
@@ -390,13 +402,13 @@ class Nested(Canvas):
         try:
             return super().marginals(logits, temperature)
         except _TooLarge:
-            return self._shallow.marginals(logits, temperature)
+            return self._other.marginals(logits, temperature)
 
     def token_marginals(self, logits: torch.Tensor, ids: list[int], temperature: float = 1.0) -> np.ndarray:
         try:
             return super().token_marginals(logits, ids, temperature)
         except _TooLarge:
-            return self._shallow.token_marginals(logits, ids, temperature)
+            return self._other.token_marginals(logits, ids, temperature)
 
     def _posterior(self, emission: np.ndarray) -> np.ndarray:
         emission, weights = self._weights(emission, SUM)
@@ -415,13 +427,13 @@ class Nested(Canvas):
         if self._shallow is not None and not counts_once:
             return None
         open_ = (weights > -np.inf).astype(np.uint8)
-        path = self._best_path(weights)
+        path = self._best_path(weights, None)
         if path is None:
             return None
         bound = chart.cover(self._graph.system, weights, SUM)
         one = self._own(weights)[np.arange(self.length), path].sum()  # weighs no more than all do
         alive = bound >= one - 37 - np.log(bound.size)
-        if self._shallow is not None and not self._fits(*SUMS, alive):
+        if not self._fits(*(SUMS if self._shallow is not None else WEIGHTS), alive) and self._other is not None:
             return None
         kept = self._kept_of(open_, alive)
         values = chart.inside(kept.system, kept.levels, weights, SUM)
