@@ -178,7 +178,7 @@ def test_max_depth_keeps_its_word():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["json", "arithmetic", "filter", "tool_call", "jsonl"])
+@pytest.mark.parametrize("name", ["json", "arithmetic", "filter", "tool_call"])
 def test_deep_texts_on_a_real_vocabulary(name):
     """Random tokens of texts that nest 30 deep are hidden: each is allowed, and Lark reads whatever fills the holes."""
     vocabulary = generated_vocabulary()
@@ -189,13 +189,12 @@ def test_deep_texts_on_a_real_vocabulary(name):
         "json": "[" * 15 + '{"a": ' * 15 + "1" + "}" * 15 + "]" * 15,
         "arithmetic": "(" * 30 + "1 + 2" + ") * 3" * 5 + ")" * 25,
         "filter": "(" * 30 + 'age >= 18 and city = "Oslo"' + ")" * 30,
-        "tool_call": '{"name": "f", "arguments": {"a": ' + "[" * 30 + "null" + "]" * 30 + "}}",
-        "jsonl": "[" * 30 + "]" * 30 + '\n{"b": 2}',
+        "tool_call": '<tool_call>\n{"name": "f", "arguments": {"a": ' + "[" * 30 + "]" * 30 + "}}\n</tool_call>",
     }[name]  # fmt: skip
     ids = vocabulary.encode(deep)
     assert constraint.matches(deep) and not constraint.dfa().accepts(deep)
     rng, generator = random.Random(name), torch.Generator().manual_seed(0)
-    for share in (0.1, 0.4, 0.7):
+    for share in (0.2, 0.6):
         hidden = {i for i in range(len(ids)) if rng.random() < share}
         canvas = compiled.canvas(len(ids), {i: t for i, t in enumerate(ids) if i not in hidden})
         assert isinstance(canvas, Nested) and canvas.feasible is True

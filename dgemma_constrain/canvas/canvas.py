@@ -26,7 +26,8 @@ USED_PAYS = 20_000  # transitions: for larger automata the exact set of classes 
 class Completion(namedtuple("Completion", "ids score")):
     """A whole valid canvas: its ids, and the sum of log-softmax over the positions that count (all but an unread tail).
 
-    proved: whether it is known that no valid string scores higher; not so where a search was cut short (`Searched`).
+    proved: whether it is known that no valid string scores higher; not so where a search was cut short
+    (`Searched`), or only what an automaton holds was looked at (`Nested`).
     """
 
     ids: list[int]

@@ -95,7 +95,10 @@ class Constraint(Remembering):
         return None
 
     def depth(self, limits: Limits = Limits()) -> int | None:
-        """How deep grammars in this constraint may nest on a canvas; None if nothing is left out. Raises LimitExceeded."""
+        """How deep grammars in this constraint nest in its automaton; None if nothing is left out. Raises LimitExceeded.
+
+        A canvas may know more: see `network`, and `searched`.
+        """
         return min((d for c in self._children() if (d := c.depth(limits)) is not None), default=None)
 
     def wider(self, limits: Limits = Limits()) -> Constraint | None:
