@@ -74,7 +74,9 @@ class Compiled:
             return None
         try:
             network = self.constraint.network()
-            return network and lift_network(network, self.vocabulary, Limits(NETWORK_STATES, NETWORK_SECONDS))
+            if network is None or len(network.steps) > 2 * NETWORK_STATES:
+                return None
+            return lift_network(network, self.vocabulary, Limits(NETWORK_STATES, NETWORK_SECONDS))
         except LimitExceeded:
             return None
 

@@ -40,7 +40,7 @@ from dgemma_constrain.errors import LimitExceeded
 END, BOTTOM = -1, -2  # in a follow: the end of the text; that nothing is below
 PLACE, PUSH, POP, TEXT = range(4)  # kinds of nodes
 BANS = 4  # at most at one place
-NODES = 20_000  # at most
+NODES = 1_500  # at most: a larger network has too large a chart
 CYCLIC = 300  # nonterminals that refer to themselves, at most: choosing among them takes long
 
 
@@ -140,10 +140,11 @@ def _rows(grammar: Grammar, lexer: Lexer, limits: Limits) -> _Rows:
     terminals = grammar.terminals
     if grammar.scannerless:
         procedures = _Procedures(grammar, lambda k: terminals[k].dfa(limits).nfa(), limits)
-        of = lexer.alphabet.of
+        spelt = lexer.alphabet.first()
     else:
         procedures = _Procedures(grammar, lambda k: symbol(char(chr(k))), limits)
-        of = lambda points: points  # noqa: E731
+        spelt = np.arange(len(terminals), dtype=np.int32)
+    called = np.array(sorted(procedures.called), np.int32)
     first: dict[int, int] = {grammar.start: 1}
     rows = _Rows([{}], [[]], [False], [])
     targets: list[list[tuple[int, int]]] = [[]]
@@ -151,31 +152,24 @@ def _rows(grammar: Grammar, lexer: Lexer, limits: Limits) -> _Rows:
         dfa = procedures.procedure(n, limits)
         first[n] = begin = len(rows.reads)
         limits.check(begin + dfa.states > limits.states, "a grammar as a network")
-        points = [[*_points(dfa.alphabet.charset([c]), of)] for c in range(dfa.alphabet.size)]
+        read, call = dfa.alphabet.of(spelt), dfa.alphabet.of(TEXT_LIMIT + called)
+        terminals_of = [np.flatnonzero(read == c).tolist() for c in range(dfa.alphabet.size)]
+        calls_of = [called[call == c].tolist() for c in range(dfa.alphabet.size)]
         for s in range(dfa.states):
             rows.reads.append({})
             rows.accept.append(bool(dfa.accept[s]))
             targets.append([])
             for e in range(dfa.offsets[s], dfa.offsets[s + 1]):
-                for point in points[dfa.symbols[e]]:
-                    if point < TEXT_LIMIT:
-                        rows.reads[-1][point] = begin + int(dfa.targets[e])
-                        continue
-                    called = point - TEXT_LIMIT
-                    if called not in agenda:
-                        agenda.append(called)
-                    targets[-1].append((called, begin + int(dfa.targets[e])))
+                for terminal in terminals_of[dfa.symbols[e]]:
+                    rows.reads[-1][terminal] = begin + int(dfa.targets[e])
+                for m in calls_of[dfa.symbols[e]]:
+                    if m not in agenda:
+                        agenda.append(m)
+                    targets[-1].append((m, begin + int(dfa.targets[e])))
     rows.calls[:] = [[(first[n], t) for n, t in row] for row in targets]
     rows.reads[0], rows.calls[0], rows.accept[0] = rows.reads[1], rows.calls[1], rows.accept[1]
     rows.complete[:] = [a and not r and not c for r, c, a in zip(rows.reads, rows.calls, rows.accept)]
     return rows
-
-
-def _points(charset: Charset, of):
-    """The terminals, and the markers, of a label; a marker's number is TEXT_LIMIT or more."""
-    points = np.concatenate([np.zeros(0, np.int32), *(np.arange(a, b + 1) for a, b in charset.pairs())]).astype(np.int32)
-    text = points < TEXT_LIMIT
-    return np.unique(np.concatenate([of(points[text]), points[~text]])).tolist()
 
 
 class _Builder:
