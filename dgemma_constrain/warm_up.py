@@ -31,7 +31,11 @@ def warm_up(report: Callable[[int, int], None] | None = None, stage: str = "kern
 
     `report(done, of)` is called between the parts.
     """
-    parts = [_automata, _algebra, _constraints, _grammar, _lift, _canvas, _rare] if stage == "kernels" else [_chart, _search]
+    parts = (
+        [_automata, _algebra, _constraints, _grammar, _lift, _canvas, _rare]
+        if stage == "kernels"
+        else [_chart, _search]
+    )
     thresholds = gc.get_threshold()
     gc.set_threshold(50_000)  # compilers make many small objects: a tenth of the time would go into looking for garbage
     try:
@@ -121,7 +125,9 @@ def _rare() -> None:
 def _chart() -> None:
     import torch
 
-    compiled = dc.compile(dc.grammar('start: NAME "(" (start ("," start)*)? ")" | NAME\nNAME: /[a-z]+/'), _vocabulary(), cache=False)
+    compiled = dc.compile(
+        dc.grammar('start: NAME "(" (start ("," start)*)? ")" | NAME\nNAME: /[a-z]+/'), _vocabulary(), cache=False
+    )
     canvas = compiled.canvas(6)
     canvas.allowed()
     canvas.best(torch.zeros(6, 261))

@@ -99,7 +99,9 @@ def test_every_string_of_tokens_of_many_cases(name):
 
 
 def test_samples_come_in_proportion():
-    compiled = dc.compile(dc.grammar('start: (NAME | "(" start ")")+\nNAME: /[ab]+/'), dc.Vocabulary([b"a", b"b", b"(", b")", b"a)"]))
+    compiled = dc.compile(
+        dc.grammar('start: (NAME | "(" start ")")+\nNAME: /[ab]+/'), dc.Vocabulary([b"a", b"b", b"(", b")", b"a)"])
+    )
     canvas = compiled.canvas(4)
     assert isinstance(canvas, Nested)
     logits = torch.randn(4, 5, generator=torch.Generator().manual_seed(1))

@@ -356,7 +356,9 @@ def inside(system, levels, weights, mode):
                     leaving[p, level] = _plus(mode, leaving[p, level], row[x, level])
             for p in range(len(exits)):
                 if leaving[p, level] > -np.inf:
-                    _raise(mode, row[exits[p, 1]], call[level, exits[p, 0]], leaving[p, level], past[level, exits[p, 0]])
+                    _raise(
+                        mode, row[exits[p, 1]], call[level, exits[p, 0]], leaving[p, level], past[level, exits[p, 0]]
+                    )
         now = levels.first[j + 1]
         for level in range(here, now):
             row[entries[levels.entry[level]], level] = 0.0
@@ -461,7 +463,9 @@ def outside(system, levels, weights, values):
                     w = calls[with_[r], 0]
                     for m in range(old):
                         if calling[level, w, m] > 0.0:
-                            total += _share(0.0, call[level, w, m], calling[level, w, m], item[j - 1, x], before[x], m, weight)
+                            total += _share(
+                                0.0, call[level, w, m], calling[level, w, m], item[j - 1, x], before[x], m, weight
+                            )
                 elif kinds[r] == MOVE:
                     t = targets[r]
                     for m in range(old):
@@ -494,7 +498,9 @@ def trace(system, levels, weights, values, seed):
     item, exit_, call = values
     draws = np.zeros(1, np.int64)
     path = np.empty(length, np.int32)
-    owed = np.empty((count + 1, 3), np.int64)  # a level, the frame under it, the caller: how it was called is to be found
+    owed = np.empty(
+        (count + 1, 3), np.int64
+    )  # a level, the frame under it, the caller: how it was called is to be found
     owing = 0
     j, level, x = np.int64(length), np.int64(0), np.int64(states - 1)
     while j > 0 or owing > 0:

@@ -193,7 +193,15 @@ class Nested(Canvas):
                 shallow._after, shallow._planned,
             )  # fmt: skip
         return Nested(
-            self.compiled, self._graph, shallow, pinned, self.length, self.more_tokens, self.tail, self._after, self._rest
+            self.compiled,
+            self._graph,
+            shallow,
+            pinned,
+            self.length,
+            self.more_tokens,
+            self.tail,
+            self._after,
+            self._rest,
         )
 
     def head(self, size: int) -> Nested:

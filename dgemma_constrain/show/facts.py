@@ -91,7 +91,9 @@ def facts_text(facts: dict[str, Any]) -> str:
     if facts["depth"] is not None:
         nesting = f"exact up to a depth of {facts['depth']}"
         if facts["charted"]:
-            nesting = f"exact to any depth, by a chart; the automata, for what is too large for it, hold {facts['depth']}"
+            nesting = (
+                f"exact to any depth, by a chart; the automata, for what is too large for it, hold {facts['depth']}"
+            )
     rows += [
         "",
         f"texts       {texts}",

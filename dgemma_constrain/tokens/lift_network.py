@@ -178,7 +178,18 @@ def _after(network, heap, effects, column, work, known, out):
         size = items[at]
         for j in range(size):
             known[j] = items[at + 1 + j]
-        n = _settle(network, np.int64(state), known, np.int64(2), np.int64(known[1]), np.int64(size - 2 - known[1]), work, heap, out, n)
+        n = _settle(
+            network,
+            np.int64(state),
+            known,
+            np.int64(2),
+            np.int64(known[1]),
+            np.int64(size - 2 - known[1]),
+            work,
+            heap,
+            out,
+            n,
+        )
         if n < 0 or n > WAYS - 2:
             return np.int64(-4)
     if n == 0:
@@ -320,7 +331,15 @@ def lift_network(network: Network, vocabulary: Vocabulary, limits: Limits = Limi
 
     def walk(trie, writing: bool):
         *found, status = _walk(
-            over_bytes, byte_class, tuple(trie), trie.height, np.int64(start), writing, seeds, limits.states, limits.work
+            over_bytes,
+            byte_class,
+            tuple(trie),
+            trie.height,
+            np.int64(start),
+            writing,
+            seeds,
+            limits.states,
+            limits.work,
         )
         if status == 3:
             raise LimitExceeded("a token of this vocabulary may do too much in this grammar: search it instead")
@@ -362,7 +381,9 @@ class _Assembly:
                 step.append(np.full(len(part), known.setdefault(s, len(known))))
         ends = [[self._cut(*way) for way in self._at_end(self.ends.get(int(s), -1))] for s in self.boundary]
         last = len(self.boundary) + len(self.pieces)
-        source, symbol, step = (np.concatenate([np.zeros(0, np.int64), *x]).astype(np.int64) for x in (source, symbol, step))
+        source, symbol, step = (
+            np.concatenate([np.zeros(0, np.int64), *x]).astype(np.int64) for x in (source, symbol, step)
+        )
         source = np.array([self.number.get(s, -1) for s in range(self.text)], np.int64)[source]
         labels, rules = self._bundled(source * max(1, len(known)) + step, symbol, len(classes))
         all_steps = list(known)

@@ -126,9 +126,7 @@ def network(grammar: Grammar, limits: Limits = Limits()) -> Network | None:
     rules = tuple(Rule(n, body) for n, body in plain if all(s >= 0 or ~s in useful for s in body))
     few = Limits(min(NODES, limits.states), limits.seconds)
     lexer = Lexer(grammar, limits)
-    plain_grammar = Grammar(
-        grammar.terminals, ("",) * names, rules, grammar.ignore, grammar.start, grammar.scannerless
-    )
+    plain_grammar = Grammar(grammar.terminals, ("",) * names, rules, grammar.ignore, grammar.start, grammar.scannerless)
     return _Builder(lexer, _rows(plain_grammar, lexer, few), grammar.start in empty, few).network()
 
 
@@ -352,7 +350,9 @@ class _Builder:
             if winner[at] >= 0 and (there is None or winner[there] < 0):  # it may have ended before c
                 more = kept if there is None else kept | {(scanner, there)}
                 if len(more) > BANS:
-                    raise LimitExceeded("a text of this grammar can be cut into terminals in too many ways at one place")
+                    raise LimitExceeded(
+                        "a text of this grammar can be cut into terminals in too many ways at one place"
+                    )
                 nodes = nodes + self._won(state, follow, winner[at], c, more)
             if nodes:
                 found[c] = nodes
@@ -398,7 +398,9 @@ def merged(found: Network) -> Network:
             else:
                 by_frame = found.pops.get(node, {})
                 signatures.append((block[node], frozenset((frame_block[w], of(to)) for w, to in by_frame.items())))
-        frame_signatures = [(frame_block[w], frozenset((block[x], of(to)) for x, to in uses[w])) for w in range(found.frames)]
+        frame_signatures = [
+            (frame_block[w], frozenset((block[x], of(to)) for x, to in uses[w])) for w in range(found.frames)
+        ]
         numbers: dict = {}
         block = [numbers.setdefault(s, len(numbers)) for s in signatures]
         frame_numbers: dict = {}
