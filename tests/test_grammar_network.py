@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import dgemma_constrain as dc
+from dgemma_constrain.automata.pushdown import PLACE, POP, PUSH, TEXT, Network, merged
 from dgemma_constrain.constraints.grammar import read
-from dgemma_constrain.constraints.grammar.network import PLACE, POP, PUSH, TEXT, Network, merged, network
+from dgemma_constrain.constraints.grammar.network import network
 from dgemma_constrain.constraints.grammar.recognise import matches
 from tests.grammar_cases import LARK
 from tests.grammar_texts import Sentences

@@ -394,7 +394,7 @@ def inside(system, levels, weights, mode):
 
 
 @kernel
-def _share(value, whole, probability, row_value, row_probability, k, weight):
+def _share(whole, probability, row_value, row_probability, k, weight):
     """Give row_probability[k] its share of the probability of something that it is a part of; return the share."""
     x = row_value[k] + weight - whole
     share = probability * np.exp(x) if x > -745.0 else 0.0
@@ -418,7 +418,7 @@ def outside(system, levels, weights, values):
     calling = np.zeros(call.shape)
     here[states - 1, 0] = 1.0
     for j in range(length, -1, -1):
-        now, old = levels.first[j + 1], levels.first[j] if j else 1
+        old = levels.first[j] if j else 1
         row = item[j]
         for x in range(states):  # what pushed by itself
             if step[x] == TO_PUSH:
@@ -427,7 +427,7 @@ def outside(system, levels, weights, values):
                     w = calls[step_with[x], 0]
                     for m in range(level):
                         if calling[level, w, m] > 0.0:
-                            _share(0.0, call[level, w, m], calling[level, w, m], row[x], here[x], m, 0.0)
+                            _share(call[level, w, m], calling[level, w, m], row[x], here[x], m, 0.0)
         for level in range(old):
             for p in range(len(exits)):
                 leaving[p, level] = 0.0
@@ -437,14 +437,12 @@ def outside(system, levels, weights, values):
                 x, w = exits[p, 1], exits[p, 0]
                 for m in range(level):
                     if here[x, m] > 0.0 and call[level, w, m] > -np.inf:
-                        leaving[p, level] += _share(
-                            0.0, row[x, m], here[x, m], call[level, w], calling[level, w], m, out
-                        )
+                        leaving[p, level] += _share(row[x, m], here[x, m], call[level, w], calling[level, w], m, out)
             for x in popping:
                 if row[x, level] > -np.inf:
                     p = step_with[x]
                     if leaving[p, level] > 0.0:
-                        _share(0.0, exit_[j, p, level], leaving[p, level], row[x], here[x], level, 0.0)
+                        _share(exit_[j, p, level], leaving[p, level], row[x], here[x], level, 0.0)
         if j == 0:
             break
         for x in range(states):
@@ -464,18 +462,18 @@ def outside(system, levels, weights, values):
                     for m in range(old):
                         if calling[level, w, m] > 0.0:
                             total += _share(
-                                0.0, call[level, w, m], calling[level, w, m], item[j - 1, x], before[x], m, weight
+                                call[level, w, m], calling[level, w, m], item[j - 1, x], before[x], m, weight
                             )
                 elif kinds[r] == MOVE:
                     t = targets[r]
                     for m in range(old):
                         if here[t, m] > 0.0:
-                            total += _share(0.0, row[t, m], here[t, m], item[j - 1, x], before[x], m, weight)
+                            total += _share(row[t, m], here[t, m], item[j - 1, x], before[x], m, weight)
                 else:
                     p = with_[r]
                     for m in range(old):
                         if leaving[p, m] > 0.0:
-                            total += _share(0.0, exit_[j, p, m], leaving[p, m], item[j - 1, x], before[x], m, weight)
+                            total += _share(exit_[j, p, m], leaving[p, m], item[j - 1, x], before[x], m, weight)
                 posterior[j - 1, labels[r]] += total
         here, before = before, here
     return posterior

@@ -14,7 +14,6 @@ from dgemma_constrain.canvas.canvas import Canvas, Completion, check_pins, scale
 from dgemma_constrain.canvas.chart import Levels, System
 from dgemma_constrain.canvas.dynamic import FREE
 from dgemma_constrain.canvas.emissions import MAX, SUM, Classes, make_classes
-from dgemma_constrain.errors import Infeasible
 from dgemma_constrain.tokens.lift_network import MOVE, TO_POP, TO_PUSH, TokenNetwork
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 

@@ -19,8 +19,8 @@ from dgemma_constrain.constraints.split import split
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, LimitExceeded
 
 if TYPE_CHECKING:
+    from dgemma_constrain.automata.pushdown import Network
     from dgemma_constrain.constraints.grammar.machine import GrammarMachine
-    from dgemma_constrain.constraints.grammar.network import Network
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ import numpy as np
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.encodings import utf8
 from dgemma_constrain.automata.interning import UNKNOWN, intern, new_heap, recall, remember, roomy
-from dgemma_constrain.automata.kernels import grown, kernel, mix, sort
+from dgemma_constrain.automata.kernels import kernel, mix, sort
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.constraints.grammar.network import PLACE, POP, PUSH, TEXT, Network
+from dgemma_constrain.automata.pushdown import PLACE, POP, PUSH, Network
 from dgemma_constrain.errors import LimitExceeded
 from dgemma_constrain.tokens.lift import _members
 from dgemma_constrain.tokens.region import number_equal

@@ -14,7 +14,7 @@ from dgemma_constrain.constraints.grammar import read, rules
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
 
 if TYPE_CHECKING:
-    from dgemma_constrain.constraints.grammar.network import Network
+    from dgemma_constrain.automata.pushdown import Network
 
 COVER_STATES = 200_000  # before it is minimal; a larger one would be too slow for a step
 
@@ -74,7 +74,8 @@ class Grammar(Constraint):
         if self.max_depth is not None:
             return None
         if "_network" not in self.__dict__:
-            from dgemma_constrain.constraints.grammar.network import merged, network
+            from dgemma_constrain.automata.pushdown import merged
+            from dgemma_constrain.constraints.grammar.network import network
 
             found = network(self.grammar, limits)
             self.__dict__["_network"] = found and merged(found)
