@@ -91,8 +91,10 @@ def prepare(
     over_bytes, bytes_ms = timed(lambda: utf8(dfa, limits), repeat)
     compiled, lift_ms = timed(ready, repeat)
     automaton = compiled.automaton
+    network, network_ms = timed(lambda: Compiled(automaton, vocabulary, constraint, machine=machine).network, 1)
     return compiled, {
-        "engine": "finite" if machine is None else "search",
+        "engine": "search" if machine is not None else "finite" if network is None else "chart",
+        "network_ms": network_ms,
         "depth": constraint.depth(limits) if machine is None else None,
         "unfold_ms": unfold_ms,
         "bytes_ms": bytes_ms,

@@ -27,11 +27,15 @@ def kernels_are_cold(stage: str = "kernels") -> bool:
 
 
 def warm_up(report: Callable[[int, int], None] | None = None, stage: str = "kernels") -> None:
-    """Call every kernel once on something tiny; or those of the "search", which only large grammars need.
+    """Call every kernel once on something tiny; or those of the "search" and of charts, which only grammars need.
 
     `report(done, of)` is called between the parts.
     """
-    parts = [_automata, _algebra, _constraints, _grammar, _lift, _canvas, _rare] if stage == "kernels" else [_search]
+    parts = (
+        [_automata, _algebra, _constraints, _grammar, _lift, _canvas, _rare]
+        if stage == "kernels"
+        else [_chart, _search]
+    )
     thresholds = gc.get_threshold()
     gc.set_threshold(50_000)  # compilers make many small objects: a tenth of the time would go into looking for garbage
     try:
@@ -116,6 +120,19 @@ def _rare() -> None:
         canvas.with_pins({0: ord("a"), 1: ord("y")}).check()
     except dc.Infeasible:
         pass
+
+
+def _chart() -> None:
+    import torch
+
+    compiled = dc.compile(
+        dc.grammar('start: NAME "(" (start ("," start)*)? ")" | NAME\nNAME: /[a-z]+/'), _vocabulary(), cache=False
+    )
+    canvas = compiled.canvas(6)
+    canvas.allowed()
+    canvas.best(torch.zeros(6, 261))
+    canvas.sample(torch.zeros(6, 261))
+    canvas.marginals(torch.zeros(6, 261))
 
 
 def _search() -> None:

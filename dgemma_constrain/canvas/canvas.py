@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Completion(namedtuple("Completion", "ids score")):
     """A whole valid canvas: its ids, and the sum of log-softmax over the positions that count (all but an unread tail).
 
-    proved: whether it is known that no valid string scores higher; not so where a search was cut short (`Searched`).
+    proved: whether it is known that no valid string scores higher; not so where a search was cut short
+    (`Searched`), or only what an automaton holds was looked at (`Nested`).
     exact: of a sample, whether it was drawn in proportion to its probability (see `Searched.sample`).
     """
 
@@ -112,6 +113,11 @@ class Canvas:
         g = self._graph
         return dynamic.used_classes(g.by_label, g.labels, *self._live, self._pins, g.states, g.wild)
 
+    @property
+    def _wanted(self) -> np.ndarray:
+        """The classes worth reducing."""
+        return self._used
+
     @cached_property
     def feasible(self) -> bool | None:
         """Whether there is any valid string; None if there may be one, nested more deeply than the automaton goes."""
@@ -150,21 +156,7 @@ class Canvas:
         free = np.full(self.length, FREE, np.int32)
         needed = int(self._graph.distance[self._start])
         if self._feasible_under(free):
-            where = np.flatnonzero(self._pins != FREE)
-            low, high = 0, len(where) - 1  # the fewest pins, from the left, that already conflict
-            while low < high:
-                middle = (low + high) // 2
-                some = free.copy()
-                some[where[: middle + 1]] = self._pins[where[: middle + 1]]
-                low, high = (middle + 1, high) if self._feasible_under(some) else (low, middle)
-            i = int(where[low])
-            token = self.compiled.vocabulary.token_bytes(int(self._pinned[i]))
-            what = "a special id" if token is None else repr(token.decode("utf-8", "backslashreplace"))
-            return (
-                f"position {i}, pinned to id {self._pinned[i]} ({what}), conflicts with the constraint"
-                + (" and the pins before it" if low else "")
-                + f"; unpin it or change the canvas of {self.length} tokens"
-            )
+            return self._conflict()
         if needed > self.length + self.more_tokens:
             return (
                 f"at least {needed} tokens are needed, but the canvas has {self.length}"
@@ -175,6 +167,25 @@ class Canvas:
             f"no valid string has exactly {self.length} tokens"
             + ("" if self.compiled.vocabulary.eos_ids else ", and this vocabulary has no end token")
             + "; try another length"
+        )
+
+    def _conflict(self) -> str:
+        """Which pin cannot be, where all would be well without pins."""
+        where = np.flatnonzero(self._pins != FREE)
+        free = np.full(self.length, FREE, np.int32)
+        low, high = 0, len(where) - 1  # the fewest pins, from the left, that already conflict
+        while low < high:
+            middle = (low + high) // 2
+            some = free.copy()
+            some[where[: middle + 1]] = self._pins[where[: middle + 1]]
+            low, high = (middle + 1, high) if self._feasible_under(some) else (low, middle)
+        i = int(where[low])
+        token = self.compiled.vocabulary.token_bytes(int(self._pinned[i]))
+        what = "a special id" if token is None else repr(token.decode("utf-8", "backslashreplace"))
+        return (
+            f"position {i}, pinned to id {self._pinned[i]} ({what}), conflicts with the constraint"
+            + (" and the pins before it" if low else "")
+            + f"; unpin it or change the canvas of {self.length} tokens"
         )
 
     def _feasible_under(self, pins: np.ndarray) -> bool:
@@ -271,7 +282,7 @@ class Canvas:
         return self.posterior(logits, temperature).marginals()
 
     def _reduce(self, logits: torch.Tensor, mode: int, scale: float):
-        return reductions.reduce(logits, self._graph.classes, self._pinned, self._pins, self._used, mode, scale)
+        return reductions.reduce(logits, self._graph.classes, self._pinned, self._pins, self._wanted, mode, scale)
 
     def _best_values(self, weights: np.ndarray) -> np.ndarray:
         """The best log-weight from every live boundary state to the end, float64."""

@@ -16,17 +16,20 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.canvas import store
 from dgemma_constrain.canvas.canvas import Canvas, check_pins
 from dgemma_constrain.canvas.graph import Graph, make_graph
+from dgemma_constrain.canvas.nested import Nested, Pushdown, make_pushdown
 from dgemma_constrain.canvas.searched import Searched
 from dgemma_constrain.constraints.base import Constraint, as_constraint
 from dgemma_constrain.constraints.explain import short
 from dgemma_constrain.constraints.grammar import plain
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, LimitExceeded
 from dgemma_constrain.tokens.lift import TokenAutomaton, lift
+from dgemma_constrain.tokens.lift_network import TokenNetwork, lift_network
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 
+NETWORK_STATES, NETWORK_SECONDS = 600, 2.0  # between two tokens, and to lift: a larger network has too large a chart
 SLOW = 0.1  # seconds: a lift that took longer is worth keeping on disk
 
 
@@ -47,6 +50,7 @@ class Compiled:
         self.automaton, self.vocabulary, self.constraint, self._exact = automaton, vocabulary, constraint, exact
         self.machine = machine
         self._graphs: dict[str, Graph] = {}
+        self._pushdowns: dict[str, Pushdown] = {}
 
     @cached_property
     def exact(self) -> bool:
@@ -64,6 +68,29 @@ class Compiled:
             return compile(self.constraint.wider(), self.vocabulary)
         except LimitExceeded:
             return None
+
+    @cached_property
+    def network(self) -> TokenNetwork | None:
+        """The constraint to any depth, where this one is exact up to a depth only and a network of it is small."""
+        if self.exact or self.constraint is None or self.machine is not None:
+            return None
+        try:
+            network = self.constraint.network()
+            if network is None or len(network.steps) > 2 * NETWORK_STATES:
+                return None
+            return lift_network(network, self.vocabulary, Limits(NETWORK_STATES, NETWORK_SECONDS))
+        except LimitExceeded:
+            return None
+
+    def _nested(self, shallow: Canvas | None, *arguments) -> Nested | None:
+        """A canvas of any depth, if there is one that isn't too large. arguments: as of Nested, from `pinned` on."""
+        if self.network is None:
+            return None
+        tail = arguments[3]
+        if tail not in self._pushdowns:
+            self._pushdowns[tail] = make_pushdown(self.network, self.vocabulary, tail)
+        canvas = Nested(self, self._pushdowns[tail], shallow, *arguments)
+        return canvas if canvas._shallow is not None or canvas.is_small else None
 
     @cached_property
     def deeper(self) -> Compiled | None:
@@ -104,7 +131,10 @@ class Compiled:
         try:
             start = self.state_after(after)
         except ConstraintError:
-            if self.deeper is None:
+            nested = self._nested(None, pinned, int(length), int(more_tokens), tail, after)
+            if nested is not None and nested.goes_on():
+                return nested
+            if nested is not None or self.deeper is None:
                 raise
             return self.deeper.canvas(length, pinned, more_tokens, tail, after)
         if self.machine is not None and not self.machine.reads(self.vocabulary.decode_bytes(after)):
@@ -124,8 +154,11 @@ class Compiled:
         """The canvas of arguments that were checked. start: the state after the ids in `after`; final: see `Canvas.head`."""
         kind = Canvas if self.machine is None else Searched
         canvas = kind(self, self._graphs[tail], pinned, length, more_tokens, start, tail, after, final)
-        if self.exact or final is not None or canvas.has_paths or self.deeper is None:
+        if self.exact or final is not None:
             return canvas
+        nested = self._nested(canvas, pinned, length, more_tokens, tail, after)
+        if nested is not None or canvas.has_paths or self.deeper is None:
+            return nested or canvas
         return self.deeper.canvas(length, pinned, more_tokens, tail, after)
 
     def state_after(self, ids: list[int]) -> int:

@@ -21,6 +21,7 @@ from dgemma_constrain.constraints.split import split
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, LimitExceeded
 
 if TYPE_CHECKING:
+    from dgemma_constrain.automata.pushdown import Network
     from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 
 
@@ -85,7 +86,10 @@ class Constraint(Remembering):
         return None
 
     def depth(self, limits: Limits = Limits()) -> int | None:
-        """How deep grammars in this constraint may nest on a canvas; None if nothing is left out. Raises LimitExceeded."""
+        """How deep grammars in this constraint nest in its automaton; None if nothing is left out. Raises LimitExceeded.
+
+        A canvas may know more: see `network`, and `searched`.
+        """
         return min((d for c in self._children() if (d := c.depth(limits)) is not None), default=None)
 
     def wider(self, limits: Limits = Limits()) -> Constraint | None:
@@ -135,6 +139,10 @@ class Constraint(Remembering):
         from dgemma_constrain.constraints import compose
 
         return Language(compose.cover(self, limits), self.__dict__.get("_machine") or compose.machine(self, limits))
+
+    def network(self, limits: Limits = Limits()) -> Network | None:
+        """All texts of this constraint, nested to any depth, as a pushdown system; None if there is none. Raises LimitExceeded."""
+        return None
 
     def language(self, limits: Limits = Limits()) -> Language:
         """`dfa`, or `searched` if it is too large. Raises LimitExceeded."""

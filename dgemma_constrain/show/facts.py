@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dgemma_constrain.automata.encodings import utf8
+from dgemma_constrain.canvas.compiled import Compiled
 from dgemma_constrain.constraints.base import Constraint
 from dgemma_constrain.tokens.lift import lift
 from dgemma_constrain.tokens.vocabulary import Vocabulary
@@ -22,7 +23,8 @@ def constraint_facts(constraint: Constraint, vocabulary: Vocabulary) -> dict[str
     """The three automata, the time to make them, and the language's shortest text and size (texts: None for infinitely
     many; depth: up to which nesting is exact, None where all of it is).
 
-    searched: whether no automaton holds the constraint; then these are of its cover. Raises EmptyConstraint, LimitExceeded.
+    searched: whether no automaton holds the constraint; then these are of its cover. charted: whether canvases know
+    nesting of any depth, by a chart. Raises EmptyConstraint, LimitExceeded.
     """
     fresh = pickle.dumps(constraint)  # does not hold what is already compiled
     (characters, machine), compile_ms = _timed(lambda: pickle.loads(fresh).language())
@@ -30,6 +32,7 @@ def constraint_facts(constraint: Constraint, vocabulary: Vocabulary) -> dict[str
         constraint.check_not_empty()
     vocabulary.trie  # made once for a vocabulary, not for a constraint
     (octets, tokens), lift_ms = _timed(lambda: (octets := utf8(characters), lift(octets, vocabulary)))
+    charted = machine is None and Compiled(tokens, vocabulary, constraint).network is not None
     return {
         "texts": characters.count(),
         "shortest": characters.shortest() if machine is None else machine.close(machine.start).decode(),
@@ -46,6 +49,7 @@ def constraint_facts(constraint: Constraint, vocabulary: Vocabulary) -> dict[str
         },
         "tokens": {"states": tokens.states, "classes": tokens.class_count, "transitions": len(tokens.targets)},
         "searched": machine is not None,
+        "charted": charted,
         "depth": constraint.depth() if machine is None else None,
         "vocabulary": len(vocabulary),
         "compile_ms": compile_ms,
@@ -86,6 +90,10 @@ def facts_text(facts: dict[str, Any]) -> str:
     nesting = "of any depth, by search; the automata are a cover, which holds more" if facts["searched"] else ""
     if facts["depth"] is not None:
         nesting = f"exact up to a depth of {facts['depth']}"
+        if facts["charted"]:
+            nesting = (
+                f"exact to any depth, by a chart; the automata, for what is too large for it, hold {facts['depth']}"
+            )
     rows += [
         "",
         f"texts       {texts}",

@@ -17,6 +17,7 @@ from dgemma_constrain.constraints.grammar import read, rules
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
 
 if TYPE_CHECKING:
+    from dgemma_constrain.automata.pushdown import Network
     from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 
 COVER_STATES = 200_000  # before it is minimal; a larger one would be too slow for a step
@@ -26,7 +27,8 @@ COVER_STATES = 200_000  # before it is minimal; a larger one would be too slow f
 class Grammar(Constraint):
     """The sentences of a context-free grammar.
 
-    `matches` and `explain` know every nesting; the automaton, and so a canvas, those up to `depth()`.
+    `matches` and `explain` know every nesting; the automaton those up to `depth()`. With a small `network` a canvas knows
+    every nesting, too; otherwise what is nested more deeply is searched for.
     """
 
     grammar: rules.Grammar
@@ -100,6 +102,17 @@ class Grammar(Constraint):
         alphabets = [terminal.dfa(limits).alphabet for terminal in self.grammar.terminals]
         return reduce(or_, (a.charset(range(a.size)) for a in alphabets), EMPTY)
 
+    def network(self, limits: Limits = Limits()) -> Network | None:
+        if self.max_depth is not None:
+            return None
+        if "_network" not in self.__dict__:
+            from dgemma_constrain.automata.pushdown import merged
+            from dgemma_constrain.constraints.grammar.network import network
+
+            found = network(self.grammar, limits)
+            self.__dict__["_network"] = found and merged(found)
+        return self.__dict__["_network"]
+
     def matches(self, text: str) -> bool:
         return self.explain(text) is None
 
@@ -135,9 +148,9 @@ def grammar(
     grammar that comes with the package, such as "json". start: the rule for a whole text ("start", "root" in GBNF).
     How a text is cut into terminals is told in `constraints/grammar/lexer.py`.
 
-    max_depth: how often something may stand inside itself on a canvas. Without it, as often as a small automaton
-    allows; `depth()` says how often that is, and None if nothing is nested without end, so that a canvas is exact.
-    `matches` has no such bound. Raises GrammarError with line and column.
+    max_depth: how often something may stand inside itself on a canvas. Without it, as often as it likes: exactly, by a
+    chart, if the grammar is small, and otherwise by a search beyond what an automaton holds. `depth()` says how often
+    that is, and None if nothing is nested without end. `matches` has no such bound. Raises GrammarError with line and column.
     """
     if max_depth is not None and (not isinstance(max_depth, int) or isinstance(max_depth, bool) or max_depth < 0):
         raise ConstraintError(f"max_depth must be a whole number from 0 up, not {max_depth!r}")
