@@ -13,7 +13,8 @@ from test_searched_canvas import NAMES, NESTED, answer, cases, searched
 import dgemma_constrain as dc
 from benchmarks.vocabularies import generated_vocabulary
 from dgemma_constrain.canvas import nested
-from dgemma_constrain.canvas.nested import Nested, make_pushdown
+from dgemma_constrain.canvas.nested import Nested
+from dgemma_constrain.canvas.pushdown import make_pushdown
 from dgemma_constrain.constraints.grammar import bundled
 from dgemma_constrain.tokens.lift_network import lift_network
 

@@ -52,7 +52,7 @@ ARROWS = {
     "tokens": {"automata"},
     "canvas": {"automata", "constraints", "tokens"},
     "diffusion": {"canvas", "constraints", "tokens"},
-    "models": {"diffusion", "tokens"},
+    "models": {"canvas", "diffusion", "tokens"},
 }
 PURE = ("automata", "constraints", "tokens", "canvas")  # knows no model and no model library
 

@@ -16,7 +16,8 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.canvas import store
 from dgemma_constrain.canvas.canvas import Canvas, check_pins
 from dgemma_constrain.canvas.graph import Graph, make_graph
-from dgemma_constrain.canvas.nested import Nested, Pushdown, make_pushdown
+from dgemma_constrain.canvas.nested import Nested
+from dgemma_constrain.canvas.pushdown import Pushdown, make_pushdown
 from dgemma_constrain.canvas.searched import Searched
 from dgemma_constrain.constraints.base import Constraint, as_constraint
 from dgemma_constrain.constraints.explain import short

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Callable, Mapping, NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.canvas import arcs, chart
-from dgemma_constrain.canvas.arcs import Labels
+from dgemma_constrain.canvas import arcs, chart, chart_weights
 from dgemma_constrain.canvas.canvas import Canvas, Completion, check_pins, scale_of
 from dgemma_constrain.canvas.chart import Levels, System
 from dgemma_constrain.canvas.dynamic import FREE
-from dgemma_constrain.canvas.emissions import BEST, MAX, SUM, Classes, make_classes
+from dgemma_constrain.canvas.emissions import BEST, MAX, SUM
 from dgemma_constrain.canvas.posterior import Posterior
-from dgemma_constrain.tokens.lift_network import MOVE, TO_POP, TO_PUSH, TokenNetwork
-from dgemma_constrain.tokens.vocabulary import Vocabulary
+from dgemma_constrain.canvas.pushdown import Pushdown, at, restricted
 
 if TYPE_CHECKING:
     import torch
@@ -28,120 +25,6 @@ SLACK = 1e-6  # of a score: sums of the same numbers in another order differ by 
 GAP = 4.0  # below the bound, where `best` begins to look
 # What a chart may take at most where there is another way: steps of its innermost loop, and numbers (or bits) to be kept.
 BITS, WEIGHTS, SUMS = (3.5e9, 5e9), (5e8, 5e7), (1e8, 5e7)
-
-
-@dataclass(frozen=True, eq=False)
-class Pushdown:
-    """A network of tokens with what a canvas adds to it, as `Graph` does: the end token, and the tail after it.
-
-    Classes are those of the network, then end, pad and `wild`; one more, which no id is in, ends a text behind the last
-    position. Labels are those of the network, then `end` and `tail`, and `stop` for that class.
-    """
-
-    system: System
-    labels: Labels
-    classes: Classes
-    wild: int
-    unambiguous: bool
-
-    @property
-    def stop(self) -> int:
-        return len(self.labels.offsets) - 2
-
-
-def make_pushdown(network: TokenNetwork, vocabulary: Vocabulary, tail: str) -> Pushdown:
-    """The system of a canvas with tail "end" or "any"."""
-    count, own = network.class_count, len(network.label_offsets) - 1
-    end, pad, wild, stop = range(count, count + 4)
-    pads = [] if vocabulary.pad_id is None or vocabulary.pad_id in vocabulary.eos_ids else [vocabulary.pad_id]
-    of = network.classes.copy()
-    of[list(vocabulary.eos_ids)] = end
-    of[pads] = pad
-    members = np.concatenate([network.members, np.array([*vocabulary.eos_ids, *pads], np.int32)])
-    last = network.member_offsets[-1] + np.cumsum([len(vocabulary.eos_ids), len(pads)])
-    ends = [end] if vocabulary.eos_ids else []
-    after = ends + ([pad] if pads else []) if tail == "end" else [wild]
-    extra = [ends, after, [stop]]
-    labels = Labels(
-        np.concatenate([network.label_offsets, network.label_offsets[-1] + np.cumsum([*map(len, extra)])]),
-        np.concatenate([network.label_classes, *map(np.array, extra)]).astype(np.int32),
-    )
-
-    last_state = network.states - 1
-    source = np.repeat(np.arange(network.states), np.diff(network.offsets))
-    at_end = np.repeat(np.arange(network.states), np.diff(network.end_offsets))
-    once, twice = np.ones(len(at_end), np.int32), np.full(2, last_state)
-    source = np.concatenate([source, at_end, at_end, twice])
-    label = np.concatenate([network.labels, own * once, (own + 2) * once, [own + 1, own + 2]])
-    kind, frame, target = (
-        np.concatenate([own_, end_, end_, [x, x]])
-        for own_, end_, x in (
-            (network.kinds, network.end_kinds, MOVE),
-            (network.frames, network.end_frames, 0),
-            (network.targets, network.end_targets, last_state),
-        )
-    )
-    order = np.argsort(source, kind="stable")
-    source, label, kind, frame, target = (x[order] for x in (source, label, kind, frame, target))
-    system = _system(
-        np.searchsorted(source, np.arange(network.states + 1)), label, kind, frame, target,
-        network.kind, network.frame, network.target, network.count,
-    )  # fmt: skip
-    offsets = np.concatenate([network.member_offsets, last]).astype(np.int64)
-    return Pushdown(system, labels, make_classes(of, offsets, members), wild, network.unambiguous)
-
-
-def _system(offsets, label, kind, frame, target, step, step_frame, step_target, frames: int) -> System:
-    """Pairs numbered, and entries in an order in which those that push by themselves come before what they lead to."""
-    entries = np.unique(np.concatenate([target[kind == TO_PUSH], step_target[step == TO_PUSH]]))
-    depth = np.zeros(len(entries), np.int64)
-    number = {int(x): e for e, x in enumerate(entries)}
-    for e, x in enumerate(entries.tolist()):
-        while step[x] == TO_PUSH:
-            x = int(step_target[x])
-            depth[e] += 1
-    entries = entries[np.argsort(-depth, kind="stable")]
-    number = {int(x): e for e, x in enumerate(entries)}
-    with_, step_with = np.zeros(len(kind), np.int32), np.zeros(len(step), np.int32)
-    calls: dict[tuple[int, int], int] = {}
-    exits: dict[tuple[int, int], int] = {}
-    for kinds, frame_of, target_of, out in ((kind, frame, target, with_), (step, step_frame, step_target, step_with)):
-        for r in np.flatnonzero(kinds == TO_PUSH).tolist():
-            out[r] = calls.setdefault((int(frame_of[r]), number[int(target_of[r])]), len(calls))
-        for r in np.flatnonzero(kinds == TO_POP).tolist():
-            out[r] = exits.setdefault((int(frame_of[r]), int(target_of[r])), len(exits))
-    as_pairs = lambda pairs: np.array([*pairs], np.int32).reshape(-1, 2)  # noqa: E731
-    return System(
-        offsets.astype(np.int64), label.astype(np.int32), kind.astype(np.int32), target.astype(np.int32), with_,
-        step.astype(np.int32), step_with, as_pairs(calls), as_pairs(exits), entries.astype(np.int32), max(1, frames),
-    )  # fmt: skip
-
-
-def _only(system: System, live: np.ndarray) -> System:
-    """The system of some states; the first and the last are among them."""
-    number = np.where(live, np.cumsum(live) - 1, -1).astype(np.int32)
-    source = np.repeat(np.arange(len(live)), np.diff(system.offsets))
-    ends = number[system.exits[:, 1]] >= 0
-    exit_number = np.where(ends, np.cumsum(ends) - 1, -1).astype(np.int32)
-    entered = live[system.entries]
-    leads = np.where(system.kinds == MOVE, live[system.targets], True)
-    leads &= np.where(system.kinds == TO_POP, _at(exit_number, system.with_) >= 0, True)
-    leads &= np.where(system.kinds == TO_PUSH, _at(entered, _at(system.calls[:, 1], system.with_)), True).astype(bool)
-    kept = live[source] & leads
-    with_ = np.where(system.kinds == TO_POP, _at(exit_number, system.with_), system.with_)
-    step_with = np.where(system.step == TO_POP, _at(exit_number, system.step_with), system.step_with)
-    exits = system.exits[ends].copy()
-    exits[:, 1] = number[exits[:, 1]]
-    return System(
-        np.searchsorted(number[source[kept]], np.arange(live.sum() + 1)).astype(np.int64),
-        system.labels[kept], system.kinds[kept], number[system.targets[kept]], with_[kept].astype(np.int32),
-        system.step[live], step_with[live].astype(np.int32), system.calls, exits, number[system.entries], system.frames,
-    )  # fmt: skip
-
-
-def _at(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """values[index] where index may be out of range and doesn't matter."""
-    return values[np.clip(index, 0, len(values) - 1)] if len(values) else np.full(len(index), -1)
 
 
 class Kept(NamedTuple):
@@ -260,8 +143,8 @@ class Nested(Canvas):
         states[[0, -1]] = True
         number = np.where(some, np.cumsum(some) - 1, -1).astype(np.int32)
         first = np.append(0, np.cumsum(some))[levels.first]
-        numbers = np.where(levels.number < 0, -1, _at(number, levels.number)).astype(np.int32)
-        return Kept(_only(system, states), Levels(levels.boundary[some], levels.entry[some], first, numbers), used)
+        numbers = np.where(levels.number < 0, -1, at(number, levels.number)).astype(np.int32)
+        return Kept(restricted(system, states), Levels(levels.boundary[some], levels.entry[some], first, numbers), used)
 
     @cached_property
     def _kept(self) -> Kept | None:
@@ -350,7 +233,7 @@ class Nested(Canvas):
         Only the states where a string of a high score may pass are in the chart: of one a little below the bound; if there
         is no such string, of one as good as that which `shallow` knows, or further below the bound.
         """
-        bound = chart.cover(self._graph.system, weights, MAX)
+        bound = chart_weights.cover(self._graph.system, weights, MAX)
         top, open_ = bound[-1].max(), (weights > -np.inf).astype(np.uint8)
         self._check_weight(top)
         gap = GAP
@@ -360,9 +243,9 @@ class Nested(Canvas):
                 return None
             kept = self._kept_of(open_, alive)
             if kept is not None:
-                values = chart.inside(kept.system, kept.levels, weights, MAX)
+                values = chart_weights.inside(kept.system, kept.levels, weights, MAX)
                 if values.item[-1, -1, 0] >= top - gap:
-                    return self._own(chart.trace(kept.system, kept.levels, weights, values, np.int64(0)))
+                    return self._own(chart_weights.trace(kept.system, kept.levels, weights, values, np.int64(0)))
             if not (bound[bound > -np.inf] < top - gap).any():
                 self._check_weight(-np.inf)
             if self._shallow is not None and known is not None:
@@ -397,7 +280,7 @@ class Nested(Canvas):
             return self._other._posterior(logits, temperature)
         return ChartPosterior(self, reduced, emission, weights, *found)
 
-    def _sums(self, weights: np.ndarray) -> tuple[Kept, chart.Values] | None:
+    def _sums(self, weights: np.ndarray) -> tuple[Kept, chart_weights.Values] | None:
         """The chart of sums; None if `shallow` is to answer. Left out are states where all that may pass there weighs no
         more than rounding does: less than e^-37 of one string, all of them together."""
         counts_once = self._graph.unambiguous and not len(self._rest)
@@ -407,13 +290,13 @@ class Nested(Canvas):
         path = self._best_path(weights, None)
         if path is None:
             return None
-        bound = chart.cover(self._graph.system, weights, SUM)
+        bound = chart_weights.cover(self._graph.system, weights, SUM)
         one = self._own(weights)[np.arange(self.length), path].sum()  # weighs no more than all do
         alive = bound >= one - 37 - np.log(bound.size)
         if not self._fits(*(SUMS if self._shallow is not None else WEIGHTS), alive) and self._other is not None:
             return None
         kept = self._kept_of(open_, alive)
-        values = chart.inside(kept.system, kept.levels, weights, SUM)
+        values = chart_weights.inside(kept.system, kept.levels, weights, SUM)
         return kept, values
 
     def _weights(self, emission: np.ndarray, mode: int) -> tuple[np.ndarray, np.ndarray]:
@@ -431,7 +314,7 @@ class Nested(Canvas):
 class ChartPosterior(Posterior):
     """As `Posterior`, of a chart of sums; emission float64[L, K+2] and weights float64[N, labels] as the chart has them."""
 
-    def __init__(self, canvas: Nested, reduced, emission: np.ndarray, weights: np.ndarray, kept: Kept, values: chart.Values):
+    def __init__(self, canvas: Nested, reduced, emission: np.ndarray, weights: np.ndarray, kept: Kept, values: chart_weights.Values):
         super().__init__(canvas, reduced, weights, values)
         self._emission, self._kept = emission, kept
 
@@ -441,7 +324,7 @@ class ChartPosterior(Posterior):
         canvas, kept = self._canvas, self._kept
         uniform = torch.rand(2, canvas.length, dtype=torch.float64, generator=generator).numpy()
         seed = int(torch.randint(1, 2**62, (1,), generator=generator))
-        path = canvas._own(chart.trace(kept.system, kept.levels, self._weights, self._value, np.int64(seed)))
+        path = canvas._own(chart_weights.trace(kept.system, kept.levels, self._weights, self._value, np.int64(seed)))
         path = arcs.drawn_classes(canvas._graph.labels, self._emission, canvas._own(self._weights), path, uniform[0])
         ids = self._reduced.drawn_members(path, canvas._pinned, uniform[1])
         return ids, path != canvas._graph.wild
@@ -449,7 +332,7 @@ class ChartPosterior(Posterior):
     @cached_property
     def classes(self) -> np.ndarray:
         canvas, kept = self._canvas, self._kept
-        by_label = canvas._own(chart.outside(kept.system, kept.levels, self._weights, self._value))
+        by_label = canvas._own(chart_weights.outside(kept.system, kept.levels, self._weights, self._value))
         shared = arcs.spread(canvas._graph.labels, self._emission, canvas._own(self._weights), by_label)
         with np.errstate(divide="ignore"):
             return np.log(shared)[:, :-1]

@@ -17,6 +17,7 @@ from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersec
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.explain import Mismatch, by_automaton, by_machine, short
+from dgemma_constrain.constraints.remembering import Remembering
 from dgemma_constrain.constraints.split import split
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, LimitExceeded
 
@@ -30,13 +31,6 @@ class Language(NamedTuple):
 
     automaton: DFA
     machine: GrammarMachine | None
-
-
-class Remembering:
-    """For frozen dataclasses that remember what they derived, under names with an underscore: it is not pickled."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
 
 
 class Constraint(Remembering):
@@ -112,18 +106,9 @@ class Constraint(Remembering):
         Raises ConstraintError for what cannot be read so, nor by an automaton.
         """
         if "_machine" not in self.__dict__:
-            found = None
-            if self.holds_nested(limits):
-                from dgemma_constrain.constraints import compose
+            from dgemma_constrain.constraints import compose
 
-                try:
-                    found = compose.machine(self, limits)
-                except ConstraintError as error:
-                    try:
-                        self.dfa(limits)
-                    except LimitExceeded:
-                        raise error from None
-            self.__dict__["_machine"] = found
+            self.__dict__["_machine"] = compose.machine_if_needed(self, limits) if self.holds_nested(limits) else None
         return self.__dict__["_machine"]
 
     def searched(self, limits: Limits = Limits()) -> Language | None:

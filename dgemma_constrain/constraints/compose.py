@@ -105,6 +105,18 @@ def machine(constraint: Constraint, limits: Limits) -> CompositeMachine:
     return CompositeMachine(Parts(skeleton, tuple(marks), tuple(filters), tuple(grammars)), limits)
 
 
+def machine_if_needed(constraint: Constraint, limits: Limits) -> CompositeMachine | None:
+    """`machine`, or None where there is none but an automaton holds the constraint. Raises ConstraintError."""
+    try:
+        return machine(constraint, limits)
+    except ConstraintError as error:
+        try:
+            constraint.dfa(limits)
+        except LimitExceeded:
+            raise error from None
+        return None
+
+
 def one_side(both: And, limits: Limits) -> tuple[Constraint, list[Constraint]]:
     """The one side of an `&` that holds such grammars, and the others. Raises ConstraintError if there are more."""
     nested = [i for i in both.items if i.holds_nested(limits)]

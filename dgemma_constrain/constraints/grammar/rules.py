@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.constraints.base import Remembering
 from dgemma_constrain.constraints.grammar.own_match import own_texts
 from dgemma_constrain.constraints.regex import Pattern, parse
+from dgemma_constrain.constraints.remembering import Remembering
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from dgemma_constrain.constraints.json_schema import leaves, objects
 from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.exprs import Expr
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
-
 from dgemma_constrain.errors import LimitExceeded
 
 if TYPE_CHECKING:

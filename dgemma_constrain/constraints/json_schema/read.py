@@ -21,7 +21,6 @@ from dgemma_constrain.constraints.json_schema.unevaluated import unevaluated
 from dgemma_constrain.constraints.json_schema.values import BOTH, EVERYTHING, LOOSE, Space, Values, of_type
 from dgemma_constrain.errors import LimitExceeded, RegexError, SchemaError, UnsupportedSchema
 
-
 MAX_REFERENCES = 64  # followed at once; more are a circle, or read one by one
 
 
