@@ -23,6 +23,7 @@ PERSON = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
     "required": ["name", "age"],
+    "additionalProperties": False,
 }
 COMMANDS = ["json", "regex", "fill", "choose", "inspect"]
 

@@ -241,12 +241,14 @@ class Nested(Canvas):
             alive = bound >= top - gap
             if not self._fits(*WEIGHTS, alive) and self._other is not None:
                 return None
+            complete = not (bound[bound > -np.inf] < top - gap).any()  # then nothing is left out that could be better
             kept = self._kept_of(open_, alive)
             if kept is not None:
                 values = chart_weights.inside(kept.system, kept.levels, weights, MAX)
-                if values.item[-1, -1, 0] >= top - gap:
+                found = values.item[-1, -1, 0]
+                if found >= top - gap or (complete and found > -np.inf):
                     return self._own(chart_weights.trace(kept.system, kept.levels, weights, values, np.int64(0)))
-            if not (bound[bound > -np.inf] < top - gap).any():
+            if complete:
                 self._check_weight(-np.inf)
             if self._shallow is not None and known is not None:
                 gap = max(gap, top - known() + SLACK * max(1.0, abs(top)))
