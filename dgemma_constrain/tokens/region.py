@@ -28,10 +28,19 @@ from dgemma_constrain.tokens.vocabulary import Vocabulary
 MANY_BYTES = 40  # a state with so many live bytes walks much of the trie
 WORTH_IT = 4  # so many of them pay for building two more tries
 MAX_PARTS = 40
-COMMON = 32  # one in so many of them makes a kind common; parts for rarer kinds cost the others more than they save
+COMMON = 32  # one in so many of them makes a kind common
+SELDOM = 0.003  # of a vocabulary's bytes: what parts for rarer kinds may set apart; more would cost all others more than it saves
 SAMPLE = 256  # busy states looked at to find the commonest kinds
 NONE = np.uint64(0)
 SEED, MULTIPLIER = np.uint64(0x2545F4914F6CDD1D), np.uint64(0x9E3779B97F4A7C15)
+
+
+def _apart(part: np.ndarray, finer: np.ndarray, weight: np.ndarray) -> int:
+    """The weight of the bytes that finer parts, int64[256], take out of the parts that they were in."""
+    left = np.bincount(finer, weight)
+    largest = np.zeros(part.max() + 1)
+    np.maximum.at(largest, part, left[finer])
+    return int(weight.sum() - largest.sum())
 
 
 def _byte_sets(*sets: tuple) -> np.ndarray:
@@ -76,13 +85,14 @@ def find_region(dfa: ByteDFA, vocabulary: Vocabulary) -> Region:
     sample = busy[:: -(-len(busy) // SAMPLE)]
     kinds = Counter(pattern.tobytes() for pattern in _patterns(dfa.table[sample], dfa.classes))
     part = FINE
+    weight = np.bincount(vocabulary.data[::SAMPLE], minlength=256)
+    budget = SELDOM * weight.sum()
     for pattern, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
-        if count * COMMON < len(sample):
-            break
         kind = np.frombuffer(pattern, np.uint8)
         finer = np.unique(part * 256 + kind, return_inverse=True)[1]
-        if finer.max() < MAX_PARTS:
-            part = finer
+        cost = 0 if count * COMMON >= len(sample) else _apart(part, finer, weight)
+        if finer.max() < MAX_PARTS and cost <= budget:
+            part, budget = finer, budget - cost
     coarse = np.where(CONTINUATION, part[0x80], part)
     inside = _constant(dfa.table, *_pairs(dfa.classes, part))
     plain = inside & _constant(dfa.table, *_pairs(dfa.classes, coarse))  # may follow any byte; others, a picky one
