@@ -159,6 +159,7 @@ def forbid(used, classes, pinned, rows):
     wild = used.shape[1] - 1
     allowed = np.empty(len(of), np.bool_)
     current = -1  # the row whose classes `allowed` was made for
+    classless = np.flatnonzero(of < 0)
     for i in range(len(rows)):
         some = False
         count = 0
@@ -173,6 +174,13 @@ def forbid(used, classes, pinned, rows):
             continue
         elif count < len(of) // 16:
             _keep_only(rows[i], used[i], offsets, members)
+        elif len(of) - count < len(of) // 16:
+            for t in classless:
+                rows[i, t] = -np.inf
+            for c in range(wild):
+                if not used[i, c]:
+                    for j in range(offsets[c], offsets[c + 1]):
+                        rows[i, members[j]] = -np.inf
         else:
             same = current >= 0
             for c in range(wild):
