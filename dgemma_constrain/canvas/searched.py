@@ -162,7 +162,7 @@ class Searched(Canvas):
         if self._whole is self and not self.more_tokens:
             posterior = self._posterior(logits, temperature)
             for ids, read in (posterior.draw(generator) for _ in range(DRAWS)):
-                if self._is_text(ids):
+                if self._is_text(ids.tolist()):
                     self._witness = ids.tolist()
                     return self._drawn(logits, temperature, posterior, ids, read)
         reduced = self._reduce(logits, emissions.SUM, scale)
@@ -176,15 +176,20 @@ class Searched(Canvas):
         completion.exact = False
         return completion
 
-    def _is_text(self, ids: np.ndarray) -> bool:
+    def _is_text(self, ids: list[int]) -> bool:
         """Whether what stands before the first end token is a text of the language."""
-        vocabulary, machine = self.compiled.vocabulary, self.compiled.machine
-        ends = np.flatnonzero(np.isin(ids, vocabulary.eos_ids))
-        text = vocabulary.decode_bytes([*self._after, *ids[: ends[0] if len(ends) else None].tolist()])
+        machine = self.compiled.machine
         with machine.lock:
             machine.tidy()
-            config = machine.read(machine.start, text)
+            return self._accepts(machine, ids[: self.compiled.vocabulary.text_length(ids)])
+
+    def _accepts(self, machine, ids: list[int]) -> bool:
+        """Whether the machine takes these ids after those before the canvas; not, if they are too ambiguous to follow up."""
+        try:
+            config = machine.read(machine.start, self.compiled.vocabulary.decode_bytes([*self._after, *ids]))
             return config >= 0 and machine.accepts(config)
+        except LimitExceeded:
+            return False
 
     def _found(self, reduced, plain, emission: np.ndarray, noise: int) -> Completion:
         best = None if noise else reduced.best_members
@@ -261,12 +266,7 @@ class Searched(Canvas):
         path = arcs.best_classes(self._graph.labels, scores.emission, path)
         ends = np.flatnonzero(path >= self.compiled.automaton.class_count)
         ids = scores.best(path, self._pinned)[: ends[0] if len(ends) else self.length].tolist()
-        try:
-            config = machine.read(machine.start, self.compiled.vocabulary.decode_bytes([*self._after, *ids]))
-            valid = config >= 0 and machine.accepts(config)
-        except LimitExceeded:
-            return None
-        return Found(ids, float(value[0] if self.length else 0.0)) if valid else None
+        return Found(ids, float(value[0] if self.length else 0.0)) if self._accepts(machine, ids) else None
 
     def _beam(
         self,
