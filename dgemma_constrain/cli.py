@@ -291,7 +291,7 @@ def _record(model: Model, out: Output, seconds: float, parsed: bool) -> str:
 def _warm_up(quiet: bool, searched: bool = False) -> None:
     from dgemma_constrain.warm_up import kernels_are_cold, warm_up
 
-    stages = {"kernels": "compiling kernels, once, about 25 s …", "search": "compiling the search, once, about 20 s …"}
+    stages = {"kernels": "compiling kernels, once, about 25 s …", "search": "compiling the search, once, about 40 s …"}
     for stage in list(stages)[: 1 + searched]:
         line = stages[stage]
         if not kernels_are_cold(stage):
