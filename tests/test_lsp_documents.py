@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("lsprotocol", reason="the [lsp] extra is not installed")
 
-from dgemma_lsp.documents import ENCODINGS, Document, OutOfStep, lines_of, units  # noqa: E402
-from lsprotocol.types import (  # noqa: E402
+from dgemma_lsp.documents import ENCODINGS, Document, OutOfStep, lines_of, units
+from lsprotocol.types import (
     Position,
     Range,
     TextDocumentContentChangePartial,
