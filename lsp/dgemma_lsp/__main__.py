@@ -1,0 +1,3 @@
+from dgemma_lsp.server import main
+
+main()
