@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("lsprotocol", reason="the [lsp] extra is not installed")
 jsonschema = pytest.importorskip("jsonschema")
 
-from dgemma_lsp.engine import Stop, load
+from dgemma_lsp.engine import Stop, code_hole, load
 from test_lsp_json_holes import PERSON
 
 
@@ -22,13 +22,13 @@ def engine():
 def ask(engine, tmp_path):
     (tmp_path / "s.json").write_text(json.dumps(PERSON))
 
-    def ask(text, do="complete", block=True, cancel=None, budget=60_000, steps=None):
+    def ask(text, do="complete", block=True, cancel=None, budget=60_000, steps=None, language="json", **more):
         start = text.index("|")
         source = text.replace("|", "")
         request = {
             "do": do,
             "path": str(tmp_path / "x.json"),
-            "language": "json",
+            "language": language,
             "source": source,
             "start": start,
             "end": start,
@@ -37,6 +37,7 @@ def ask(engine, tmp_path):
             "comments": True,
             "strings": True,
             "schemas": {},
+            **more,
         }
         found = engine(request, cancel or threading.Event(), lambda *step: steps is not None and steps.append(step))
         return [source[: i["start"]] + i["text"] + source[i["end"] :] for i in found]
@@ -71,9 +72,11 @@ def test_a_whole_document_for_its_schema(ask):
     jsonschema.validate(value, PERSON)
 
 
-def test_a_document_without_a_schema_that_is_known_gets_none(ask):
-    assert ask('{"$schema": "https://example.org/s.json", |}') == []
-    assert ask('{"$schema": "s.json"}|', do="json") != []
+def test_without_a_schema_that_is_known_it_is_json_still_and_nothing_is_made_for_it(ask):
+    for text in ('{"$schema": "https://example.org/s.json", |}', '{"a": [1, |'):
+        (document,) = ask(text)
+        assert document.startswith(text.split("|")[0])
+    json.loads(ask('{"$schema": "https://example.org/s.json", |}')[0])
     assert ask("{|}", do="json") == []
 
 
@@ -96,3 +99,44 @@ def test_a_deadline_counts_once_there_is_something_to_show():
     assert not stop.is_set()
     stop.ids = [1]
     assert stop.is_set()
+
+
+@pytest.mark.parametrize(
+    "text, block",
+    [
+        ("def area(width, height):\n    return |\n", False),
+        ("def area(width, height):\n    |\n", True),
+        ("def area(width, height):|\n", True),
+        ("x = foo(|)\n", False),
+    ],
+)
+def test_code_is_written_by_the_line_or_by_the_block(ask, text, block):
+    (source,) = ask(text, block=block, language="python")
+    left, right = text.split("|")
+    assert source.startswith(left) and source.endswith(right)
+    new = source[len(left) : len(source) - len(right)]
+    assert new.strip() and new == new.rstrip() and (block or "\n" not in new)
+    if left.endswith(":"):
+        assert new.startswith("\n  ")
+
+
+@pytest.mark.parametrize(
+    "text, fits, not_",
+    [
+        ("    x =|", " 1", "  1"),
+        ("    x = |", "1", " 1"),
+        ("def f():|", "\n    a\n    b", "\na"),
+        ("    |", "a\n        b\n    c", "a\nb"),
+    ],
+)
+def test_a_hole_in_code_keeps_the_indentation(text, fits, not_):
+    block = text[-2] in ": " and not text.strip("|").strip().startswith("x")
+    hole = code_hole(text, text.index("|"), block)
+    assert hole.matches(fits) and not hole.matches(not_)
+
+
+def test_nothing_is_written_in_comments_and_strings_when_that_is_switched_off(ask):
+    pytest.importorskip("tree_sitter_python")
+    for text in ("x = 1  # a comm|\n", "x = 'te|'\n"):
+        assert ask(text, block=False, language="python", comments=False, strings=False) == []
+    assert ask("x = 'te|'\n", block=False, language="python", comments=False) != []

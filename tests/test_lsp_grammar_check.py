@@ -11,7 +11,7 @@ from dgemma_lsp.grammar_check import problems
     "text, wrong, says",
     [
         ('start: a "x"\n', "a", "Rule 'a' used but not defined (in rule start)"),
-        ('start: A\n// é𝄞\nA: /(/\n', "A", "terminal A: missing ), unterminated subpattern"),
+        ("start: A\n// é𝄞\nA: /(/\n", "A", "terminal A: missing ), unterminated subpattern"),
         ('start: "x" a\na: a "x"\n', "a", "no text ever completes"),
     ],
 )
@@ -29,7 +29,7 @@ def test_a_good_grammar_has_none_and_an_unused_rule_is_a_warning():
 
 
 def test_a_file_beside_it_is_imported(tmp_path):
-    (tmp_path / "words.lark").write_text('WORD: /[a-z]+/\n')
+    (tmp_path / "words.lark").write_text("WORD: /[a-z]+/\n")
     uri = (tmp_path / "g.lark").as_uri()
     assert problems(uri, "%import .words.WORD\nstart: WORD\n") == []
     assert problems(uri, "%import .others.WORD\nstart: WORD\n") != []

@@ -36,7 +36,9 @@ def test_a_quotient_is_what_may_stand_between_two_texts(pattern):
     for left in texts:
         found = between(dfa, left, None)
         for hole in texts:
-            begins = any(dfa.accepts(left + hole + "".join(p)) for n in range(7) for p in itertools.product("ab", repeat=n))
+            begins = any(
+                dfa.accepts(left + hole + "".join(p)) for n in range(7) for p in itertools.product("ab", repeat=n)
+            )
             assert found.accepts(hole) == begins
 
 

@@ -1,7 +1,6 @@
 """A real Neovim, without a screen: what it shows, what it writes when that is taken, and whether the server has its text."""
 
 import shutil
-import sys
 import time
 
 import pytest

@@ -1,8 +1,9 @@
-"""What the worker does with its model: completes code, and JSON under its schema."""
+"""What the worker does with its model: completes code by the line or the block, and JSON under its schema."""
 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from typing import Any, Callable
@@ -10,8 +11,10 @@ from typing import Any, Callable
 import dgemma_constrain as dc
 from dgemma_constrain.warm_up import warm_up
 from dgemma_lsp.json_holes import hole_at, schema_name, schema_of
+from dgemma_lsp.syntax import inside
 
 STEPS = 8
+LINES = 8  # of a block
 NEAR = 4_000  # characters on either side that a model is shown at most
 ROOM = 24  # tokens more than a hole needs at least, where it needs more than `infill` tries by itself
 
@@ -26,14 +29,24 @@ def load(name: str) -> Answer:
 
     def answer(request: dict[str, Any], cancel: threading.Event, report: Report) -> list[dict[str, Any]]:
         source, start, end = request["source"], request["start"], request["end"]
-        schema = schema_of(source, request["path"], request["schemas"]) if request["language"] == "json" else None
         stop = Stop(cancel, request["budget"] / 1e3)
+        is_json = request["language"] == "json"
+        schema = schema_of(source, request["path"], request["schemas"]) if is_json else None
         if request["do"] == "json":
-            return [] if schema is None else _item(_whole(model, schema, schema_name(source), stop, report), 0, len(source))
-        if schema is not None:
-            hole = hole_at(schema, source, start, end, not request["block"])
-            return [] if hole is None else _item(written(model, source[:start], source[end:], hole, stop, report), start, end)
-        return []
+            if schema is None:
+                return []
+            return _item(_whole(model, schema, schema_name(source), stop, report), 0, len(source))
+        if not (request["comments"] and request["strings"]):
+            where = inside(source, start, request["language"])
+            if where is not None and not request[f"{where}s"]:
+                return []
+        if is_json:
+            hole = hole_at(True if schema is None else schema, source, start, end, not request["block"])
+        else:
+            hole = code_hole(source, start, request["block"])
+        if hole is None:
+            return []
+        return _item(written(model, source[:start], source[end:], hole, stop, report), start, end)
 
     return answer
 
@@ -48,6 +61,20 @@ class Stop(threading.Event):
 
     def is_set(self) -> bool:
         return self.cancel.is_set() or (self.ids is not None and time.monotonic() > self.end)
+
+
+def code_hole(source: str, start: int, block: bool) -> dc.Constraint:
+    """What may be written into code: to the end of a line, or a block of lines that are indented as the cursor's is, or more."""
+    line = source[max(source.rfind("\n", 0, start), source.rfind("\r", 0, start)) + 1 : start]
+    one = r"[^\s](?:[^\r\n]*[^\s])?"
+    if not block:
+        return dc.regex((r" ?" if line[-1:].strip() else "") + one)
+    margin = re.escape(line[: len(line) - len(line.lstrip())])
+    first = one
+    if line.rstrip().endswith((":", "{", "(", "[")):  # what it opens stands below it
+        margin += r"(?:  +|\t)"
+        first = r"\n" + margin + one
+    return dc.regex(first + r"(?:\n" + margin + r"[ \t]*" + one + "){0,%d}" % (LINES - 1))
 
 
 def written(model: dc.Model, left: str, right: str, hole: dc.Constraint, stop: Stop, report: Report) -> str | None:

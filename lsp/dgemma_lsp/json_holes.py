@@ -102,7 +102,10 @@ def ordered(schema: Any, before: str, after: str) -> Any:
             return [turned(part) for part in node]
         if not isinstance(node, dict):
             return node
-        node = {key: turned(part) if key not in ("enum", "const", "default", "examples") else part for key, part in node.items()}
+        node = {
+            key: turned(part) if key not in ("enum", "const", "default", "examples") else part
+            for key, part in node.items()
+        }
         if isinstance(node.get("properties"), dict):
             node["properties"] = dict(item for _, item in sorted(enumerate(node["properties"].items()), key=place))
         return node
