@@ -36,7 +36,14 @@ def environment(**more):
 
 
 def command(engine, *options):
-    return [sys.executable, "-m", "dgemma_lsp", "--engine", f"lsp_engines:{engine}", *options]
+    return [
+        sys.executable,
+        "-m",
+        "dgemma_lsp",
+        "--engine",
+        engine if ":" in engine else f"lsp_engines:{engine}",
+        *options,
+    ]
 
 
 class Session:

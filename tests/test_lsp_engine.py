@@ -60,8 +60,10 @@ def test_what_is_written_at_a_cursor_makes_the_document_valid(ask, text):
     jsonschema.validate(value, PERSON)
 
 
-def test_a_line_is_the_beginning_of_a_valid_document(ask):
+def test_a_line_makes_it_whole_if_it_can(ask):
     (document,) = ask('{"$schema": "s.json", "name": "Ada", "a|}', block=False)
+    assert json.loads(document)["age"] >= 0
+    (document,) = ask('{"$schema": "s.json", "name": "Ada", "a| oh no', block=False)
     assert document.startswith('{"$schema": "s.json", "name": "Ada", "age"')
 
 

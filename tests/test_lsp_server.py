@@ -332,6 +332,59 @@ async def test_the_text_is_in_step_after_two_thousand_edits():
         assert await s.run("text", URI) == naive.text
 
 
+@pytest.mark.parametrize("editor", ["visual_studio_code", "neovim", "emacs"])
+def test_real_editors_announce_what_is_understood(editor):
+    """With what they sent when pytest-lsp recorded it."""
+    from pytest_lsp import client_capabilities
+
+    async def run():
+        said = client_capabilities(editor)
+        async with session(client_can=said) as s:
+            s.open("x = \n")
+            if said.text_document.inline_completion:
+                assert await s.texts(0, 4) == ["suggested(1, 2)"]
+            else:
+                assert [i.text_edit.new_text for i in await s.menu(0, 4)] == ["suggested(1, 2)"]
+            assert s.client.messages == []
+
+    asyncio.run(run())
+
+
+@speaking
+async def test_what_is_wrong_with_a_grammar_is_shown_where_it_is(tmp_path):
+    async with session(options={"debounceMost": 10}) as s:
+        uri = (tmp_path / "g.lark").as_uri()
+        s.open('// 𝄞\nstart: "𝄞" other\n', uri=uri, language="lark")
+        await s.until(lambda: s.client.diagnostics.get(uri))
+        (problem,) = s.client.diagnostics[uri]
+        assert "'other' used but not defined" in problem.message and problem.severity == t.DiagnosticSeverity.Error
+        assert problem.range.start.line == 1
+        s.change((1, 12), (1, 17), "", 2, uri=uri)
+        await s.until(lambda: not s.client.diagnostics[uri])
+
+
+@speaking
+async def test_json_is_completed_by_the_schema_it_names_with_the_real_engine(tmp_path):
+    schema = {
+        "type": "object",
+        "properties": {"age": {"type": "integer"}},
+        "required": ["age"],
+        "additionalProperties": False,
+    }
+    (tmp_path / "s.json").write_text(json.dumps(schema))
+    uri = (tmp_path / "x.json").as_uri()
+    async with session("dgemma_lsp.engine:load") as s:
+        source = '{"$schema": "s.json", }\n'
+        s.open(source, uri=uri, language="json")
+        texts = []
+        while not texts:  # the first may take longer than it has, where kernels are compiled
+            texts = await s.texts(0, 22, uri=uri)
+        value = json.loads(source[:22] + texts[0] + source[22:])
+        assert list(value) == ["$schema", "age"] and isinstance(value["age"], int)
+        written = json.loads(await s.run("generateJson", uri))
+        assert written.keys() == {"$schema", "age"} and written["$schema"] == "s.json"
+
+
 def talk(*messages, **environment_variables):
     """What a server answers to bytes, and its exit code when its stdin ends."""
     process = subprocess.run(

@@ -12,18 +12,20 @@ from dgemma_constrain.automata.dfa import DFA, minimal
 from dgemma_constrain.automata.kernels import grouped, sources
 
 
-def between(dfa: DFA, left: str, right: str | None) -> DFA:
-    """The texts h with left + h + right in the language of `dfa`; of the empty language if there are none.
+def between(dfa: DFA, left: str, right: str) -> DFA:
+    """The texts h with left + h + right in the language of `dfa`; the empty language if there are none."""
+    return after(dfa, left, accepting(dfa, right))
 
-    right: None means whatever may follow, so that left + h is the beginning of a text of the language.
-    """
+
+def after(dfa: DFA, left: str, accept: np.ndarray) -> DFA:
+    """The texts h with which `dfa` comes from the state after `left` to one of `accept`, bool[S]."""
     read, start = dfa.run(left)
     if read < len(left):
         return _from(dfa, 0, np.zeros(dfa.states, bool))
-    return _from(dfa, start, np.ones(dfa.states, bool) if right is None else _accepting(dfa, right))
+    return _from(dfa, start, accept)
 
 
-def _accepting(dfa: DFA, text: str) -> np.ndarray:
+def accepting(dfa: DFA, text: str) -> np.ndarray:
     """The states from which `text` is accepted, bool[S]."""
     source = sources(dfa.offsets)
     offsets, order = grouped(dfa.symbols, dfa.alphabet.size)

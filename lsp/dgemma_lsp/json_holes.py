@@ -18,9 +18,10 @@ import numpy as np
 
 import dgemma_constrain as dc
 from dgemma_constrain.automata.dfa import DFA, intersect
+from dgemma_constrain.automata.kernels import sources
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
-from dgemma_constrain.automata.quotient import between
+from dgemma_constrain.automata.quotient import after, between
 from dgemma_constrain.constraints.base import Constraint
 
 _NAMED = re.compile(r'"\$schema"\s*:\s*("(?:[^"\\\n]|\\.)*")')
@@ -31,8 +32,9 @@ _SPACE = " \t\r\n"
 class Hole(Constraint):
     """What may stand between two texts: anything but nothing.
 
-    right: None where the text behind the cursor can't stand there, whatever comes before: then it is left out.
-    line: no more than a line, which ends where a JSON token does; more may be wanted behind it.
+    right: None where the text behind the cursor can't stand there, whatever comes before: then it is left out, and what is
+    written ends where a JSON token does; more may be wanted behind it.
+    line: no more than a line.
     """
 
     whole: Constraint
@@ -41,22 +43,24 @@ class Hole(Constraint):
     line: bool = False
 
     def _make_dfa(self, limits: Limits) -> DFA:
-        found = between(self.whole.dfa(limits), self.left, self.right)
-        if self.line:
-            found = _ends_of_tokens(found)
-        return intersect(found, dc.regex(r"[^\n]+" if self.line else r"[\s\S]+").dfa(), limits)
+        whole = self.whole.dfa(limits)
+        if self.right is None:
+            found = after(whole, self.left, _ends_of_tokens(whole))
+        else:
+            found = between(whole, self.left, self.right)
+        some = dc.regex(r"[^\n]*[^\s][^\n]*" if self.line else r"[\s\S]*[^\s][\s\S]*")
+        return intersect(found, some.dfa(), limits)
 
     def nfa(self, limits: Limits) -> NFA:
         return self.dfa(limits).nfa()
 
 
-def _ends_of_tokens(dfa: DFA) -> DFA:
-    """The beginnings of texts after which a token has ended: the text may end or a line may, which it can't in a string."""
+def _ends_of_tokens(dfa: DFA) -> np.ndarray:
+    """The states in which a token has ended, bool[S]: the text may end or a line may, which it can't in a string."""
     newline = dfa.alphabet.of(np.array([10], np.int32))[0]
-    accept = dfa.accept.copy()
-    for state in range(dfa.states):
-        accept[state] |= newline in dfa.symbols[dfa.offsets[state] : dfa.offsets[state + 1]]
-    return DFA(dfa.alphabet, dfa.offsets, dfa.symbols, dfa.targets, accept)
+    ends = dfa.accept.copy()
+    ends[sources(dfa.offsets)[dfa.symbols == newline]] = True
+    return ends
 
 
 def hole_at(schema: Any, source: str, start: int, end: int, line: bool) -> Constraint | None:
