@@ -16,7 +16,7 @@ from dgemma_lsp.syntax import inside
 STEPS = 8
 LINES = 8  # of a block
 NEAR = 4_000  # characters on either side that a model is shown at most
-ROOM = 24  # tokens more than a hole needs at least, where it needs more than `infill` tries by itself
+LINE, BLOCK = 16, 48  # tokens at most; what needs more has as many as it needs, and so many
 
 Report = Callable[[int, int], None]
 Answer = Callable[[dict[str, Any], threading.Event, Report], list[dict[str, Any]]]
@@ -46,7 +46,8 @@ def load(name: str) -> Answer:
             hole = code_hole(source, start, request["block"])
         if hole is None:
             return []
-        return _item(written(model, source[:start], source[end:], hole, stop, report), start, end)
+        length = BLOCK if request["block"] else LINE
+        return _item(written(model, source[:start], source[end:], hole, length, stop, report), start, end)
 
     return answer
 
@@ -77,8 +78,13 @@ def code_hole(source: str, start: int, block: bool) -> dc.Constraint:
     return dc.regex(first + r"(?:\n" + margin + r"[ \t]*" + one + "){0,%d}" % (LINES - 1))
 
 
-def written(model: dc.Model, left: str, right: str, hole: dc.Constraint, stop: Stop, report: Report) -> str | None:
-    """A text for a hole; at the deadline the best so far: every step of the denoiser proposes a whole one."""
+def written(
+    model: dc.Model, left: str, right: str, hole: dc.Constraint, length: int, stop: Stop, report: Report
+) -> str | None:
+    """A text for a hole; at the deadline the best so far: every step of the denoiser proposes a whole one.
+
+    length: tokens at most. Not "auto", which looks at five lengths before the first step: an end token ends a text anywhere.
+    """
 
     def on_step(step) -> None:
         stop.ids = step.proposal if not step.offset else None
@@ -88,10 +94,10 @@ def written(model: dc.Model, left: str, right: str, hole: dc.Constraint, stop: S
     left, right = left[-NEAR:], right[:NEAR]
     try:
         try:
-            return model.infill(left, right, hole, **options).text
+            return model.infill(left, right, hole, length, **options).text
         except dc.Infeasible:
             needed = int(dc.compile(hole, model.vocabulary).automaton.distance[0])
-            return model.infill(left, right, hole, length=needed + ROOM, **options).text
+            return model.infill(left, right, hole, needed + length, **options).text
     except dc.Cancelled:
         if stop.cancel.is_set() or stop.ids is None:
             return None
@@ -104,7 +110,7 @@ def _whole(model: dc.Model, schema: Any, name: str | None, stop: Stop, report: R
     """A JSON text for a schema that still names it, laid out."""
     left = "{" if name is None else '{"$schema": ' + json.dumps(name)
     hole = hole_at(schema, left, len(left), len(left), False)
-    found = hole and written(model, left, "", hole, stop, report)
+    found = hole and written(model, left, "", hole, BLOCK, stop, report)
     return found and json.dumps(json.loads(left + found), indent=2, ensure_ascii=False) + "\n"
 
 
