@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import socket
 import subprocess
 import time
 
@@ -423,6 +424,28 @@ def test_what_is_no_json_and_what_is_no_request_is_answered_by_the_protocols_err
     assert by_id[2]["error"]["code"] == -32602
     assert by_id[3]["error"]["code"] == -32601
     assert by_id[4]["result"]["documents"] == {}
+
+
+def test_it_listens_on_a_port_and_ends_with_its_client():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(command("prompt", "--tcp", str(port)), env=environment(), stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 20
+    while True:
+        try:
+            client = socket.create_connection(("127.0.0.1", port))
+            break
+        except ConnectionRefusedError:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    with client, client.makefile("rb") as answers:
+        client.sendall(INITIALIZE)
+        size = int(answers.readline().split()[1])
+        while answers.readline().strip():
+            pass
+        assert json.loads(answers.read(size))["result"]["serverInfo"]["name"] == "dgemma-lsp"
+    server.wait(20)
 
 
 def test_a_client_that_closes_the_pipe_leaves_nothing_behind():
