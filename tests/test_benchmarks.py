@@ -71,3 +71,16 @@ def test_a_grammar_gives_a_line(capsys):
         for peer in head["peers"]:
             assert step[peer]["masks_ms"] > 0 and step[peer]["tokens_ms"] > 0
     assert "arithmetic" in err.splitlines()[-1]
+
+
+def test_the_language_server_is_measured_and_keeps_step(capsys, monkeypatch):
+    pytest.importorskip("pygls", reason="the [lsp] extra is not installed")
+    from lsp_session import environment
+
+    from benchmarks import lsp
+
+    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+    lsp.main(["--each", "1", "--seconds", "0.5", "--engine", "lsp_engines:prompt"])
+    lines = {line["what"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert {"start", "first", "typed_through", "empty", "together", "typing", "memory"} <= lines.keys()
+    assert lines["typing"]["same"] and lines["together"]["answered"] == 8
