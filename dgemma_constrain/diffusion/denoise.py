@@ -16,8 +16,9 @@ import numpy as np
 
 from dgemma_constrain.canvas.canvas import Canvas, check_pins
 from dgemma_constrain.canvas.compiled import Compiled
-from dgemma_constrain.diffusion.denoiser import Denoiser
+from dgemma_constrain.diffusion.denoiser import Denoiser, Question
 from dgemma_constrain.diffusion.schedules import Schedule, entropy
+from dgemma_constrain.diffusion.together import Row
 from dgemma_constrain.diffusion.trace import Step
 from dgemma_constrain.errors import ConstraintError
 
@@ -64,11 +65,11 @@ def write(
     pinned: dict[int, int],
     settings: Settings,
     generator: torch.Generator,
-) -> tuple[list[int], float]:
+) -> Row[tuple[list[int], float]]:
     """Write `length` tokens between `before` and `after`, canvas by canvas where they don't fit in one.
 
-    pinned: {position in the whole text: id}. Returns the ids and the sum of their log-probabilities when committed.
-    Raises Infeasible, Cancelled.
+    One row of those that `together.run` runs. pinned: {position in the whole text: id}. Returns the ids and the sum of
+    their log-probabilities when committed. Raises Infeasible, Cancelled.
     """
     check_pins(pinned, length, len(compiled.vocabulary))
     written: list[int] = []
@@ -86,7 +87,7 @@ def write(
             canvas = canvas.head(size)
         else:
             canvas = compiled.canvas(size, rest, left, settings.tail, written).knowing(known)
-        ids, logp, known = _fill(denoiser, canvas, before + written, after, settings, generator, offset)
+        ids, logp, known = yield from _fill(denoiser, canvas, before + written, after, settings, generator, offset)
         written += ids
         score += logp
         if not left:
@@ -98,7 +99,7 @@ def write(
 
 def _fill(
     denoiser, canvas: Canvas, before, after, settings: Settings, generator, offset: int
-) -> tuple[list[int], float, list[int] | None]:
+) -> Row[tuple[list[int], float, list[int] | None]]:
     """Denoise one canvas until nothing is undecided. Also what may follow, as far as it is known."""
     canvas.check()
     n = canvas.length
@@ -109,20 +110,21 @@ def _fill(
         if settings.cancel is not None and settings.cancel.is_set():
             raise Cancelled("stopped before the text was whole")
         canvas = canvas.with_pins({i: t for i, t in enumerate(draft.ids) if t is not None})
-        done = _step(denoiser, canvas, draft, before, after, settings, generator, min(step, settings.steps - 1), offset)
+        done = yield from _step(
+            denoiser, canvas, draft, before, after, settings, generator, min(step, settings.steps - 1), offset
+        )
         step += 1
         if settings.on_step is not None:
             settings.on_step(done)
     return draft.ids, sum(draft.logp), canvas.behind(draft.ids)
 
 
-def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, generator, step: int, offset: int) -> Step:
+def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, generator, step: int, offset: int):
     import torch
 
-    began = time.perf_counter()
     mask_id = denoiser.vocabulary.mask_id
     row = before + [mask_id if t is None else t for t in draft.ids] + after
-    logits = denoiser.logits(torch.tensor([row]), len(before), len(before) + canvas.length)[0]
+    logits, model_ms = yield Question(row, len(before), len(before) + canvas.length)
     proposed = time.perf_counter()
 
     ids = canvas.sample(logits, settings.temperature, generator).ids
@@ -167,7 +169,7 @@ def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, gener
         confidence=probability.tolist(),
         allowed=allowed,
         alternatives=alternatives,
-        model_ms=(proposed - began) * 1e3,
+        model_ms=model_ms,
         constraint_ms=(ended - proposed) * 1e3,
     )
 

@@ -1,13 +1,21 @@
-"""What the denoising loop asks of a masked diffusion model."""
+"""What the denoising loop asks of a masked diffusion model, and how the questions of many rows are put to it together."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Sequence
 
 if TYPE_CHECKING:
     import torch
 
     from dgemma_constrain.tokens.vocabulary import Vocabulary
+
+
+class Question(NamedTuple):
+    """What does the model make of positions start:stop of `ids`, which hold its `mask_id` where undecided?"""
+
+    ids: list[int]
+    start: int
+    stop: int
 
 
 class Denoiser(Protocol):
@@ -17,6 +25,10 @@ class Denoiser(Protocol):
     block           how many tokens it writes at once at most; longer texts go on in the next canvas
     window          of how many of the leftmost undecided positions a step may choose which to commit: a model that is good
                     at committing anywhere has a large one
+
+    One that can leave padding out of account says so with `pads = True` and a method
+    `padded_logits(questions: Sequence[Question]) -> list[Tensor]`, one float[stop-start, V] each, for rows of different
+    lengths. Without it, rows of the same shape run together and others in forwards of their own.
     """
 
     vocabulary: Vocabulary
@@ -32,3 +44,30 @@ class Denoiser(Protocol):
 
     def logits(self, ids: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Logits float[B, stop-start, V] of positions start:stop, given ids int64[B, T] with `mask_id` where undecided."""
+
+
+def ask(denoiser: Denoiser, questions: Sequence[Question]) -> list[torch.Tensor]:
+    """The logits float[stop-start, V] of each question, in as few forwards as the denoiser allows."""
+    import torch
+
+    shapes: dict[tuple[int, int, int], list[int]] = {}
+    for k, (ids, start, stop) in enumerate(questions):
+        shapes.setdefault((len(ids), start, stop), []).append(k)
+    if len(shapes) > 1 and getattr(denoiser, "pads", False):
+        return denoiser.padded_logits(questions)
+    answers: list = [None] * len(questions)
+    for (_, start, stop), rows in shapes.items():
+        logits = denoiser.logits(torch.tensor([questions[k].ids for k in rows]), start, stop)
+        for k, one in zip(rows, logits):
+            answers[k] = one
+    return answers
+
+
+def padded(questions: Sequence[Question], filler: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """ids int64[B, T] with `filler` after what is shorter, and which of them are no padding, bool[B, T]."""
+    import torch
+
+    lengths = torch.tensor([len(q.ids) for q in questions])
+    longest = int(lengths.max())
+    ids = torch.tensor([[*q.ids, *[filler] * (longest - len(q.ids))] for q in questions])
+    return ids, torch.arange(longest) < lengths[:, None]

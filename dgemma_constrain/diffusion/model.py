@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
+from dgemma_constrain.canvas.canvas import scale_of
 from dgemma_constrain.canvas.compiled import Compiled, compile
 from dgemma_constrain.constraints.base import Constraint, as_constraint
 from dgemma_constrain.constraints.terms import text as any_text
 from dgemma_constrain.diffusion.denoise import Settings, write
-from dgemma_constrain.diffusion.denoiser import Denoiser
+from dgemma_constrain.diffusion.denoiser import Denoiser, Question, ask
 from dgemma_constrain.diffusion.schedules import schedule as schedule_named
+from dgemma_constrain.diffusion.together import run
 from dgemma_constrain.diffusion.trace import Step, Trace
 from dgemma_constrain.errors import ConstraintError, Infeasible
 from dgemma_constrain.tokens.vocabulary import Vocabulary
@@ -39,6 +41,17 @@ class Output:
     ids: list[int]
 
 
+@dataclass(frozen=True)
+class Task:
+    """One text to write: what was asked, and the ids around its canvas."""
+
+    prompt: str
+    compiled: Compiled
+    before: list[int]
+    after: list[int]
+    compile_ms: float
+
+
 class Model:
     """A denoiser with everything one does with it. `vocabulary` is its tokenizer's."""
 
@@ -52,8 +65,8 @@ class Model:
 
     def generate(
         self,
-        prompt: str,
-        constraint: Constraint | str | None = None,
+        prompt: str | Sequence[str],
+        constraint: Constraint | str | None | Sequence[Constraint | str | None] = None,
         length: int = 64,
         steps: int = 16,
         seed: int = 0,
@@ -67,11 +80,16 @@ class Model:
         trace: bool = False,
         on_step: Callable[[Step], None] | None = None,
         cancel: threading.Event | None = None,
-    ) -> Output:
+    ) -> Output | list[Output | ConstraintError]:
         """Write a text of at most `length` tokens that satisfies the constraint.
 
+        prompt       one, or several that are written together, each step of all in one forward. Then the answer is a list in
+                     their order, which holds, instead of the output of a row that failed, its exception (as
+                     `asyncio.gather(…, return_exceptions=True)` does); the other rows are finished all the same
+        constraint   one for all prompts, or a list with one (or None) for each
         steps        denoising steps a canvas: fewer are faster, more are better
-        seed         same seed, same output
+        seed         same seed, same output; every row of several has this one, so it is as if it were written alone (up to
+                     rounding, where rows of different lengths are padded)
         candidates   write this many (from seed, seed + 1, …) and return the one with the best score
         temperature  0: each step takes the jointly best string; above: a joint sample
         schedule     how many tokens a step commits: "linear", "cosine", "confidence" or "entropy"
@@ -81,13 +99,21 @@ class Model:
         trace        record the likeliest alternatives of every position in every step, too
         on_step      called with every `Step` as it is done; cancel: an event that stops before the next step
 
-        Raises Infeasible if no such text has that length, EmptyConstraint, LimitExceeded, Cancelled.
+        Raises Infeasible if no such text has that length, EmptyConstraint, LimitExceeded, Cancelled; of several prompts,
+        only what is wrong with the arguments themselves, and what isn't a ConstraintError.
         """
-        before, after = self.denoiser.frame(prompt)
-        return self._write(
-            prompt, constraint, before, after, length, steps, seed, candidates, temperature=temperature, schedule=schedule,
-            remask=remask, tail=tail, pinned=pinned or {}, trace=trace, on_step=on_step, cancel=cancel,
-        )  # fmt: skip
+        settings = self._settings(
+            length, steps, candidates, temperature, schedule, remask, tail, trace, on_step, cancel
+        )
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        constraints = constraint if isinstance(constraint, (list, tuple)) else [constraint] * len(prompts)
+        if len(constraints) != len(prompts):
+            raise ConstraintError(
+                f"{len(constraints)} constraints were given for {len(prompts)} prompts; give one, or one each"
+            )
+        tasks = [self._task(p, c, self.denoiser.frame, p) for p, c in zip(prompts, constraints)]
+        outputs = self._write(tasks, [length] * len(tasks), seed, candidates, pinned or {}, settings)
+        return _only(outputs) if isinstance(prompt, str) else outputs
 
     def infill(
         self,
@@ -98,89 +124,121 @@ class Model:
         steps: int = 16,
         seed: int = 0,
         candidates: int = 1,
-        **options,
+        *,
+        temperature: float = 0.0,
+        schedule: str = "linear",
+        remask: float = 0.0,
+        tail: str = "end",
+        pinned: dict[int, int] | None = None,
+        trace: bool = False,
+        on_step: Callable[[Step], None] | None = None,
+        cancel: threading.Event | None = None,
     ) -> Output:
         """Write what stands between two texts; the constraint is on the hole alone. Options as in `generate`.
 
         length: tokens the hole may take at most, or "auto": of 4, 8, 16, 32 and 64, those that are feasible, the one of
         which the model is surest (best average log-probability of a whole string after one look).
         """
-        before, after = self.denoiser.frame_infill(prefix, suffix)
+        settings = self._settings(
+            length, steps, candidates, temperature, schedule, remask, tail, trace, on_step, cancel
+        )
+        task = _only([self._task(prefix, constraint, self.denoiser.frame_infill, prefix, suffix)])
         if length == "auto":
-            length = self._likely_length(before, after, constraint)
-        settings = dict(
-            temperature=0.0,
-            schedule="linear",
-            remask=0.0,
-            tail="end",
-            pinned={},
-            trace=False,
-            on_step=None,
-            cancel=None,
-        )
-        return self._write(
-            prefix, constraint, before, after, length, steps, seed, candidates, **{**settings, **options}
-        )
+            length = self._likely_length(task)
+        return _only(self._write([task], [length], seed, candidates, pinned or {}, settings))
 
-    def _likely_length(self, before, after, constraint) -> int:
-        import torch
-
-        compiled = self._compile(constraint)
-        best = None
-        for n in INFILL_LENGTHS:
-            canvas = compiled.canvas(n)
-            if len(before) + n + len(after) > self.denoiser.context_length or not canvas.feasible:
-                continue
-            row = [*before, *[self.vocabulary.mask_id] * n, *after]
-            logits = self.denoiser.logits(torch.tensor([row]), len(before), len(before) + n)[0]
-            score = canvas.best(logits).score / n
-            if best is None or score > best[0]:
-                best = score, n
-        if best is None:
-            needed = int(compiled.automaton.distance[0])
+    def _likely_length(self, task: Task) -> int:
+        room = self.denoiser.context_length - len(task.before) - len(task.after)
+        canvases = [task.compiled.canvas(n) for n in INFILL_LENGTHS if n <= room]
+        canvases = [canvas for canvas in canvases if canvas.feasible]
+        if not canvases:
+            needed = int(task.compiled.automaton.distance[0])
             raise Infeasible(
                 f"no hole of up to {INFILL_LENGTHS[-1]} tokens fits; the constraint needs at least {needed}; pass length="
             )
-        return best[1]
+        at, mask_id = len(task.before), self.vocabulary.mask_id
+        looks = [
+            Question([*task.before, *[mask_id] * canvas.length, *task.after], at, at + canvas.length)
+            for canvas in canvases
+        ]
+        scores = [c.best(logits).score / c.length for c, logits in zip(canvases, ask(self.denoiser, looks))]
+        return canvases[scores.index(max(scores))].length
 
-    def _compile(self, constraint: Constraint | str | None) -> Compiled:
-        return self._compiled(any_text() if constraint is None else as_constraint(constraint))
+    def _task(self, prompt: str, constraint, frame: Callable, *texts: str) -> Task | ConstraintError:
+        """What is to be written, or why it can't be."""
+        try:
+            before, after = frame(*texts)
+            began = time.perf_counter()
+            compiled = self._compiled(any_text() if constraint is None else as_constraint(constraint))
+            return Task(prompt, compiled, before, after, (time.perf_counter() - began) * 1e3)
+        except ConstraintError as reason:
+            return reason
 
-    def _write(self, prompt, constraint, before, after, length, steps, seed, candidates, **options) -> Output:
-        import torch
-
+    def _settings(
+        self, length, steps, candidates, temperature, schedule, remask, tail, trace, on_step, cancel
+    ) -> Settings:
         for name, value, least in (("length", length, 0), ("steps", steps, 1), ("candidates", candidates, 1)):
+            if name == "length" and value == "auto":
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConstraintError(f"{name} must be a whole number from {least} up, not {value!r}")
-        began = time.perf_counter()
-        compiled = self._compile(constraint)
-        compile_ms = (time.perf_counter() - began) * 1e3
-        room = self.denoiser.context_length - len(before) - len(after)
+        scale_of(temperature)
+        alternatives = ALTERNATIVES if trace else 0
+        return Settings(steps, temperature, schedule_named(schedule), remask, tail, alternatives, on_step, cancel)
+
+    def _write(
+        self,
+        tasks: list[Task | ConstraintError],
+        lengths: list[int],
+        seed: int,
+        candidates: int,
+        pinned,
+        settings: Settings,
+    ) -> list[Output | ConstraintError]:
+        """Every candidate of every task is a row; all run together."""
+        rows, traces, owners = [], [], []
+        for number, (task, length) in enumerate(zip(tasks, lengths)):
+            for k in range(candidates if isinstance(task, Task) else 0):
+                trace = Trace(task.prompt, compile_ms=task.compile_ms)
+                listening = replace(settings, on_step=self._listener(trace, len(rows), settings.on_step))
+                rows.append(self._row(task, length, pinned, listening, seed + k))
+                traces.append(trace)
+                owners.append(number)
+        found: list[list] = [[] for _ in tasks]
+        for owner, trace, result in zip(owners, traces, run(self.denoiser, rows)):
+            found[owner].append((result, trace))
+        return [task if isinstance(task, ConstraintError) else self._best(task, of) for task, of in zip(tasks, found)]
+
+    def _row(self, task: Task, length: int, pinned, settings: Settings, seed: int):
+        import torch
+
+        room = self.denoiser.context_length - len(task.before) - len(task.after)
         if length > room:
             raise ConstraintError(
                 f"{length} tokens do not fit: {room} are left of the model's context of {self.denoiser.context_length}; "
                 "shorten the prompt or the length"
             )
-        best = None
-        for k in range(candidates):
-            trace = Trace(prompt, compile_ms=compile_ms)
-            listen = options["on_step"]
+        generator = torch.Generator().manual_seed(seed)
+        return (
+            yield from write(self.denoiser, task.compiled, task.before, task.after, length, pinned, settings, generator)
+        )
 
-            def on_step(step: Step) -> None:
-                trace.steps.append(step)
-                self._name_pieces(trace, step)
-                if listen is not None:
-                    listen(step)
+    def _listener(self, trace: Trace, row: int, listen: Callable[[Step], None] | None) -> Callable[[Step], None]:
+        def on_step(step: Step) -> None:
+            step = replace(step, row=row)
+            trace.steps.append(step)
+            self._name_pieces(trace, step)
+            if listen is not None:
+                listen(step)
 
-            settings = Settings(
-                steps, options["temperature"], schedule_named(options["schedule"]), options["remask"], options["tail"],
-                ALTERNATIVES if options["trace"] else 0, on_step, options["cancel"],
-            )  # fmt: skip
-            generator = torch.Generator().manual_seed(seed + k)
-            ids, score = write(self.denoiser, compiled, before, after, length, options["pinned"], settings, generator)
-            if best is None or score > best[1]:
-                best = ids, score, trace
-        return self._output(compiled, *best)
+        return on_step
+
+    def _best(self, task: Task, found: list) -> Output | ConstraintError:
+        written = [(result, trace) for result, trace in found if not isinstance(result, ConstraintError)]
+        if not written:
+            return found[0][0]
+        (ids, score), trace = max(written, key=lambda one: one[0][1])
+        return self._output(task.compiled, ids, score, trace)
 
     def _output(self, compiled: Compiled, ids: list[int], score: float, trace: Trace) -> Output:
         text = self.vocabulary.decode(ids[: self.vocabulary.text_length(ids)])
@@ -201,3 +259,10 @@ class Model:
         for t in ids - trace.pieces.keys():
             named = "end" if t in v.eos_ids else "pad" if t == v.pad_id else "special"
             trace.pieces[t] = v.token_bytes(t) or f"<{named}>"
+
+
+def _only(results: list):
+    """The single result, or its exception."""
+    if isinstance(results[0], ConstraintError):
+        raise results[0]
+    return results[0]

@@ -15,7 +15,9 @@ class Step:
     confidence    each proposed id's probability under the model and the constraint, 0 … 1
     allowed       how many tokens the constraint allowed at each position before the step
     alternatives  the likeliest allowed (id, probability) of each position, best first; empty unless a trace was asked for
-    model_ms, constraint_ms  milliseconds in the model's forward and in the constraint
+    model_ms, constraint_ms  milliseconds in the model's forward (which served all rows that run together) and in the
+                  constraint
+    row           which of the texts that are written together: prompts in order, and of each its candidates
     """
 
     block: int
@@ -29,6 +31,7 @@ class Step:
     alternatives: list[list[tuple[int, float]]]
     model_ms: float
     constraint_ms: float
+    row: int = 0
 
 
 @dataclass

@@ -124,7 +124,9 @@ class ConstraintProcessor:
 
     def _check_rows(self, rows: int) -> None:
         if not isinstance(self.compiled, Compiled) and len(self.compiled) != rows:
-            raise ConstraintError(f"{len(self.compiled)} constraints were given for a batch of {rows} rows; give one a row")
+            raise ConstraintError(
+                f"{len(self.compiled)} constraints were given for a batch of {rows} rows; give one a row"
+            )
 
     def _fail(self, row: int, reason: Infeasible) -> None:
         if len(self._seen) == 1:
