@@ -23,7 +23,7 @@ _HOME = {
     "canvas.compiled": "compile load_compiled Compiled",
     "canvas.canvas": "Canvas Completion",
     "diffusion.model": "Model Output",
-    "diffusion.denoise": "Cancelled",
+    "diffusion.settings": "Cancelled",
     "models.load": "load",
     "models.masked": "MaskedModel",
     "errors": "ConstraintError RegexError SchemaError UnsupportedSchema TemplateError GrammarError GrammarWarning "

@@ -12,9 +12,10 @@ from dgemma_constrain.canvas.canvas import scale_of
 from dgemma_constrain.canvas.compiled import Compiled, compile
 from dgemma_constrain.constraints.base import Constraint, as_constraint
 from dgemma_constrain.constraints.terms import text as any_text
-from dgemma_constrain.diffusion.denoise import Settings, write
-from dgemma_constrain.diffusion.denoiser import Denoiser, Question, ask
+from dgemma_constrain.diffusion.blocks import write
+from dgemma_constrain.diffusion.denoiser import Denoiser, Question, Renoiser, ask
 from dgemma_constrain.diffusion.schedules import schedule as schedule_named
+from dgemma_constrain.diffusion.settings import Settings
 from dgemma_constrain.diffusion.together import run
 from dgemma_constrain.diffusion.trace import Step, Trace
 from dgemma_constrain.errors import ConstraintError, Infeasible
@@ -43,19 +44,24 @@ class Output:
 
 @dataclass(frozen=True)
 class Task:
-    """One text to write: what was asked, and the ids around its canvas."""
+    """One text to write: what was asked, and the ids around its canvas.
+
+    compiled is `asked` and, where what follows is written along with it, that `ending`.
+    """
 
     prompt: str
+    asked: Constraint
     compiled: Compiled
     before: list[int]
     after: list[int]
     compile_ms: float
+    ending: str = ""
 
 
 class Model:
     """A denoiser with everything one does with it. `vocabulary` is its tokenizer's."""
 
-    def __init__(self, denoiser: Denoiser):
+    def __init__(self, denoiser: Denoiser | Renoiser):
         self.denoiser = denoiser
         self._compiled = lru_cache(maxsize=32)(lambda constraint: compile(constraint, self.vocabulary))
 
@@ -72,10 +78,10 @@ class Model:
         seed: int = 0,
         candidates: int = 1,
         *,
-        temperature: float = 0.0,
-        schedule: str = "linear",
+        temperature: float | None = None,
+        schedule: str | None = None,
         remask: float = 0.0,
-        tail: str = "end",
+        tail: str | None = None,
         pinned: dict[int, int] | None = None,
         trace: bool = False,
         on_step: Callable[[Step], None] | None = None,
@@ -87,14 +93,16 @@ class Model:
                      their order, which holds, instead of the output of a row that failed, its exception (as
                      `asyncio.gather(…, return_exceptions=True)` does); the other rows are finished all the same
         constraint   one for all prompts, or a list with one (or None) for each
-        steps        denoising steps a canvas: fewer are faster, more are better
+        steps        denoising steps a canvas: fewer are faster, more are better (DiffusionGemma: at most so many, up to 48)
         seed         same seed, same output; every row of several has this one, so it is as if it were written alone (up to
                      rounding, where rows of different lengths are padded)
         candidates   write this many (from seed, seed + 1, …) and return the one with the best score
-        temperature  0: each step takes the jointly best string; above: a joint sample
-        schedule     how many tokens a step commits: "linear", "cosine", "confidence" or "entropy"
+        temperature  0, as a masked model has it unless told otherwise: each step takes the jointly best string; above: a
+                     joint sample. DiffusionGemma has a falling temperature of its own, which this replaces
+        schedule     how many tokens a step commits: "linear" (the default), "cosine", "confidence" or "entropy"
         remask       commits less sure than this (0 … 1) are reconsidered once
-        tail         what may follow the end token on the canvas: "end" or "any" (see `Compiled.canvas`)
+        tail         what may follow the end token on the canvas, "end" (the default) or "any", as with DiffusionGemma (see
+                     `Compiled.canvas`)
         pinned       {position: id} fixed from the start
         trace        record the likeliest alternatives of every position in every step, too
         on_step      called with every `Step` as it is done; cancel: an event that stops before the next step
@@ -125,10 +133,10 @@ class Model:
         seed: int = 0,
         candidates: int = 1,
         *,
-        temperature: float = 0.0,
-        schedule: str = "linear",
+        temperature: float | None = None,
+        schedule: str | None = None,
         remask: float = 0.0,
-        tail: str = "end",
+        tail: str | None = None,
         pinned: dict[int, int] | None = None,
         trace: bool = False,
         on_step: Callable[[Step], None] | None = None,
@@ -137,15 +145,31 @@ class Model:
         """Write what stands between two texts; the constraint is on the hole alone. Options as in `generate`.
 
         length: tokens the hole may take at most, or "auto": of 4, 8, 16, 32 and 64, those that are feasible, the one of
-        which the model is surest (best average log-probability of a whole string after one look).
+        which the model is surest (best average log-probability of a whole string after one look). DiffusionGemma writes
+        the suffix (as much of it as takes half a canvas) along with the hole, so that all lengths are weighed at once.
         """
         settings = self._settings(
             length, steps, candidates, temperature, schedule, remask, tail, trace, on_step, cancel
         )
         task = _only([self._task(prefix, constraint, self.denoiser.frame_infill, prefix, suffix)])
-        if length == "auto":
+        if self._renoises:
+            task = self._ending_with(task, suffix)
+            room = self.denoiser.context_length - len(task.before)
+            wanted = self.denoiser.block if length == "auto" else length + len(self.vocabulary.encode(task.ending))
+            length = min(wanted, room // self.denoiser.block * self.denoiser.block)
+        elif length == "auto":
             length = self._likely_length(task)
         return _only(self._write([task], [length], seed, candidates, pinned or {}, settings))
+
+    @property
+    def _renoises(self) -> bool:
+        return getattr(self.denoiser, "renoises", False)
+
+    def _ending_with(self, task: Task, suffix: str) -> Task:
+        """The task of writing this suffix, too, as far as half a canvas takes it."""
+        while len(self.vocabulary.encode(suffix)) > self.denoiser.block // 2:
+            suffix = suffix[: len(suffix) * 3 // 4]
+        return replace(task, compiled=self._compiled(task.asked + suffix), ending=suffix)
 
     def _likely_length(self, task: Task) -> int:
         room = self.denoiser.context_length - len(task.before) - len(task.after)
@@ -169,8 +193,9 @@ class Model:
         try:
             before, after = frame(*texts)
             began = time.perf_counter()
-            compiled = self._compiled(any_text() if constraint is None else as_constraint(constraint))
-            return Task(prompt, compiled, before, after, (time.perf_counter() - began) * 1e3)
+            asked = any_text() if constraint is None else as_constraint(constraint)
+            compiled = self._compiled(asked)
+            return Task(prompt, asked, compiled, before, after, (time.perf_counter() - began) * 1e3)
         except ConstraintError as reason:
             return reason
 
@@ -182,9 +207,17 @@ class Model:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConstraintError(f"{name} must be a whole number from {least} up, not {value!r}")
-        scale_of(temperature)
-        alternatives = ALTERNATIVES if trace else 0
-        return Settings(steps, temperature, schedule_named(schedule), remask, tail, alternatives, on_step, cancel)
+        if self._renoises and (schedule is not None or remask):
+            raise ConstraintError(
+                "DiffusionGemma accepts by entropy and renoises the rest: it takes no schedule and no remask"
+            )
+        if temperature is None and not self._renoises:
+            temperature = 0.0
+        if temperature is not None:
+            scale_of(temperature)
+        named = schedule_named(schedule or "linear")
+        tail = tail or ("any" if self._renoises else "end")
+        return Settings(steps, temperature, named, remask, tail, ALTERNATIVES if trace else 0, on_step, cancel)
 
     def _write(
         self,
@@ -213,7 +246,8 @@ class Model:
         import torch
 
         room = self.denoiser.context_length - len(task.before) - len(task.after)
-        if length > room:
+        whole = -(-length // self.denoiser.block) * self.denoiser.block if self._renoises else length
+        if whole > room:
             raise ConstraintError(
                 f"{length} tokens do not fit: {room} are left of the model's context of {self.denoiser.context_length}; "
                 "shorten the prompt or the length"
@@ -238,16 +272,17 @@ class Model:
         if not written:
             return found[0][0]
         (ids, score), trace = max(written, key=lambda one: one[0][1])
-        return self._output(task.compiled, ids, score, trace)
+        return self._output(task, ids, score, trace)
 
-    def _output(self, compiled: Compiled, ids: list[int], score: float, trace: Trace) -> Output:
+    def _output(self, task: Task, ids: list[int], score: float, trace: Trace) -> Output:
         text = self.vocabulary.decode(ids[: self.vocabulary.text_length(ids)])
-        constraint = compiled.constraint
+        constraint = task.compiled.constraint
         if not constraint.matches(text):  # cannot happen; if it does, it must not pass in silence
             raise ConstraintError(
                 f"internal error: the text written does not satisfy the constraint: {constraint.explain(text)}"
             )
-        return Output(text, constraint.value(text), constraint.fields(text), score, trace, ids)
+        text = text[: len(text) - len(task.ending)]
+        return Output(text, task.asked.value(text), task.asked.fields(text), score, trace, ids)
 
     def _name_pieces(self, trace: Trace, step: Step) -> None:
         v = self.vocabulary
