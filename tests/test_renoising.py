@@ -195,3 +195,43 @@ def test_what_it_does_not_take_is_said(model, folder):
     with pytest.raises(dc.ConstraintError, match="'shift' is nothing"):
         dc.load(folder, shift=True)
     assert dc.load(folder, entropy_bound=0.5).denoiser.sampling.entropy_bound == 0.5
+
+
+CHAT = "{% for m in messages %}<s>{{ m.role }}\n{{ m.content }}<turn>{% endfor %}<s>model{{ '\\n' }}"
+SPECIALS = ("<s>", "</s>", "<pad>", "<mask>", "<turn>", "<|channel>", "<channel|>")
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory):
+    """A model with a chat template, whose answers end with </s> or <turn> and may begin with a channel."""
+    folder = tmp_path_factory.mktemp("chat")
+    diffusion_gemma_with_tokenizer(folder, specials=SPECIALS, chat_template=CHAT)
+    return str(folder)
+
+
+@pytest.mark.parametrize("header", [("<channel|>", "<|channel>"), ("<channel|>", None)])
+def test_a_chat_model_may_think_before_it_answers(chat, header):
+    constraint = dc.json_schema(SCHEMA)
+    model = dc.load(chat, header=header, eos_id=[1, 4])
+    tokenizer = transformers.AutoTokenizer.from_pretrained(chat)
+    assert tokenizer.decode(model.denoiser.frame("hi")[0]) == "<s>user\nhi<turn><s>model\n"
+    end, start = (tokenizer.convert_tokens_to_ids(t) if t else None for t in header)
+    compiled = dc.compile(constraint, model.vocabulary).behind_header(end, start)
+    with_header = 0
+    for seed in range(8):
+        processor = ConstraintProcessor(compiled, max_new_tokens=64)
+        theirs = by_the_class(model, "hi", [processor], seed, 3, 2, eos_token_id=[1, 4])
+        out = model.generate("hi", constraint, length=64, steps=3, seed=seed)
+        assert out.ids == theirs[: len(out.ids)]
+        text = theirs[: model.vocabulary.text_length(theirs)]
+        assert (start is None and end in text) or (end in text) == (text[0] == start)
+        with_header += end in text
+        answer = text[text.index(end) + 1 :] if end in text else text
+        jsonschema.validate(json.loads(model.vocabulary.decode(answer)), SCHEMA)
+        assert out.text == model.vocabulary.decode(answer)
+    assert with_header
+    with pytest.raises(dc.ConstraintError, match="'<nothing>', which is no token"):
+        dc.load(chat, header=("<nothing>", None))
+    assert (
+        dc.load(chat, header=(1, None)).generate(["hi"], constraint)[0].args[0].startswith("end_id must be a special")
+    )

@@ -32,7 +32,7 @@ class Model(PreTrainedModel):
 """
 
 
-def byte_tokenizer(folder, specials=("<s>", "</s>", "<pad>", "<mask>")):
+def byte_tokenizer(folder, specials=("<s>", "</s>", "<pad>", "<mask>"), chat_template=None):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -43,6 +43,8 @@ def byte_tokenizer(folder, specials=("<s>", "</s>", "<pad>", "<mask>")):
     wrapped = transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", mask_token="<mask>"
     )
+    wrapped.add_special_tokens({"additional_special_tokens": list(specials[4:])})
+    wrapped.chat_template = chat_template
     wrapped.save_pretrained(folder)
     return wrapped
 
@@ -122,6 +124,6 @@ def diffusion_gemma(folder, size: int, experts: int = 1, pad: int = 2, eos: int 
     model.save_pretrained(folder)
 
 
-def diffusion_gemma_with_tokenizer(folder, experts: int = 1, **options):
+def diffusion_gemma_with_tokenizer(folder, experts: int = 1, **tokenizer):
     """As above, with the byte-level tokenizer that `dc.load` reads."""
-    diffusion_gemma(folder, len(byte_tokenizer(folder)) + 6, experts, **options)
+    diffusion_gemma(folder, len(byte_tokenizer(folder, **tokenizer)) + 6, experts)

@@ -46,7 +46,8 @@ class Output:
 class Task:
     """One text to write: what was asked, and the ids around its canvas.
 
-    compiled is `asked` and, where what follows is written along with it, that `ending`.
+    compiled is `asked` and, where what follows is written along with it, that `ending`; behind a header that ends with
+    the special id `header_end`, if the model writes one.
     """
 
     prompt: str
@@ -56,6 +57,7 @@ class Task:
     after: list[int]
     compile_ms: float
     ending: str = ""
+    header_end: int | None = None
 
 
 class Model:
@@ -120,6 +122,9 @@ class Model:
                 f"{len(constraints)} constraints were given for {len(prompts)} prompts; give one, or one each"
             )
         tasks = [self._task(p, c, self.denoiser.frame, p) for p, c in zip(prompts, constraints)]
+        header = getattr(self.denoiser, "header", None)
+        if header is not None:
+            tasks = [_attempt(self._behind_header, task, *header) for task in tasks]
         outputs = self._write(tasks, [length] * len(tasks), seed, candidates, pinned or {}, settings)
         return _only(outputs) if isinstance(prompt, str) else outputs
 
@@ -165,6 +170,9 @@ class Model:
     def _renoises(self) -> bool:
         return getattr(self.denoiser, "renoises", False)
 
+    def _behind_header(self, task: Task, end_id: int, start_id: int | None) -> Task:
+        return replace(task, compiled=task.compiled.behind_header(end_id, start_id), header_end=end_id)
+
     def _ending_with(self, task: Task, suffix: str) -> Task:
         """The task of writing this suffix, too, as far as half a canvas takes it."""
         while len(self.vocabulary.encode(suffix)) > self.denoiser.block // 2:
@@ -190,14 +198,13 @@ class Model:
 
     def _task(self, prompt: str, constraint, frame: Callable, *texts: str) -> Task | ConstraintError:
         """What is to be written, or why it can't be."""
-        try:
-            before, after = frame(*texts)
-            began = time.perf_counter()
-            asked = any_text() if constraint is None else as_constraint(constraint)
-            compiled = self._compiled(asked)
-            return Task(prompt, asked, compiled, before, after, (time.perf_counter() - began) * 1e3)
-        except ConstraintError as reason:
-            return reason
+        return _attempt(self._framed, prompt, constraint, frame, texts)
+
+    def _framed(self, prompt: str, constraint, frame: Callable, texts: Sequence[str]) -> Task:
+        before, after = frame(*texts)
+        began = time.perf_counter()
+        asked = any_text() if constraint is None else as_constraint(constraint)
+        return Task(prompt, asked, self._compiled(asked), before, after, (time.perf_counter() - began) * 1e3)
 
     def _settings(
         self, length, steps, candidates, temperature, schedule, remask, tail, trace, on_step, cancel
@@ -275,8 +282,11 @@ class Model:
         return self._output(task, ids, score, trace)
 
     def _output(self, task: Task, ids: list[int], score: float, trace: Trace) -> Output:
-        text = self.vocabulary.decode(ids[: self.vocabulary.text_length(ids)])
-        constraint = task.compiled.constraint
+        text_ids = ids[: self.vocabulary.text_length(ids)]
+        if task.header_end in text_ids:
+            text_ids = text_ids[text_ids.index(task.header_end) + 1 :]
+        text = self.vocabulary.decode(text_ids)
+        constraint = task.asked + task.ending if task.ending else task.asked
         if not constraint.matches(text):  # cannot happen; if it does, it must not pass in silence
             raise ConstraintError(
                 f"internal error: the text written does not satisfy the constraint: {constraint.explain(text)}"
@@ -294,6 +304,16 @@ class Model:
         for t in ids - trace.pieces.keys():
             named = "end" if t in v.eos_ids else "pad" if t == v.pad_id else "special"
             trace.pieces[t] = v.token_bytes(t) or f"<{named}>"
+
+
+def _attempt(make: Callable, *arguments):
+    """What it makes, or the ConstraintError that it raised or was given."""
+    if isinstance(arguments[0], ConstraintError):
+        return arguments[0]
+    try:
+        return make(*arguments)
+    except ConstraintError as reason:
+        return reason
 
 
 def _only(results: list):

@@ -26,7 +26,8 @@ class ConstraintProcessor:
 
     compiled        the constraint, compiled for a vocabulary of as many ids as the model's logits have (see
                     `Vocabulary.from_tokenizer(…, size=…, eos_id=…)`; `eos_id` must be all that `generate` stops at),
-                    or one for each row of the batch, with None for a row that is free
+                    or one for each row of the batch, with None for a row that is free. A model that thinks first:
+                    `compiled.behind_header(…)` lets it, and holds for what follows
     max_new_tokens  as given to `generate`: a text may be spread over as many canvases as that allows. Without it the text
                     has to end within one canvas.
 

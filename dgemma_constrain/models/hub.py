@@ -38,8 +38,9 @@ def load_hub(
 
     trust_remote_code: run the code that comes with the model; LLaDA and Dream need it. dtype: as the checkpoint has it,
     or a name such as "bfloat16". mask_id, eos_id: where config and tokenizer don't tell, or tell wrong. facts: `window`,
-    `shift`, `block`, `context_length` of `MaskedModel`; of a DiffusionGemma those of `renoise.Sampling`, and
-    `context_length`. Raises ConstraintError for what is neither, or cannot be loaded.
+    `shift`, `block`, `context_length` of `MaskedModel`; of a DiffusionGemma those of `renoise.Sampling`,
+    `context_length`, and `header`: the tokens, as (end, start) or (end, None), of a thinking block that may stand before an
+    answer, such as ("<channel|>", "<|channel>"). Raises ConstraintError for what is neither, or cannot be loaded.
     """
     import transformers
 
@@ -76,6 +77,7 @@ def load_hub(
 def _renoising(network, tokenizer, eos_id, facts: dict[str, Any]) -> RenoisingModel:
     text, said = network.config.get_text_config(), network.generation_config
     context = facts.pop("context_length", text.max_position_embeddings)
+    header = tuple(_token_id(tokenizer, token) for token in facts.pop("header", ())) or None
     unknown = facts.keys() - {f.name for f in fields(Sampling)}
     if unknown:
         raise ConstraintError(f"{min(unknown)!r} is nothing that can be said of a DiffusionGemma; see renoise.Sampling")
@@ -92,8 +94,17 @@ def _renoising(network, tokenizer, eos_id, facts: dict[str, Any]) -> RenoisingMo
     render = (lambda prompt: _chat(tokenizer, prompt)) if getattr(tokenizer, "chat_template", None) else None
     begin = tokenizer.bos_token_id
     return RenoisingModel(
-        network, vocabulary, context, _encoder(tokenizer), () if begin is None else (begin,), render, sampling
+        network, vocabulary, context, _encoder(tokenizer), () if begin is None else (begin,), render, sampling, header
     )
+
+
+def _token_id(tokenizer, token: str | int | None) -> int | None:
+    if token is None or isinstance(token, int):
+        return token
+    known = tokenizer.get_vocab()
+    if token not in known:
+        raise ConstraintError(f"header names {token!r}, which is no token of this tokenizer")
+    return known[token]
 
 
 def _encoder(tokenizer):

@@ -23,6 +23,7 @@ class RenoisingModel:
     encode          text → ids
     render          prompt → ids, instead of `before` and the prompt's own; a chat template
     sampling        how it decides; from the checkpoint's generation config
+    header          (end_id, start_id) of a header that may stand before an answer: see `Compiled.behind_header`
     """
 
     renoises = True
@@ -36,12 +37,13 @@ class RenoisingModel:
         before: tuple[int, ...] = (),
         render: Callable[[str], list[int]] | None = None,
         sampling: Sampling = Sampling(),
+        header: tuple[int, int | None] | None = None,
     ):
         self.network, self.vocabulary, self.context_length = network, vocabulary, context_length
         self.block, self.sampling = network.config.canvas_length, sampling
         weight = network.model.decoder.embed_tokens.weight
         self.device, self.dtype = weight.device, weight.dtype
-        self.encode, self._before = encode, list(before)
+        self.encode, self._before, self.header = encode, list(before), header
         self._render = render or (lambda prompt: self._before + encode(prompt))
         self._lock = threading.Lock()  # the encoder's cache is one, whoever asks
         self._contexts: list[list[int]] = []
