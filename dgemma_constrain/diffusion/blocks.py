@@ -33,6 +33,7 @@ def write(
     One row of those that `together.run` runs. pinned: {position in the whole text: id}. Returns the ids and the sum of
     their log-probabilities when committed. Raises Infeasible, Cancelled.
 
+    A canvas has the model's `block` of positions to be written; pinned ones before and after them are context to it.
     A renoising model writes whole canvases; where `length` ends within one, an end token is pinned there.
     """
     renoises = getattr(denoiser, "renoises", False)
@@ -44,7 +45,7 @@ def write(
     known: list[int] | None = None  # how the text may go on: a search should not have to find it again
     while True:
         offset = len(written)
-        size = denoiser.block if renoises else min(denoiser.block, length - offset)
+        size = denoiser.block if renoises else min(_reach(pinned, offset, length, denoiser.block), length - offset)
         left = max(length - offset - size, 0)
         rest = {p - offset: t for p, t in pinned.items() if p >= offset}
         if length - offset < size:
@@ -71,3 +72,12 @@ def _end(vocabulary: Vocabulary, block: int) -> int:
             f"this vocabulary has no end token, so the length must be a multiple of the canvas's {block}"
         )
     return vocabulary.eos_id
+
+
+def _reach(pinned: dict[int, int], offset: int, length: int, block: int) -> int:
+    """How many positions a canvas at `offset` has that writes `block` of them, from the first that is not pinned."""
+    first = next((i for i in range(offset, length) if i not in pinned), length)
+    end = first + block
+    if all(i in pinned for i in range(end, length)):
+        end = length
+    return end - offset

@@ -31,6 +31,13 @@ class Draft:
     fixed: frozenset[int]  # pinned by the caller: never remasked
     spared: set[int] = field(default_factory=set)  # remasked once already
 
+    @property
+    def edges(self) -> slice:
+        """What is written: all between the first and the last position that is not pinned. To the model, pins at the edges
+        are context like what stands around the canvas; to the canvas, any logits do there."""
+        open_ = [i for i in range(len(self.ids)) if i not in self.fixed]
+        return slice(open_[0], open_[-1] + 1)
+
 
 def fill(
     denoiser, canvas: Canvas, before, after, settings: Settings, generator, offset: int
@@ -58,7 +65,9 @@ def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, gener
 
     mask_id = denoiser.vocabulary.mask_id
     row = before + [mask_id if t is None else t for t in draft.ids] + after
-    logits, model_ms = yield Question(row, len(before), len(before) + canvas.length)
+    edges = draft.edges
+    logits, model_ms = yield Question(row, len(before) + edges.start, len(before) + edges.stop)
+    logits = torch.nn.functional.pad(logits, (0, 0, edges.start, canvas.length - edges.stop))
     proposed = time.perf_counter()
 
     ids = canvas.sample(logits, settings.temperature, generator).ids
