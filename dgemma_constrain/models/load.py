@@ -23,7 +23,7 @@ def load(name: str = "embedded", **options: Any) -> Model:
     there are, first of all `trust_remote_code`. A network of your own: `dc.Model(dc.MaskedModel(network, vocabulary))`.
     Raises ConstraintError for what cannot be loaded or is neither.
     """
-    if name == "embedded" and not options:
+    if name == "embedded" and not options.keys() - {"trust_remote_code"}:  # there is none
         return _embedded()
     from dgemma_constrain.models.hub import load_hub
 
