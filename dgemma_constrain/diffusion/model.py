@@ -69,7 +69,8 @@ class Model:
                      are the rest, best first, every text once
         temperature  0, as a masked model has it unless told otherwise: each step takes the jointly best string; above: a
                      joint sample. DiffusionGemma has a falling temperature of its own, which this replaces
-        schedule     how many tokens a step commits: "linear" (the default), "cosine", "confidence" or "entropy"
+        schedule     how many tokens a step commits: "linear" (the default), "cosine", "confidence" or "entropy"; the last two
+                     also with a threshold of your own, "entropy=0.5"
         remask       commits less sure than this (0 … 1) are reconsidered once
         tail         what may follow the end token on the canvas, "end" (the default) or "any", as with DiffusionGemma (see
                      `Compiled.canvas`)
