@@ -76,7 +76,8 @@ def fill(
     if canvas is not None:
         canvas.check()
     if generator.device != torch.device(denoiser.device):
-        generator = torch.Generator(denoiser.device).manual_seed(generator.initial_seed())
+        seed = torch.randint(1 << 62, (1,), generator=generator).item()
+        generator = torch.Generator(denoiser.device).manual_seed(seed)
 
     def noise() -> torch.Tensor:
         return torch.randint(0, size, (denoiser.block,), generator=generator, device=generator.device)
