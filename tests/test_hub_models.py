@@ -46,6 +46,8 @@ def test_what_a_config_tells(tmp_path):
     dc_model = dc.load(str(tmp_path), **build("dream", tmp_path))
     assert dc_model.denoiser.shift and dc_model.denoiser.context_length == 256 and dc_model.vocabulary.mask_id == 3
     assert dc.load(str(tmp_path), trust_remote_code=True, shift=False, context_length=64).denoiser.context_length == 64
+    with pytest.raises(dc.ConstraintError, match="'header' is nothing"):
+        dc.load(str(tmp_path), trust_remote_code=True, header=(1, None))
 
 
 def test_shifted_logits_are_those_of_the_position_before(tmp_path):

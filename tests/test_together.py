@@ -80,6 +80,10 @@ def test_a_row_that_fails_does_so_alone():
     ]  # fmt: skip
     assert "at least 30 tokens are needed" in str(out[0]) and "do not fit" in str(out[3])
     assert out[1].text == "yes" and dc.regex("[0-9]{3}").matches(out[5].text)
+    steps = []
+    model.generate(prompts, constraints, length=8, steps=2, candidates=2, on_step=steps.append)
+    assert {step.row for step in steps} == {2, 3, 10, 11}
+    assert "a text is needed, not int" in str(model.generate(["a", 5], dc.choice(["yes"]), length=8)[1])
     with pytest.raises(dc.ConstraintError, match="2 constraints were given for 3 prompts"):
         model.generate(["a", "b", "c"], [None, None])
     with pytest.raises(dc.ConstraintError, match="steps"):
@@ -151,6 +155,11 @@ class Small(Counting):
             raise self.error
         return super().logits(ids, start, stop)
 
+    def padded_logits(self, questions):
+        if len(questions) > self.rows:
+            raise self.error
+        return super().padded_logits(questions)
+
 
 OUT_OF_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
@@ -170,6 +179,9 @@ def test_where_memory_runs_out_fewer_rows_run_together(error):
     assert all(isinstance(o, dc.LimitExceeded) and "memory" in str(o) for o in out)
     with pytest.raises(dc.LimitExceeded, match="memory"):
         dc.Model(Small(0, error)).generate("a", constraint, length="auto")
+    assert all(
+        isinstance(o, dc.LimitExceeded) for o in dc.Model(Small(0, error)).generate(prompts, constraint, length="auto")
+    )
 
 
 def test_another_error_of_the_model_is_not_hidden():

@@ -62,6 +62,9 @@ def load_hub(
         )
     if config.model_type == DIFFUSION_GEMMA:
         return Model(_renoising(network.to(device).eval(), tokenizer, eos_id, facts))
+    unknown = facts.keys() - {"window", "shift", "block", "context_length"}
+    if unknown:
+        raise ConstraintError(f"{min(unknown)!r} is nothing that can be said of a masked model; see MaskedModel")
     text = config.get_text_config()
     mask_id = _first(mask_id, getattr(config, "mask_token_id", None), tokenizer.mask_token_id)
     if mask_id is None:
