@@ -25,7 +25,7 @@ PERSON = {
     "required": ["name", "age"],
     "additionalProperties": False,
 }
-COMMANDS = ["json", "regex", "fill", "choose", "inspect"]
+COMMANDS = ["json", "regex", "fill", "choose", "batch", "inspect"]
 
 
 @pytest.fixture(autouse=True)
