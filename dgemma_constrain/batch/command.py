@@ -10,7 +10,6 @@ from typing import Any, Callable
 
 import click
 
-import dgemma_constrain as dc
 from dgemma_constrain.batch.results import Results
 from dgemma_constrain.batch.rows import Job, Row, constraint_of
 from dgemma_constrain.batch.write import locally
@@ -25,7 +24,8 @@ def run(
         raise click.UsageError("--engine ray needs Ray: pip install 'dgemma-constrain[ray]'")
     options = dict(options)
     model, quiet = options.pop("model"), options.pop("quiet")
-    job = Job(model, given, how, from_text, options)
+    loading = {"trust_remote_code": True} if options.pop("trust_remote_code") else {}
+    job = Job(model, given, how, from_text, options, loading)
     if given:
         constraint_of(job, given)  # an error in it is one of the command, not of every row
     with Results(out) as results:
@@ -54,7 +54,7 @@ def _answered(
         from dgemma_constrain.batch.on_ray import on_ray
 
         return on_ray(job, rows, size, workers)
-    return locally(job, dc.load(job.model), rows, size)
+    return locally(job, job.load(), rows, size)
 
 
 @contextmanager

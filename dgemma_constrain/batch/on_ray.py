@@ -20,9 +20,7 @@ class Writer:
     """An actor."""
 
     def __init__(self, job: Job):
-        import dgemma_constrain as dc
-
-        self.job, self.model = job, dc.load(job.model)
+        self.job, self.model = job, job.load()
 
     def __call__(self, batch: dict) -> dict:
         import numpy as np

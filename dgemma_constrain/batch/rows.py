@@ -13,12 +13,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import dgemma_constrain as dc
 from dgemma_constrain.constraints.base import Constraint
 from dgemma_constrain.errors import ConstraintError
 from dgemma_constrain.given import KINDS, constraint_from, kinds_in
 from dgemma_constrain.inputs import LARGEST
+
+if TYPE_CHECKING:
+    from dgemma_constrain.diffusion.model import Model
 
 MEMBERS = ("prompt", "id", "length", *KINDS, "holes")
 
@@ -39,6 +43,7 @@ class Job:
     how      options of constraints by name, see `given`
     from_text  values of a schema are taken from the prompt
     options  keyword arguments of `Model.generate`; "length" may be "auto"
+    loading  keyword arguments of `dc.load`
     """
 
     model: str
@@ -46,6 +51,10 @@ class Job:
     how: Mapping[str, Any] = field(default_factory=dict)
     from_text: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    loading: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self) -> Model:
+        return dc.load(self.model, **self.loading)
 
     def rows(self, path: str | PathLike) -> Iterator[Row]:
         """The rows of a file. A line of more than LARGEST bytes is cut there, so that it cannot be read as a row."""

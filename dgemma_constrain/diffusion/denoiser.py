@@ -1,4 +1,4 @@
-"""What the denoising loop asks of a masked diffusion model, and how the questions of many rows are put to it together."""
+"""What the denoising loops ask of a model, and how the questions of many rows are put to it together."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Sequence
 if TYPE_CHECKING:
     import torch
 
+    from dgemma_constrain.diffusion.renoise import Sampling
     from dgemma_constrain.tokens.vocabulary import Vocabulary
 
 
@@ -16,6 +17,21 @@ class Question(NamedTuple):
     ids: list[int]
     start: int
     stop: int
+
+    turn = 0  # rows answer in order of turns: see `together.run`
+
+
+class Look(NamedTuple):
+    """What does a renoising model make of a canvas int64[L] behind a context?
+
+    feedback: the scores float[L, V] that the step before gave back, None in the first. turn: how far the text is; rows
+    that are further wait, so that those on the same canvas stay together and their contexts are encoded once.
+    """
+
+    context: list[int]
+    canvas: torch.Tensor
+    feedback: torch.Tensor | None
+    turn: int
 
 
 class Denoiser(Protocol):
@@ -46,10 +62,37 @@ class Denoiser(Protocol):
         """Logits float[B, stop-start, V] of positions start:stop, given ids int64[B, T] with `mask_id` where undecided."""
 
 
-def ask(denoiser: Denoiser, questions: Sequence[Question]) -> list[torch.Tensor]:
+class Renoiser(Protocol):
+    """A model without masks whose canvas is renoised at every step: DiffusionGemma. It has `renoises = True`.
+
+    context_length, frame, frame_infill  as of a Denoiser; what follows a hole is written into the canvas
+    block     the length of its canvas: always whole, whatever of it the text takes
+    sampling  how it decides
+    device, dtype  where its canvases and generators live, and what it takes back as feedback
+    """
+
+    renoises: bool
+    vocabulary: Vocabulary
+    context_length: int
+    block: int
+    sampling: Sampling
+    device: torch.device
+    dtype: torch.dtype
+
+    def frame(self, prompt: str) -> tuple[list[int], list[int]]: ...
+
+    def frame_infill(self, prefix: str, suffix: str) -> tuple[list[int], list[int]]: ...
+
+    def look(self, looks: Sequence[Look]) -> list[torch.Tensor]:
+        """Logits float[block, V] for each."""
+
+
+def ask(denoiser: Denoiser | Renoiser, questions: Sequence[Question | Look]) -> list[torch.Tensor]:
     """The logits float[stop-start, V] of each question, in as few forwards as the denoiser allows."""
     import torch
 
+    if getattr(denoiser, "renoises", False):
+        return denoiser.look(questions)
     shapes: dict[tuple[int, int, int], list[int]] = {}
     for k, (ids, start, stop) in enumerate(questions):
         shapes.setdefault((len(ids), start, stop), []).append(k)
