@@ -6,7 +6,7 @@ import functools
 
 import click
 
-from dgemma_constrain.inputs import Hole, Length, Text
+from dgemma_constrain.inputs import Hole, Length, Text, TextFile
 
 setting = functools.partial(click.option, show_default=True)
 
@@ -20,6 +20,52 @@ max_depth = click.option(
     "--max-depth", type=click.IntRange(0), metavar="N", help="How often a rule may nest in itself."
 )
 holes = click.option("--hole", "holes", type=Hole(), multiple=True, help="What may fill a hole; without it, any text.")
+
+CONSTRAINT = {
+    "schema": click.option("--schema", type=TextFile(), help="A file with a JSON Schema."),
+    "regex": click.option("--regex", type=Text(), help="A regular expression."),
+    "grammar": click.option("--grammar", type=Text(), help="A grammar: a name, or a file that ends in .lark or .gbnf."),
+    "template": click.option("--template", type=Text(), help="A template with {holes}."),
+    "choices": click.option("--choice", "choices", type=Text(), multiple=True, help="One of several texts."),
+    "holes": holes,
+    "whitespace": whitespace,
+    "flavor": flavor,
+    "ignore_case": ignore_case,
+    "start": start,
+    "max_depth": max_depth,
+}
+
+
+def constraining(command):
+    """Give a command the options that say a constraint. It gets `given`, one at most, and `how`: see `given.py`."""
+
+    @functools.wraps(command)
+    def collected(**all_):
+        how = {name: all_.pop(name) for name in CONSTRAINT}
+        given = {name: how.pop(name) for name in ("schema", "regex", "grammar", "template", "choices")}
+        given = {name: value for name, value in given.items() if value not in (None, ())}
+        pairs = how.pop("holes")
+        context = click.get_current_context()
+        if len(given) > 1:
+            context.fail(f"{context.info_name} takes one of --schema, --regex, --grammar, --template, --choice")
+        if pairs:
+            if "template" not in given:
+                context.fail("--hole belongs to --template")
+            given["holes"] = patterns(pairs)
+        return command(given=given, how=how, **all_)
+
+    for option in reversed(CONSTRAINT.values()):
+        collected = option(collected)
+    return collected
+
+
+def patterns(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """The regexes of holes by name."""
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        click.get_current_context().fail("--hole gives a hole twice")
+    return given
+
 
 COUNT = {"type": click.IntRange(1), "metavar": "N"}
 WRITING = {
@@ -38,16 +84,23 @@ WRITING = {
 }  # fmt: skip
 
 
-def writing(command):
-    """Give a command the options of all that write a text; it gets them as one dict, `options`."""
+def _collecting(names):
+    """A decorator that gives a command these options; it gets them as one dict, `options`."""
 
-    @functools.wraps(command)
-    def collected(**given):
-        return command(options={name: given.pop(name) for name in WRITING}, **given)
+    def decorator(command):
+        @functools.wraps(command)
+        def collected(**given):
+            return command(options={name: given.pop(name) for name in names}, **given)
 
-    for option in reversed(WRITING.values()):
-        collected = option(collected)
-    return collected
+        for name in reversed(names):
+            collected = WRITING[name](collected)
+        return collected
+
+    return decorator
+
+
+writing = _collecting(list(WRITING))
+writing_many = _collecting([name for name in WRITING if name not in ("trace", "as_json")])
 
 
 def _list_grammars(context: click.Context, _, wanted: bool) -> None:

@@ -25,7 +25,7 @@ PERSON = {
     "required": ["name", "age"],
     "additionalProperties": False,
 }
-COMMANDS = ["json", "regex", "fill", "choose", "revise", "inspect"]
+COMMANDS = ["json", "regex", "fill", "choose", "revise", "batch", "inspect"]
 
 
 @pytest.fixture(autouse=True)

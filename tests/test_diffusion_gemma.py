@@ -9,7 +9,7 @@ import torch
 from tiny_models import diffusion_gemma, transformers
 
 import dgemma_constrain as dc
-from dgemma_constrain.diffusion.renoise import NEVER
+from dgemma_constrain.canvas.posterior import NEVER
 from dgemma_constrain.models.diffusion_gemma import ConstraintProcessor
 
 PAD, EOS, BOS, TURN = 0, 1, 2, 3

@@ -59,6 +59,8 @@ class Searched(Canvas):
     of the whole canvas or beyond.
     """
 
+    is_finite = False
+
     def __init__(self, *arguments, witness: list[int] | None = None, whole: Searched | None = None):
         super().__init__(*arguments)
         self._whole = self if whole is None else whole.with_pins({**self._later(whole), **self.pinned})

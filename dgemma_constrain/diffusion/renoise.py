@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 
 from dgemma_constrain.canvas.canvas import Canvas
 from dgemma_constrain.diffusion.denoiser import Look
+from dgemma_constrain.diffusion.raised import raised
 from dgemma_constrain.diffusion.settings import Settings
 from dgemma_constrain.diffusion.together import Row
 from dgemma_constrain.diffusion.trace import Step, likeliest
 
 if TYPE_CHECKING:
     import torch
-
-NEVER = -1e30  # finite, since processed scores come back as self-conditioning; a temperature may divide it
-LEAD = 1e-3  # nats by which the best string leads at each position: more than float32 loses by a division
 
 
 @dataclass(frozen=True)
@@ -150,22 +148,6 @@ def within(entropies: torch.Tensor, bound: float) -> torch.Tensor:
     rising, order = entropies.sort()
     accepted = rising.cumsum(0) - rising <= bound
     return torch.zeros_like(accepted).scatter(0, order, accepted)
-
-
-def raised(canvas: Canvas, logits: torch.Tensor) -> tuple[torch.Tensor, list[int], float]:
-    """The marginals under the constraint, float32[L, V], finite, with the best string on top everywhere; that string;
-    and the sum of its positions' log-probabilities. Raises Infeasible."""
-    import torch
-
-    posterior = canvas.posterior(logits)
-    ids = canvas.best(logits).ids
-    logp = float(posterior.of(ids)[: canvas.compiled.vocabulary.text_length(ids) + 1].sum())
-    marginals = posterior.marginals()
-    best = torch.tensor(ids, device=marginals.device)[:, None]
-    own = marginals.gather(1, best)
-    marginals.scatter_(1, best, -torch.inf)
-    marginals.scatter_(1, best, torch.maximum(own, marginals.amax(1, keepdim=True) + LEAD).clamp_(min=NEVER + 1))
-    return marginals.clamp_(min=NEVER), ids, logp
 
 
 def _is_settled(best: list[list[int]], entropies: torch.Tensor, sampling: Sampling) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Sequence
 
 from dgemma_constrain.canvas.compiled import Compiled
-from dgemma_constrain.diffusion.renoise import NEVER, raised
+from dgemma_constrain.canvas.posterior import NEVER
+from dgemma_constrain.diffusion.raised import raise_rows
 from dgemma_constrain.errors import ConstraintError, Infeasible
 
 if TYPE_CHECKING:
@@ -59,21 +60,19 @@ class ConstraintProcessor:
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, cur_step=None) -> torch.Tensor:
         """input_ids int64[B, T]: the prompt and the finished canvases; scores float[B, L, V] → float32[B, L, V], finite."""
+        import torch
+
         if scores.dim() != 3:
             raise ConstraintError(
                 f"scores have shape {list(scores.shape)}; a diffusion model gives [batch, canvas, vocabulary] (is it causal?)"
             )
         self._follow(input_ids, scores.shape[1])
-        out = scores.float().clone()
-        for row, canvas in enumerate(self._canvases):
-            if canvas is not None:
-                try:
-                    out[row] = raised(canvas, scores[row])[0]
-                except Infeasible as reason:
-                    self._fail(row, reason)
-            if row in self.failed:
-                out[row] = NEVER
-                out[row, :, self._of(row).vocabulary.eos_id or 0] = 0.0
+        out = torch.empty(scores.shape, device=scores.device)
+        for row, reason in raise_rows(self._canvases, scores, out).items():
+            self._fail(row, reason)
+        for row in self.failed:
+            out[row] = NEVER
+            out[row, :, self._of(row).vocabulary.eos_id or 0] = 0.0
         return out
 
     def _follow(self, input_ids: torch.Tensor, length: int) -> None:
