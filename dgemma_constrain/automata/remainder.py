@@ -1,17 +1,16 @@
-"""Which stacks of an LR automaton can read what is left of a text of which only pieces are known.
+"""Which stacks of an LR automaton can read what is left of a text of which only pieces are known, and at what cost.
 
-The text is a directed graph of places with terminals on its arcs, in which all arcs lead forward but those within a gap. A
-stack can read on from a place if one of its items [A → α·β] can: if β derives what lies between the place and another one,
-and the stack with A in the place of α can read on from there. So two things are computed, both as least fixed points:
+The text is a graph of places with terminals on its arcs, all of which lead forward, or back to where they come from; each has
+a cost. A stack can read on from a place if one of its items [A → α·β] can: if β derives what lies between the place and another
+one, and the stack with A in the place of α can read on from there. So two things are computed, both as least fixed points:
 
-- for each rest of a rule, from which place to which it derives something: the product of a context-free grammar with a
-  finite automaton (Bar-Hillel, Perles and Shamir 1961), row by row, the last place first;
-- for each stack, the places from which it can read on: what `stacks.fewest` does with numbers, done with sets of places.
-  That is backward reachability in a pushdown system (Bouajjani, Esparza and Maler 1997) as far as stacks ask for it.
+- for each rest of a rule, what it costs to derive something with it from one place to another: the product of a context-free
+  grammar with a finite automaton (Bar-Hillel, Perles and Shamir 1961), row by row, the last place first, in the order of costs
+  (Knuth's generalisation of Dijkstra's algorithm, 1977);
+- for each stack, what it costs to read on from each place: as `stacks.fewest`, for all places at once. That is backward
+  reachability in a weighted pushdown system (Bouajjani, Esparza and Maler 1997; Reps et al. 2005), as far as stacks ask for it.
 
-Look-aheads are left out: where the grammar is LALR(1), they forbid nothing that could go on. All this is exact for the graph.
-Where a place is in a gap there is also the least number of characters that must be written in that gap (weighted pushdown
-systems, Reps et al. 2005); settled in the order of these numbers, as in Knuth's generalisation of Dijkstra's algorithm (1977).
+Look-aheads are left out: where the grammar is LALR(1), they forbid nothing that could go on. All else is exact for the graph.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from dgemma_constrain.automata.kernels import grown, kernel, slot_of
 from dgemma_constrain.automata.lr_tables import LRTables
 from dgemma_constrain.automata.stacks import after_symbol, ancestor
 
-NO = 255  # characters to write: there is no way
-MOST = 254  # or more
+NO = 255  # the cost of what cannot be
+MOST = 100  # or more; two of these are less than NO
 GROW = -5  # there is no room for more stacks
-WHOLE = 1  # stacks of which all is known
+WHOLE = 1  # the state of a stack of which all is known
 
 
 class Rules(NamedTuple):
@@ -48,25 +47,20 @@ class Rules(NamedTuple):
 
 
 class Remainder(NamedTuple):
-    """What is left of a text, by place.
+    """What is left of a text.
 
-    rest  uint64[B, N, W]: from which place to which what follows a place in a body derives something, as bits
-    typed uint8[G, B, N]: characters written in a gap if that is where it begins, NO if it leads nowhere
-    gaps  int32[G]: the places that are gaps; the place after is where the gap ends
+    rest  uint8[B, N, N]: what it costs to derive something from one place to another with what follows a place in a body
     any_more bool: whether any text may follow at the last place
-    keys, rows  which stack has which row, a hash table; state int32, of each row; size int64[2]: how many there are
-    bits  uint64[R, W], cost uint8[R, G]: the places from which a stack can read on; what it needs in a gap
+    keys, rows, state, size  a hash table of stacks: their rows, int32; of each row its state, int32; int64[2]
+    cost  uint8[R, N]: what it costs a stack to read on from each place
     """
 
     rest: np.ndarray
-    typed: np.ndarray
-    gaps: np.ndarray
     any_more: bool
     keys: np.ndarray
     rows: np.ndarray
     state: np.ndarray
     size: np.ndarray
-    bits: np.ndarray
     cost: np.ndarray
 
 
@@ -85,16 +79,6 @@ def rules_of(tables: LRTables) -> Rules:
 
 
 @kernel
-def _has(words, i):
-    return (words[i >> 6] >> np.uint64(i & 63)) & np.uint64(1) != 0
-
-
-@kernel
-def _put(words, i):
-    words[i >> 6] |= np.uint64(1) << np.uint64(i & 63)
-
-
-@kernel
 def _push(queue, size, heads, level, what):
     """Something to settle at a level."""
     queue = grown(queue, size + 2)
@@ -105,85 +89,78 @@ def _push(queue, size, heads, level, what):
 
 
 @kernel
-def derive(rules, spans, ignored, terminals, gap_of, any_more):
-    """`Remainder.rest` and `Remainder.typed`.
+def derive(rules, arcs, ignored, terminals, places, any_more):
+    """`Remainder.rest`.
 
-    spans int32[n, 4] by source, see `find_spans`, places being numbered; the last place, N - 1, is behind the end of the text,
-    which is a terminal: number `terminals`. ignored bool[T]. gap_of int32[N]: which gap a place is, or -1.
+    arcs int32[n, 4]: source, ascending, terminal, target, cost. The last place is behind the end of the text, which is a
+    terminal, too: number `terminals`. ignored bool[T].
     """
     first, last, head, offsets, at, body = rules
-    places, words, symbols = len(gap_of), (len(gap_of) + 63) >> 6, len(offsets) - 1
-    gaps = np.int64(0)
-    for a in range(places):
-        gaps += gap_of[a] >= 0
-    rest = np.zeros((len(body), places, words), np.uint64)
-    typed = np.full((gaps, len(body), places), np.uint8(NO))
-    read = np.zeros((terminals + 1, places, words), np.uint64)  # rows of terminals, with what is ignored before them
-    derived, inside = np.empty((symbols, words), np.uint64), np.empty(symbols, np.int64)
-    heads = np.full(MOST + 1, -1, np.int64)
-    queue = np.empty(1024, np.int64)
-    rests = symbols * places  # in the queue, from here on: places in bodies
+    symbols, bodies = len(offsets) - 1, len(body)
+    rest = np.full((bodies, places, places), np.uint8(NO))
+    read = np.full((terminals + 1, places, places), np.uint8(NO))  # by a terminal, with what is ignored before it
+    derived, around = np.empty((symbols, places), np.uint8), np.empty(symbols, np.int64)
+    heads, queue = np.full(MOST + 1, -1, np.int64), np.empty(1024, np.int64)
+    rests = symbols * places  # in the queue, from here on: rests of rules
+    end = places - 1
     if any_more:
-        for k in range(len(body)):
-            _put(rest[k, places - 1], np.int64(places - 1))
+        for k in range(bodies):
+            rest[k, end, end] = 0
         for t in range(terminals + 1):
-            _put(read[t, places - 1], np.int64(places - 1))
-    e = np.int64(len(spans))
+            read[t, end, end] = 0
+    e = np.int64(len(arcs))
     for a in range(places - 2, -1, -1):
-        gap = np.int64(gap_of[a])
         for x in range(symbols):
-            inside[x] = -1
-            for w in range(words):
-                derived[x, w] = 0
+            around[x] = -1  # what it costs to derive something from a to a
+            for b in range(a, places):
+                derived[x, b] = NO
         size = np.int64(0)
-        while e > 0 and spans[e - 1, 0] == a:
+        while e > 0 and arcs[e - 1, 0] == a:
             e -= 1
-            t, b, level = np.int64(spans[e, 1]), np.int64(spans[e, 2]), np.int64(spans[e, 3] if gap >= 0 else 0)
-            if t < terminals and ignored[t]:
-                for x in range((terminals + 1) if b != a else 0):
-                    for c in range(b, places):
-                        if _has(read[x, b], c):
-                            queue, size = _push(queue, size, heads, level, np.int64(x * places + c))
-            else:
+            t, b, level = np.int64(arcs[e, 1]), np.int64(arcs[e, 2]), np.int64(arcs[e, 3])
+            if t == terminals or not ignored[t]:
                 queue, size = _push(queue, size, heads, level, t * places + b)
+            elif b != a:
+                for x in range(terminals + 1):
+                    for c in range(b, places):
+                        if read[x, b, c] != NO:
+                            queue, size = _push(queue, size, heads, level + read[x, b, c], np.int64(x * places + c))
         for level in range(MOST + 1):
             while heads[level] >= 0:
                 what = queue[heads[level]]
                 heads[level] = queue[heads[level] + 1]
-                if what < rests:  # a symbol derives something from a to b
+                if what < rests:
                     x, b = what // places, what % places
-                    if _has(derived[x], b):
+                    if derived[x, b] != NO:
                         continue
-                    _put(derived[x], b)
+                    derived[x, b] = level
                     if b == a:
-                        inside[x] = level
+                        around[x] = level
                     for i in range(offsets[x], offsets[x + 1]):
                         k = np.int64(at[i])
                         if last[k]:
-                            if not _has(rest[k, a], b):
+                            if rest[k, a, b] == NO:
                                 queue, size = _push(queue, size, heads, np.int64(level), rests + k * places + b)
                             continue
                         for c in range(b, places):
-                            if _has(rest[k + 1, b], np.int64(c)) and not _has(rest[k, a], np.int64(c)):
-                                more = np.int64(typed[gap, k + 1, c]) if b == a else np.int64(0)
-                                queue, size = _push(queue, size, heads, level + more, rests + k * places + c)
+                            if rest[k + 1, b, c] != NO and rest[k, a, c] == NO:
+                                cost = level + np.int64(rest[k + 1, b, c])
+                                queue, size = _push(queue, size, heads, cost, rests + k * places + c)
                 else:
                     k, c = (what - rests) // places, (what - rests) % places
-                    if _has(rest[k, a], c):
+                    if rest[k, a, c] != NO:
                         continue
-                    _put(rest[k, a], c)
-                    if gap >= 0:
-                        typed[gap, k, c] = level
+                    rest[k, a, c] = level
                     if first[k]:
-                        if not _has(derived[head[k]], c):
+                        if derived[head[k], c] == NO:
                             queue, size = _push(queue, size, heads, np.int64(level), np.int64(head[k]) * places + c)
-                    elif inside[body[k - 1]] >= 0 and not _has(rest[k - 1, a], c):
-                        more = inside[body[k - 1]]
-                        queue, size = _push(queue, size, heads, level + more, rests + (k - 1) * places + c)
+                    elif around[body[k - 1]] >= 0 and rest[k - 1, a, c] == NO:
+                        cost = level + around[body[k - 1]]
+                        queue, size = _push(queue, size, heads, cost, rests + (k - 1) * places + c)
         for t in range(terminals + 1):
-            for w in range(words):
-                read[t, a, w] = derived[t, w]
-    return rest, typed
+            for b in range(a, places):
+                read[t, a, b] = derived[t, b]
+    return rest
 
 
 @kernel
@@ -210,58 +187,36 @@ def _row(remainder, node):
 
 @kernel
 def _improve(remainder, i, j, k):
-    """What row i can do since it can put itself in the place of row j (-1: the whole text is read) after what follows place k
-    (-1: nothing); whether that is more than before."""
-    rest, typed, gaps, bits, cost = remainder.rest, remainder.typed, remainder.gaps, remainder.bits, remainder.cost
-    places = rest.shape[1]
-    end = places - 1
+    """Lower the costs of row i to what they are if it puts itself in the place of row j (-1: the whole text is read) after
+    what follows place k (-1: nothing); whether there was one to lower."""
+    rest, cost = remainder.rest, remainder.cost
+    places = np.int64(cost.shape[1])
     changed = False
-    if k < 0:
-        for w in range(bits.shape[1]):
-            changed |= bits[j, w] & ~bits[i, w] != 0
-            bits[i, w] |= bits[j, w]
-        for g in range(len(gaps)):
-            if cost[j, g] < cost[i, g]:
-                cost[i, g] = cost[j, g]
-                changed = True
-        return changed
     for a in range(places):
-        if not _has(bits[i], a):
-            some = False
-            for w in range(bits.shape[1]):
-                some |= rest[k, a, w] & (bits[j, w] if j >= 0 else np.uint64(0)) != 0
-            if some or (j < 0 and _has(rest[k, a], end)):
-                _put(bits[i], a)
-                changed = True
-    for g in range(len(gaps)):
-        best = np.int64(cost[i, g])
-        a = np.int64(gaps[g])
-        for b in range(a, places):
-            least = np.int64(typed[g, k, b])
-            if least >= best:
-                continue
-            if j < 0:
-                if b == end:
-                    best = least
-            elif b == a:
-                best = min(best, min(least + cost[j, g], MOST) if cost[j, g] != NO else NO)
-            elif _has(bits[j], b):
-                best = least
-        if best < cost[i, g]:
-            cost[i, g] = best
+        if j < 0:
+            least = np.int64(rest[k, a, places - 1])
+        elif k < 0:
+            least = np.int64(cost[j, a])
+        else:
+            least = np.int64(NO)
+            for b in range(a, places):
+                least = min(least, np.int64(rest[k, a, b]) + np.int64(cost[j, b]))
+        least = min(least, MOST) if least < NO else least
+        if least < cost[i, a]:
+            cost[i, a] = least
             changed = True
     return changed
 
 
 @kernel
 def readable(remainder, stacks, node):
-    """The row of a stack, with what it can read; FULL or GROW."""
+    """The row of a stack, whose costs are known then; FULL or GROW."""
     heap, lr, pairs, scratch = stacks
     row = _row(remainder, node)
     if row < 0 or remainder.state[row] == WHOLE:
         return row
     words = (pairs.shape[1] - 2) >> 1
-    places, gaps = remainder.rest.shape[1], remainder.cost.shape[1]
+    places = remainder.rest.shape[1]
     remainder.size[1] += 1
     epoch = WHOLE + remainder.size[1]
     nodes, rows = np.empty(32, np.int32), np.empty(32, np.int32)
@@ -271,12 +226,10 @@ def readable(remainder, stacks, node):
     remainder.state[row] = epoch
     while i < n:
         this, row = np.int64(nodes[i]), rows[i]
-        for w in range(remainder.bits.shape[1]):
-            remainder.bits[row, w] = 0
-        for g in range(gaps):
-            remainder.cost[row, g] = NO
+        for a in range(places):
+            remainder.cost[row, a] = NO
         if remainder.any_more:
-            _put(remainder.bits[row], np.int64(places - 1))
+            remainder.cost[row, places - 1] = 0
         state = np.int64(heap.items[this + 1])
         at = state + 3 + words + 2 * lr[state] + (2 + words) * lr[state + 1]
         for _ in range(lr[state + 2]):

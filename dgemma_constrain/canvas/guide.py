@@ -1,9 +1,13 @@
-"""What a search asks of a configuration: whether it can still read all that is pinned behind, and what that takes.
+"""What a search asks of a configuration: whether it can still read all that is pinned behind, and how well that fits.
 
 The pins of a canvas are pieces of text, and free positions gaps between them. Whatever tokens are written in a gap, the terminals
 are a path through the spans of that text (`spans`); so a stack that cannot read on along any such path (`remainder`) leads to
-no completion, and can be dropped; nothing is lost by that. What this leaves out is how tokens fall on characters, which is what
+no completion, and can be dropped: nothing is lost by that. What this leaves out is how tokens fall on characters, which is what
 the cover knows. At the last free position before pins these are read at once, as they are.
+
+A path costs the characters that must be written in a gap beyond one for each of its positions. What costs nothing can be
+written a character at a time, so it is what a search should keep to; but a token may also hold several characters, so what
+costs something is only put last.
 """
 
 from __future__ import annotations
@@ -20,58 +24,53 @@ from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts
 from dgemma_constrain.constraints.grammar.guesses import BEGIN
 from dgemma_constrain.constraints.grammar.spans import GAP, find_spans
 
-ROOM = 1 << 24  # words of `Remainder.rest`, at most; what does not fit is text that is not known
+ROOM = 1 << 26  # bytes of `Remainder.rest`, at most; what does not fit is text that is not known
 PLACES = 2048  # of text, at most
+ENOUGH = 24  # positions in a gap: so many hold whatever must be written there
 NOTHING = np.zeros(0, np.uint8)
-# In the place of a gap:
+# Instead of a place:
 OFF, SAME, END = -1, -2, -3  # no guide; nothing new to ask; the text ends there
 
 
 class Course(NamedTuple):
-    """What is asked at each boundary, 0 … L + more tokens.
+    """What is asked at each boundary, int64[L + more tokens + 1].
 
-    gap   int64: of which gap (see `Remainder.gaps`), or OFF, SAME, END; once the bytes ahead[i] were read, which are pinned
-    left  int64: how many positions there are in that gap
+    place  the place in the `Remainder` that goes with it, or OFF, SAME, END; once the bytes ahead[i] were read, which are pinned
+    behind the place behind that gap
     """
 
-    gap: np.ndarray
+    place: np.ndarray
+    behind: np.ndarray
     ahead: list[np.ndarray]
-    left: np.ndarray
 
 
 @kernel
-def required(machine, remainder, config, gap, ahead):
-    """The fewest characters that must be written in a gap once `ahead` was read, FAR if nothing helps; or FULL, MISSING, GROW."""
+def required(machine, remainder, config, place, behind, ahead):
+    """What it costs to read on once `ahead` was read, FAR if that cannot be; or FULL, MISSING, GROW. Of place OFF: no fewer
+    characters complete the text."""
     if len(ahead) > 0:
         config, _, _ = read_bytes(machine, config, ahead)
         if config == LIMIT:
             return np.int64(0)
         if config < 0:
             return np.int64(FAR) if config == DEAD else config
-    if gap == END:
+    if place == END:
         answer = accepts(machine, config)
         return answer if answer == FULL or answer == MISSING else np.int64(FAR if answer == 0 else 0)
-    if gap == OFF:
+    if place == OFF:
         return shortest(machine, config)
     items, scan = machine.stacks.heap.items, machine.scan
-    place = np.int64(remainder.gaps[gap])
     result = np.int64(FAR)
     for i in range(config + 2, config + 1 + items[config], 2):
         stack_set, here = np.int64(items[i]), np.int64(items[i + 1])
-        least = np.int64(FAR)
+        least = np.int64(NO)
         for j in range(items[stack_set]):
             row = readable(remainder, machine.stacks, np.int64(items[stack_set + 1 + j]))
             if row < 0:
                 return row
-            cost = np.int64(remainder.cost[row, gap])
-            if cost != NO:
-                least = min(least, cost)
-            behind = place + 1
-            if remainder.bits[row, behind >> 6] >> np.uint64(behind & 63) & np.uint64(1) != 0:
-                least = min(least, np.int64(0))
-        if here != BEGIN and least < FAR:
-            least = max(least + scan[here + 3], np.int64(0))
-        result = min(result, least)
+            least = min(least, np.int64(min(remainder.cost[row, place], remainder.cost[row, behind])))
+        if least != NO:  # a terminal that is under way need not be written whole
+            result = min(result, least if here == BEGIN else max(least + scan[here + 3], np.int64(0)))
     return result
 
 
@@ -93,7 +92,7 @@ class Guide:
 
 def no_guide(last: int) -> Guide:
     """Of a canvas of so many positions, with those that may follow."""
-    return Guide(_course(last, last, [], [], []), *UNKNOWN)
+    return Guide(_course(last, last, [], [], [], []), *UNKNOWN)
 
 
 def guide_of(machine, vocabulary, pinned: np.ndarray, tail: str) -> Guide:
@@ -105,37 +104,55 @@ def guide_of(machine, vocabulary, pinned: np.ndarray, tail: str) -> Guide:
     free = np.concatenate([[False], pinned[:stop] < 0, [False]])
     runs = np.flatnonzero(np.diff(free.astype(np.int8))).reshape(-1, 2).tolist()  # of free positions
     pieces = [vocabulary.decode_bytes(pinned[a:b].tolist()) for a, b in _between(runs, stop)]
-    text, gaps = [], []  # gaps: which one each run is; several are one if what is between is no whole character
-    for piece in pieces:
+    text, sizes, gaps = [], [], []  # gaps: which one each run is; several are one if what is between is no whole character
+    for piece, (first, past) in zip(pieces, runs):
         if not text or text[-1] != GAP:
             text.append(GAP)
-        gaps.append(text.count(GAP) - 1)
+            sizes.append(0)
+        sizes[-1] += past - first
+        gaps.append(len(sizes) - 1)
         text += machine.lexer.classes(_whole_characters(piece)).tolist()
-    known = _derived(machine, np.array(text, np.int32), tail)
-    return Guide(_course(len(pinned), stop, runs, [g if g < len(known[2]) else OFF for g in gaps], pieces), *known)
+    rest, cut, tops = _derived(machine, np.array(text, np.int32), np.array(sizes), tail)
+    return Guide(_course(len(pinned), stop, runs, gaps, pieces, tops), rest, cut)
 
 
-def _derived(machine, text: np.ndarray, tail: str):
-    """`rest`, `typed`, `gaps` and `any_more` of a `Remainder`, of as much of the text as there is room for."""
+def _derived(machine, text: np.ndarray, sizes: np.ndarray, tail: str):
+    """`rest` and `any_more` of a `Remainder`, of as much of the text as there is room for; and where its gaps are.
+
+    A gap is a row of places: so many characters may be written there, at no cost, as are left, or ENOUGH; the last is where
+    none is. sizes: positions of each gap. tops: the first and the last place of each gap.
+    """
     rules, size = rules_of(machine.tables), min(len(text), PLACES)
     while True:
         cut = size < len(text)
         spans, reached = find_spans(machine.automata, text[:size], cut)
         gaps = np.flatnonzero(text[:size] == GAP)
         reached[gaps] = reached[gaps + 1] = reached[-1] = True
-        number = (np.cumsum(reached) - 1).astype(np.int32)
-        places = int(number[-1]) + 1 + (not cut)
-        if len(rules.body) * places * ((places + 63) // 64 + len(gaps) // 8) <= ROOM or size < 2:
+        count = reached.astype(np.int64)
+        count[gaps] = 1 + np.minimum(sizes[: len(gaps)], ENOUGH)
+        past = np.cumsum(count)
+        places = int(past[-1]) + (not cut)
+        if len(rules.body) * places**2 <= ROOM or size < 2:
             break
         size //= 2
-    spans[:, 0], spans[:, 2] = number[spans[:, 0]], number[spans[:, 2]]
-    ends = [] if cut else [*(number[gaps] if tail == "any" else ()), number[-1]]
-    more = np.array([(a, machine.terminals, places - 1, 0) for a in ends], np.int32).reshape(-1, 4)
-    spans = np.concatenate([spans, more])
-    spans = spans[np.argsort(spans[:, 0], kind="stable")]
-    gap_of = np.full(places, -1, np.int64)
-    gap_of[number[gaps]] = np.arange(len(gaps))
-    return *derive(rules, spans, machine.ignored, np.int64(machine.terminals), gap_of, cut), number[gaps], cut
+    first = past - count
+    source, terminal, target, typed = spans.T.astype(np.int64)
+    copies = count[source]  # one from each place of a gap
+    source, terminal, target, typed = (np.repeat(a, copies) for a in (source, terminal, target, typed))
+    left = past[source] - 1 - (np.arange(len(source)) - np.repeat(np.cumsum(copies) - copies, copies) + first[source])
+    written = np.where(left == ENOUGH, 0, typed)
+    inside = target == source
+    arcs = np.stack([
+        past[source] - 1 - left, terminal,
+        np.where(inside & (count[source] > 1), past[target] - 1 - np.maximum(left - written, 0), first[target]),
+        np.maximum(written - left, 0),
+    ], axis=1)  # fmt: skip
+    ends = [] if cut else [*(k for g in (gaps if tail == "any" else ()) for k in range(first[g], past[g])), first[size]]
+    more = np.array([(a, machine.terminals, places - 1, 0) for a in ends], np.int64).reshape(-1, 4)
+    arcs = np.concatenate([arcs, more]).astype(np.int32)
+    arcs = arcs[np.argsort(arcs[:, 0], kind="stable")]
+    rest = derive(rules, arcs, machine.ignored, np.int64(machine.terminals), np.int64(places), cut)
+    return rest, cut, list(zip(first[gaps].tolist(), (past[gaps] - 1).tolist()))
 
 
 def _between(runs: list[list[int]], stop: int) -> list[tuple[int, int]]:
@@ -155,28 +172,32 @@ def _whole_characters(piece: bytes) -> str:
     return piece.decode("utf-8", "surrogateescape")
 
 
-def _course(last: int, stop: int, runs, gaps: list[int], pieces: list[bytes]) -> Course:
-    gap, left = np.full(last + 1, OFF, np.int64), last - np.arange(last + 1)
+def _course(last: int, stop: int, runs, gaps: list[int], pieces: list[bytes], tops: list[tuple[int, int]]) -> Course:
+    """gaps: which gap each run of free positions is. tops: the first and last place of each gap that is known."""
+    place, behind = np.full(last + 1, OFF, np.int64), np.zeros(last + 1, np.int64)
     ahead = [NOTHING] * (last + 1)
-    for k, ((first, past), (_, behind)) in enumerate(zip(runs, _between(runs, stop))):
-        if gaps[k] == OFF:
+    for k, ((first, past), (_, after)) in enumerate(zip(runs, _between(runs, stop))):
+        if gaps[k] >= len(tops):
             break
-        gap[first:past], left[first:past] = gaps[k], past - np.arange(first, past)
-        ended = k + 1 == len(runs)
-        if past == behind and not ended:
-            continue
-        gap[past], ahead[past] = END if ended else gaps[k + 1], np.frombuffer(pieces[k], np.uint8).copy()
-        gap[past + 1 : behind + ended] = SAME if gap[past] != OFF else OFF
-        if gap[past] != OFF:
-            left[past : behind + ended] = 0 if ended else runs[k + 1][1] - behind
-    return Course(gap, ahead, left)
+        low = tops[gaps[k]][1]
+        place[first:past] = np.maximum(low - past + np.arange(first, past), tops[gaps[k]][0])
+        behind[first:past] = low + 1
+        ended, known = k + 1 == len(runs), k + 1 < len(runs) and gaps[k + 1] < len(tops)
+        if ended or known:
+            place[past : after + ended] = SAME
+        if known:
+            place[past], behind[past] = tops[gaps[k + 1]][0], tops[gaps[k + 1]][1] + 1
+        elif ended:
+            place[past] = END
+        ahead[past] = np.frombuffer(pieces[k], np.uint8).copy() if ended or known else NOTHING
+    return Course(place, behind, ahead)
 
 
-def _no_stacks(rest, typed, gaps, any_more: bool) -> Remainder:
+def _no_stacks(rest, any_more: bool) -> Remainder:
     i32, rows = np.int32, 1 << 10
     return Remainder(
-        rest, typed, gaps, any_more, np.full(2 * rows, -1, np.int64), np.empty(2 * rows, i32), np.empty(rows, i32),
-        np.zeros(2, np.int64), np.empty((rows, rest.shape[2]), np.uint64), np.empty((rows, len(gaps)), np.uint8),
+        rest, any_more, np.full(2 * rows, -1, np.int64), np.empty(2 * rows, i32), np.empty(rows, i32),
+        np.zeros(2, np.int64), np.empty((rows, rest.shape[2]), np.uint8),
     )  # fmt: skip
 
 
@@ -184,8 +205,8 @@ def _roomier(old: Remainder) -> Remainder:
     keys, rows = np.full(4 * len(old.keys), -1, np.int64), np.empty(4 * len(old.keys), np.int32)
     held = old.keys >= 0
     fill(keys, rows, old.keys[held], old.rows[held])
-    state, bits, cost = (np.concatenate([a, *3 * [np.empty_like(a)]]) for a in (old.state, old.bits, old.cost))
-    return old._replace(keys=keys, rows=rows, state=state, bits=bits, cost=cost)
+    state, cost = (np.concatenate([a, *3 * [np.empty_like(a)]]) for a in (old.state, old.cost))
+    return old._replace(keys=keys, rows=rows, state=state, cost=cost)
 
 
-UNKNOWN = np.zeros((0, 1, 1), np.uint64), np.zeros((0, 0, 1), np.uint8), np.zeros(0, np.int32), False
+UNKNOWN = np.zeros((0, 1, 1), np.uint8), False

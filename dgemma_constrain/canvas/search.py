@@ -252,7 +252,8 @@ def extend(
     following,
     floor,
     most,
-    gap,
+    place,
+    behind,
     ahead,
     left,
     strip,
@@ -264,7 +265,7 @@ def extend(
 
     weights float64[N], emission float64[K]: what the best member of each label and class scores here; following float64[S]:
     what the cover can still score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or -1. Values up
-    to `floor` are of no interest. most: how many arcs of a state to look at. gap, ahead: what `required` is asked of the new
+    to `floor` are of no interest. most: how many arcs of a state to look at. place, behind, ahead: what `required` is asked of the new
     nodes. left: how many positions there are after this one for what a node needs. strip: whether a space that a token begins
     with is not part of the text.
     """
@@ -322,15 +323,15 @@ def extend(
                     if config != DEAD:
                         lost = np.inf  # too ambiguous to follow up
                     continue
-                need = layer.need[k] if gap == SAME else np.int64(0)
-                if gap != SAME and gap != OFF:
-                    need = required(machine, remainder, config, gap, ahead)
+                need = layer.need[k] if place == SAME else np.int64(0)
+                if place != SAME and place != OFF:
+                    need = required(machine, remainder, config, place, behind, ahead)
                     if need == FAR:  # it leads to no text
                         continue
                 at = _node(table, config, target, after, count)
                 if at == count:
-                    if gap == OFF:
-                        need = required(machine, remainder, config, gap, ahead)
+                    if place == OFF:
+                        need = required(machine, remainder, config, place, behind, ahead)
                     if need < 0:
                         return need, lost
                     after.config[at], after.state[at], after.need[at] = config, target, need

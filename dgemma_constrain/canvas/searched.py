@@ -10,7 +10,7 @@ import numpy as np
 from dgemma_constrain.canvas import arcs, dynamic, emissions
 from dgemma_constrain.automata.remainder import GROW
 from dgemma_constrain.canvas.canvas import Canvas, Completion, check_pins, scale_of
-from dgemma_constrain.canvas.guide import Guide, guide_of, no_guide
+from dgemma_constrain.canvas.guide import OFF, Guide, guide_of, no_guide
 from dgemma_constrain.canvas.search import Cover, accepting, choose, extend, new_layer, new_scratch
 from dgemma_constrain.errors import Infeasible, LimitExceeded
 
@@ -318,7 +318,8 @@ class Searched(Canvas):
         lost, floor, incumbent = -np.inf, -np.inf, None
         following = np.full(self._graph.states, -np.inf)
         last = self.length + self.more_tokens
-        gap, ahead, left = guide.course
+        place, behind, ahead = guide.course
+        spare = np.where(place == OFF, last - np.arange(last + 1), 0)  # so much may be needed
         for i in range(last + 1):
             inside = i < self.length
             if inside:
@@ -344,13 +345,14 @@ class Searched(Canvas):
                     emission[i] if inside else np.zeros(classes),
                     row(i) if guided else no_row, partial[i] if guided else no_partial, scale,
                     noise + (i << 20) if noise or not guided else 0, self._pinned[i] if inside else -1, following, floor, most,
-                    gap[i + 1], ahead[i + 1], left[i] - 1, not i and not self._after and vocabulary.strips_leading_space, scratch, space,
+                    place[i + 1], behind[i + 1], ahead[i + 1], max(spare[i] - 1, 1),
+                    not i and not self._after and vocabulary.strips_leading_space, scratch, space,
                 )  # fmt: skip
                 if count == GROW:
                     guide.grow()
                 elif not machine.lacks(count):
                     break
-            layer, aside = choose(space, count, width, int(left[i + 1]), row is None and noise % 2)
+            layer, aside = choose(space, count, width, int(spare[i + 1]), row is None and noise % 2)
             lost = max(lost, dropped, aside)
             layers.append(layer)
         if incumbent is None:
