@@ -50,12 +50,15 @@ class Remainder(NamedTuple):
     """What is left of a text.
 
     rest  uint8[B, N, N]: what it costs to derive something from one place to another with what follows a place in a body
+    read  uint8[T+1, N, N]: … by a terminal, and what is ignored before it
     any_more bool: whether any text may follow at the last place
-    keys, rows, state, size  a hash table of stacks: their rows, int32; of each row its state, int32; int64[2]
-    cost  uint8[R, N]: what it costs a stack to read on from each place
+    keys, rows, state, size  a hash table of stacks, and of others that read on: their rows, int32; of each row its state, int32;
+          int64[2]
+    cost  uint8[R, N]: what it costs them to read on from each place
     """
 
     rest: np.ndarray
+    read: np.ndarray
     any_more: bool
     keys: np.ndarray
     rows: np.ndarray
@@ -90,7 +93,7 @@ def _push(queue, size, heads, level, what):
 
 @kernel
 def derive(rules, arcs, ignored, terminals, places, any_more):
-    """`Remainder.rest`.
+    """`Remainder.rest` and `Remainder.read`.
 
     arcs int32[n, 4]: source, ascending, terminal, target, cost. The last place is behind the end of the text, which is a
     terminal, too: number `terminals`. ignored bool[T].
@@ -98,7 +101,7 @@ def derive(rules, arcs, ignored, terminals, places, any_more):
     first, last, head, offsets, at, body = rules
     symbols, bodies = len(offsets) - 1, len(body)
     rest = np.full((bodies, places, places), np.uint8(NO))
-    read = np.full((terminals + 1, places, places), np.uint8(NO))  # by a terminal, with what is ignored before it
+    read = np.full((terminals + 1, places, places), np.uint8(NO))
     derived, around = np.empty((symbols, places), np.uint8), np.empty(symbols, np.int64)
     heads, queue = np.full(MOST + 1, -1, np.int64), np.empty(1024, np.int64)
     rests = symbols * places  # in the queue, from here on: rests of rules
@@ -160,7 +163,7 @@ def derive(rules, arcs, ignored, terminals, places, any_more):
         for t in range(terminals + 1):
             for b in range(a, places):
                 read[t, a, b] = derived[t, b]
-    return rest
+    return rest, read
 
 
 @kernel
@@ -172,7 +175,7 @@ def fill(keys, rows, nodes, values):
 
 
 @kernel
-def _row(remainder, node):
+def row_of(remainder, node):
     """The row of a stack, new perhaps; or GROW."""
     slot = slot_of(remainder.keys, np.int64(node))
     if remainder.keys[slot] < 0:
@@ -212,7 +215,7 @@ def _improve(remainder, i, j, k):
 def readable(remainder, stacks, node):
     """The row of a stack, whose costs are known then; FULL or GROW."""
     heap, lr, pairs, scratch = stacks
-    row = _row(remainder, node)
+    row = row_of(remainder, node)
     if row < 0 or remainder.state[row] == WHOLE:
         return row
     words = (pairs.shape[1] - 2) >> 1
@@ -240,7 +243,7 @@ def readable(remainder, stacks, node):
                 base = ancestor(heap.items, this, dot)
                 scratch[0], scratch[1] = after_symbol(lr, words, np.int64(heap.items[base + 1]), head), base
                 onward = intern(heap, scratch, np.int64(2))
-                j = onward if onward == FULL else _row(remainder, onward)
+                j = onward if onward == FULL else row_of(remainder, onward)
                 if j < 0:
                     return j
                 if remainder.state[j] != WHOLE and remainder.state[j] != epoch:

@@ -18,10 +18,10 @@ import numpy as np
 
 from dgemma_constrain.automata.interning import FULL
 from dgemma_constrain.automata.kernels import kernel
-from dgemma_constrain.automata.remainder import NO, Remainder, derive, fill, readable, rules_of
-from dgemma_constrain.automata.stacks import DEAD, FAR, LIMIT
+from dgemma_constrain.automata.remainder import MOST, NO, WHOLE, Remainder, derive, fill, readable, row_of, rules_of
+from dgemma_constrain.automata.stacks import DEAD, FAR, LIMIT, advance
 from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes, shortest
-from dgemma_constrain.constraints.grammar.guesses import BEGIN
+from dgemma_constrain.constraints.grammar.guesses import BEGIN, IGNORED, winners
 from dgemma_constrain.constraints.grammar.spans import GAP, find_spans
 
 ROOM = 1 << 26  # bytes of `Remainder.rest`, at most; what does not fit is text that is not known
@@ -59,19 +59,73 @@ def required(machine, remainder, config, place, behind, ahead):
         return answer if answer == FULL or answer == MISSING else np.int64(FAR if answer == 0 else 0)
     if place == OFF:
         return shortest(machine, config)
-    items, scan = machine.stacks.heap.items, machine.scan
-    result = np.int64(FAR)
+    items = machine.stacks.heap.items
+    result = np.int64(NO)
     for i in range(config + 2, config + 1 + items[config], 2):
         stack_set, here = np.int64(items[i]), np.int64(items[i + 1])
-        least = np.int64(NO)
-        for j in range(items[stack_set]):
-            row = readable(remainder, machine.stacks, np.int64(items[stack_set + 1 + j]))
-            if row < 0:
-                return row
-            least = min(least, np.int64(min(remainder.cost[row, place], remainder.cost[row, behind])))
-        if least != NO:  # a terminal that is under way need not be written whole
-            result = min(result, least if here == BEGIN else max(least + scan[here + 3], np.int64(0)))
-    return result
+        if here == BEGIN:
+            cost = min(
+                _of_stacks(remainder, machine.stacks, stack_set, place), _of_stacks(remainder, machine.stacks, stack_set, behind)
+            )
+        else:
+            cost = _under_way(machine, remainder, stack_set, here, place)
+        if cost < 0:
+            return cost
+        result = min(result, cost)
+    return result if result != NO else np.int64(FAR)
+
+
+@kernel
+def _of_stacks(remainder, stacks, stack_set, place):
+    """What it costs one of several stacks to read on; FULL or GROW."""
+    items = stacks.heap.items
+    cost = np.int64(NO)
+    for j in range(items[stack_set]):
+        row = readable(remainder, stacks, np.int64(items[stack_set + 1 + j]))
+        if row < 0:
+            return row
+        cost = min(cost, np.int64(remainder.cost[row, place]))
+    return cost
+
+
+@kernel
+def _under_way(machine, remainder, stack_set, here, place):
+    """What it costs to read on amid a terminal: whichever wins, it ends somewhere; FULL or GROW.
+
+    It is as if it were written whole, but for what was read of it (`slack`).
+    """
+    heap, scan = machine.stacks.heap, machine.scan
+    row = row_of(remainder, stack_set << 31 | here)
+    if row < 0:
+        return row
+    if remainder.state[row] != WHOLE:
+        places = remainder.cost.shape[1]
+        for a in range(places):
+            remainder.cost[row, a] = NO
+        terminals = winners(machine, here)
+        if terminals == FULL:
+            return terminals
+        for i in range(heap.items[terminals]):
+            t = np.int64(heap.items[terminals + 1 + i])
+            onto = stack_set if t == IGNORED else advance(machine.stacks, stack_set, t)
+            if onto == FULL:
+                return onto
+            for j in range(heap.items[onto] if onto >= 0 else 0):
+                other = readable(remainder, machine.stacks, np.int64(heap.items[onto + 1 + j]))
+                if other < 0:
+                    return other
+                for a in range(places):
+                    least = np.int64(remainder.cost[other, a] if t == IGNORED else NO)
+                    for b in range(a, places if t != IGNORED else 0):
+                        least = min(least, np.int64(remainder.read[t, a, b]) + np.int64(remainder.cost[other, b]))
+                    if least < remainder.cost[row, a]:
+                        remainder.cost[row, a] = min(least, MOST)
+            if onto == LIMIT:
+                for a in range(places):
+                    remainder.cost[row, a] = 0
+        remainder.state[row] = WHOLE
+    cost = np.int64(remainder.cost[row, place])
+    return cost if cost == NO else max(cost + scan[here + 3], np.int64(0))
 
 
 class Guide:
@@ -112,12 +166,12 @@ def guide_of(machine, vocabulary, pinned: np.ndarray, tail: str) -> Guide:
         sizes[-1] += past - first
         gaps.append(len(sizes) - 1)
         text += machine.lexer.classes(_whole_characters(piece)).tolist()
-    rest, cut, tops = _derived(machine, np.array(text, np.int32), np.array(sizes), tail)
-    return Guide(_course(len(pinned), stop, runs, gaps, pieces, tops), rest, cut)
+    rest, read, cut, tops = _derived(machine, np.array(text, np.int32), np.array(sizes), tail)
+    return Guide(_course(len(pinned), stop, runs, gaps, pieces, tops), rest, read, cut)
 
 
 def _derived(machine, text: np.ndarray, sizes: np.ndarray, tail: str):
-    """`rest` and `any_more` of a `Remainder`, of as much of the text as there is room for; and where its gaps are.
+    """`rest`, `read` and `any_more` of a `Remainder`, of as much of the text as there is room for; and where its gaps are.
 
     A gap is a row of places: so many characters may be written there, at no cost, as are left, or ENOUGH; the last is where
     none is. sizes: positions of each gap. tops: the first and the last place of each gap.
@@ -151,8 +205,8 @@ def _derived(machine, text: np.ndarray, sizes: np.ndarray, tail: str):
     more = np.array([(a, machine.terminals, places - 1, 0) for a in ends], np.int64).reshape(-1, 4)
     arcs = np.concatenate([arcs, more]).astype(np.int32)
     arcs = arcs[np.argsort(arcs[:, 0], kind="stable")]
-    rest = derive(rules, arcs, machine.ignored, np.int64(machine.terminals), np.int64(places), cut)
-    return rest, cut, list(zip(first[gaps].tolist(), (past[gaps] - 1).tolist()))
+    rest, read = derive(rules, arcs, machine.ignored, np.int64(machine.terminals), np.int64(places), cut)
+    return rest, read, cut, list(zip(first[gaps].tolist(), (past[gaps] - 1).tolist()))
 
 
 def _between(runs: list[list[int]], stop: int) -> list[tuple[int, int]]:
@@ -193,10 +247,10 @@ def _course(last: int, stop: int, runs, gaps: list[int], pieces: list[bytes], to
     return Course(place, behind, ahead)
 
 
-def _no_stacks(rest, any_more: bool) -> Remainder:
+def _no_stacks(rest, read, any_more: bool) -> Remainder:
     i32, rows = np.int32, 1 << 10
     return Remainder(
-        rest, any_more, np.full(2 * rows, -1, np.int64), np.empty(2 * rows, i32), np.empty(rows, i32),
+        rest, read, any_more, np.full(2 * rows, -1, np.int64), np.empty(2 * rows, i32), np.empty(rows, i32),
         np.zeros(2, np.int64), np.empty((rows, rest.shape[2]), np.uint8),
     )  # fmt: skip
 
@@ -209,4 +263,4 @@ def _roomier(old: Remainder) -> Remainder:
     return old._replace(keys=keys, rows=rows, state=state, cost=cost)
 
 
-UNKNOWN = np.zeros((0, 1, 1), np.uint8), False
+UNKNOWN = np.zeros((0, 1, 1), np.uint8), np.zeros((0, 1, 1), np.uint8), False
