@@ -194,7 +194,7 @@ def inspect_command(
         _refuse("inspect needs one of --schema, --regex, --template, --grammar, --choice")
     if holes and template is None:
         _refuse("--hole belongs to --template")
-    _warm_up(quiet, grammar is not None)
+    _warm_up(quiet)
     from dgemma_constrain.show.facts import constraint_facts, facts_text
 
     if schema is not None:
@@ -203,6 +203,7 @@ def inspect_command(
         constraint = dc.regex(pattern, flavor, ignore_case=ignore_case)
     elif grammar is not None:
         constraint = dc.grammar(grammar, start, max_depth)
+        _warm_up(quiet, searched=True)  # not before it is known to be a grammar
     else:
         constraint = dc.choice(choices) if choices else _template(template, holes)
     vocabulary = dc.Vocabulary.from_tokenizer(tokenizer) if tokenizer else dc.load().vocabulary
