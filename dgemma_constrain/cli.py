@@ -235,11 +235,13 @@ def inspect_command(given: dict, how: dict, tokenizer: str | None, as_json: bool
     """
     if not given:
         _refuse("inspect needs one of --schema, --regex, --template, --grammar, --choice")
-    _warm_up(quiet, "grammar" in given)
+    _warm_up(quiet)
     from dgemma_constrain.given import constraint_from
     from dgemma_constrain.show.facts import constraint_facts, facts_text
 
     constraint = constraint_from(given, how)
+    if "grammar" in given:
+        _warm_up(quiet, searched=True)  # not before it is known to be a grammar
     vocabulary = dc.Vocabulary.from_tokenizer(tokenizer) if tokenizer else dc.load().vocabulary
     facts = constraint_facts(constraint, vocabulary)
     _print(json.dumps(facts, ensure_ascii=False) if as_json else facts_text(facts))
