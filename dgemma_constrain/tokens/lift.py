@@ -20,12 +20,13 @@ import numpy as np
 from dgemma_constrain.automata.encodings import ByteDFA
 from dgemma_constrain.automata.kernels import distances, grown, kernel, reversed_rows
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.minimize import keep_states
+from dgemma_constrain.automata.minimize import keep_states, merged_symbols
 from dgemma_constrain.errors import EmptyConstraint
-from dgemma_constrain.tokens.region import PICKY, find_region, number_equal
+from dgemma_constrain.tokens.region import OUTSIDE, PICKY, STAY, find_region, number_equal
 from dgemma_constrain.tokens.trie import build_trie
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
+APART = np.uint64(0xD1B54A32D192ED03)  # sets tokens with leaving bytes apart from all others (see copies.py)
 TOGETHER_DEPTH = 3  # bytes from the root
 TOGETHER = 4096  # states that walk at a time: their vectors stay in the processor's cache
 
@@ -99,8 +100,8 @@ def _walk(
     columns, byte_class, trie, k, end, states, weights, counts, place, right, column, known, found, count, max_work
 ):
     """Walk nodes k:end of a trie, where d is the depth of node k, from states[d-1, :counts[d-1]]; `weights` are the sums of
-    `left` over the states they began in. Adds to the hashes in `column` and to the states in `found`. Returns how many
-    those are, and the work.
+    `left` over the states they began in. Adds to the hashes in `column`, one for each position of the sorted tokens, and
+    to the states in `found`. Returns how many those are, and the work.
 
     Many states soon lead to one (of a hundred names that are not to be written, most tokens are none), and the hash is
     linear in `left`: so near the root, where it pays most, those that have met walk on as one.
@@ -127,16 +128,19 @@ def _walk(
                 found[count] = t
                 count += np.int64(not known[t])
                 known[t] = True
-            column[k] += total
+            for i in range(first[k], last[k]):
+                column[i] += total
         k += 1
     return count, work
 
 
 @kernel
-def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, stay_column, enter, enter_column, height,
-              left, right, all_bytes, max_states, max_work):  # fmt: skip
+def _discover(columns, byte_class, tries, hashes, way, enters, picky, height, left, right, all_bytes, max_states, max_work):
     """Walk from every byte state that stands between two tokens. Returns those states in order of discovery, and a
-    status. With `all_bytes`, tokens of single bytes, those are all states, so none need be discovered first. The columns, one entry a node of each trie, receive the hashes."""
+    status. With `all_bytes`, tokens of single bytes, those are all states, so none need be discovered first. The tries:
+    those of each way, and those to `enter` the region; their hashes, one entry a token,
+    receive the sums."""
+    trie, enter = tries[0], tries[-1]
     total = columns.shape[1]
     found = np.empty(total + 1, np.int32)  # one more, for the writes that don't count
     known = np.zeros(total, np.bool_)
@@ -162,20 +166,23 @@ def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, st
     work = np.int64(0)
     while begin < count:
         past = min(count, begin + width)
-        n = out = 0
+        out = 0
         for i in range(begin, past):
-            if inside[found[i]]:
-                states[0, n], weights[0, n] = found[i], left[found[i]]
-                n += 1
-            else:
+            if way[found[i]] == OUTSIDE:
                 outside[out] = found[i]
                 out += 1
+        for kind in range(STAY, len(tries) - 1):
+            n = 0
+            for i in range(begin, past):
+                if way[found[i]] == kind:
+                    states[0, n], weights[0, n] = found[i], left[found[i]]
+                    n += 1
+            counts[0] = n
+            if n:
+                count, steps = _walk(columns, byte_class, tries[kind], np.int64(0), len(tries[kind][0]), states, weights,
+                                     counts, place, right, hashes[kind], known, found, count, max_work - work)  # fmt: skip
+                work += steps
         begin = past
-        counts[0] = n
-        if n:
-            count, steps = _walk(columns, byte_class, stay, np.int64(0), len(stay[0]), states, weights, counts,
-                                 place, right, stay_column, known, found, count, max_work - work)  # fmt: skip
-            work += steps
         k = np.int64(0)
         while out and k < len(trie[0]):
             b, past_k = trie[0][k], np.int64(trie[2][k])
@@ -189,11 +196,11 @@ def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, st
                 counts[0] = n
                 if n and entering:
                     count, steps = _walk(columns, byte_class, enter, child[b], child_past[b], states, weights, counts,
-                                         place, right, enter_column, known, found, count, max_work - work)  # fmt: skip
+                                         place, right, hashes[-1], known, found, count, max_work - work)  # fmt: skip
                     work += steps
                 elif n:
                     count, steps = _walk(columns, byte_class, trie, k, past_k, states, weights, counts,
-                                         place, right, column, known, found, count, max_work - work)  # fmt: skip
+                                         place, right, hashes[0], known, found, count, max_work - work)  # fmt: skip
                     work += steps
             k = past_k
         if count > max_states:
@@ -201,6 +208,12 @@ def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, st
         if work > max_work:
             return found[:count].copy(), 2
     return found[:count].copy(), 0
+
+
+@kernel
+def _add(column, stay_key, stay, enter_key, enter, near_key, near):
+    for i in range(len(stay_key)):
+        column[i] += stay[stay_key[i]] + enter[enter_key[i]] + near[near_key[i]]
 
 
 @kernel
@@ -266,19 +279,22 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     if vocabulary.strips_leading_space:
         dfa = _with_leading_space(dfa)
     trie = vocabulary.trie
-    region = find_region(dfa, vocabulary)
+    all_bytes = _has_all_bytes(dfa, vocabulary)
+    region = find_region(dfa, vocabulary, all_bytes)
     columns = np.ascontiguousarray(dfa.table.T)
     left, right = np.random.default_rng(0x5EED).integers(0, 2**64, (2, len(dfa.table)), np.uint64)
-    column, stay, enter = (np.zeros(len(t.byte), np.uint64) for t in (trie, region.stay, region.enter))
+    tries = tuple(tuple(t) for t in (trie, region.stay, region.near, region.copies, region.leaving, region.enter))
+    hashes = tuple(np.zeros(first[-1], np.uint64) for *_, first, _ in tries)
     boundary, status = _discover(
-        columns, dfa.classes, tuple(trie), column, region.inside, region.enters, PICKY, tuple(region.stay), stay,
-        tuple(region.enter), enter, trie.height, left, right, _has_all_bytes(dfa, vocabulary), limits.states, limits.work,
+        columns, dfa.classes, tries, hashes, region.way, region.enters, PICKY, trie.height, left, right, all_bytes,
+        limits.states, limits.work,
     )  # fmt: skip
     limits.check(status, "lifting this constraint to tokens")
-    hashes = column[vocabulary.token_nodes]
-    if len(region.stay_node):
-        hashes += stay[region.stay_node] + enter[region.enter_node]
-    class_of, example = number_equal(hashes)
+    column, stay, near, copies, leaving, enter = hashes
+    near[region.copied] += copies
+    column[region.left] += leaving + APART
+    _add(column, region.stay_key, stay, region.enter_key, enter, region.near_key, near)
+    class_of, example = number_equal(column)
 
     number = np.full(len(dfa.table), -1, np.int32)
     number[boundary] = np.arange(len(boundary))
@@ -294,15 +310,21 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     if not live.all():
         offsets, symbols, targets = keep_states(offsets, symbols, targets, live)
         accept, distance = accept[live], distance[live]
+    if len(region.left):  # the classes with leaving bytes were kept apart from all others
+        merged, offsets, symbols, targets = merged_symbols(offsets, symbols, targets, len(example))
+        if merged.max(initial=-1) + 1 < len(example):
+            class_of = np.where(class_of >= 0, merged[class_of], -1)
     return _with_classes(vocabulary, class_of, offsets, symbols, targets, accept, distance)
 
 
 def _has_all_bytes(dfa: ByteDFA, vocabulary: Vocabulary) -> bool:
     """Whether every byte that occurs in a text is a token of its own, as in most vocabularies."""
-    ordinary = (np.diff(vocabulary.offsets) == 1) & ~vocabulary.special
-    single = vocabulary.data[vocabulary.offsets[:-1][ordinary]]
     needed = (dfa.table >= 0).any(0)[dfa.classes]
-    needed[single] = False
+    trie, k = vocabulary.trie, 0
+    while k < len(trie.byte):  # the children of the root
+        if trie.last[k] > trie.first[k]:
+            needed[trie.byte[k]] = False
+        k = int(trie.skip[k])
     return not needed.any()
 
 

@@ -1,4 +1,4 @@
-"""Smaller tries for the states that look alike.
+r"""Smaller tries for the states that look alike.
 
 Inside a JSON string, a name or any run of free characters, hundreds of states treat most bytes alike: letters go on,
 a quote ends it. Take a partition of the bytes and let the *region* be the states that cannot tell two bytes of one part
@@ -6,6 +6,9 @@ apart. As long as a walk stays in the region, only the parts of a token's bytes 
 leave it on, the bytes themselves do. So tokens with the same *key* (parts up to there, bytes from there on) lead to the
 same place from every state of the region, and one token a key is enough to walk from them. The same holds for a walk
 that enters the region with its first byte (the last digit of an escape, say), if that byte is kept in the key.
+
+From some states every walk comes into the region in a few bytes: inside an escape such as \u00e9, say. For these *near*
+states the first bytes have parts of their own, which they cannot tell apart either (the kinds of hexadecimal digits).
 
 UTF-8 needs one refinement. After E0, ED, F0 and F4 not every continuation byte may follow, so there, and at the start
 of a token, where the byte before is unknown, continuation bytes have finer parts than elsewhere.
@@ -22,6 +25,7 @@ from numba import njit
 
 from dgemma_constrain.automata.encodings import ByteDFA
 from dgemma_constrain.automata.kernels import grown, kernel
+from dgemma_constrain.tokens.copies import find_copies
 from dgemma_constrain.tokens.trie import Trie, build_trie
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
@@ -30,8 +34,10 @@ WORTH_IT = 4  # so many of them pay for building two more tries
 MAX_PARTS = 40
 COMMON = 32  # one in so many of them makes a kind common
 SELDOM = 0.003  # of a vocabulary's bytes: what parts for rarer kinds may set apart; more would cost all others more than it saves
+HOPS = 4  # bytes within which a near state's walks come into the region
 SAMPLE = 256  # busy states looked at to find the commonest kinds
 NONE = np.uint64(0)
+OUTSIDE, STAY, NEAR, COPY, COPY_OUTSIDE = range(5)  # ways to walk
 SEED, MULTIPLIER = np.uint64(0x2545F4914F6CDD1D), np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -61,27 +67,36 @@ FINE = _byte_sets(
 
 
 class Region(NamedTuple):
-    """inside bool[S]: states that walk `stay`; enters bool[S, 2]: states whose predecessors may go on in `enter`, by
-    whether the byte between them is picky. `stay_node`, `enter_node` int32[n]: where each sorted token's key ends in
-    the trie of that name."""
+    """way int8[S]: how walks from each state go, one of the five below; enters bool[S, 2]: states whose predecessors
+    may go on in `enter`, by whether the byte between them is picky.
 
-    inside: np.ndarray
+    `stay`, `enter` and `near` have one token a key; `stay_key`, `enter_key` and `near_key`, int32[n], say which one has the
+    key of each sorted token. `copies` has those of `near` with leaving bytes (see copies.py), `leaving` all such tokens;
+    `copied` and `left`, int32[m], say which."""
+
+    way: np.ndarray
     enters: np.ndarray
     stay: Trie
-    stay_node: np.ndarray
+    stay_key: np.ndarray
     enter: Trie
-    enter_node: np.ndarray
+    enter_key: np.ndarray
+    near: Trie
+    near_key: np.ndarray
+    copies: Trie
+    copied: np.ndarray
+    leaving: Trie
+    left: np.ndarray
 
 
-def find_region(dfa: ByteDFA, vocabulary: Vocabulary) -> Region:
-    """The region of the commonest kinds of busy states; an empty one where it would not pay."""
+def find_region(dfa: ByteDFA, vocabulary: Vocabulary, copies: bool = True) -> Region:
+    """The region of the commonest kinds of busy states; an empty one where it would not pay. `copies`: whether states
+    may be walked from as copies of others."""
     widths = np.bincount(dfa.classes, minlength=dfa.table.shape[1])
     busy = np.flatnonzero(_live_bytes(dfa.table, widths) >= MANY_BYTES)
     if len(busy) < WORTH_IT:
-        nobody = np.zeros(len(dfa.table), bool)
         nothing = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[:0])
-        no_node = np.zeros(0, np.int32)
-        return Region(nobody, np.stack([nobody, nobody], 1), nothing, no_node, nothing, no_node)
+        enters = np.zeros((len(dfa.table), 2), bool)
+        return Region(np.zeros(len(dfa.table), np.int8), enters, *(nothing, np.zeros(0, np.int32)) * 5)
     sample = busy[:: -(-len(busy) // SAMPLE)]
     kinds = Counter(pattern.tobytes() for pattern in _patterns(dfa.table[sample], dfa.classes))
     part = FINE
@@ -98,28 +113,76 @@ def find_region(dfa: ByteDFA, vocabulary: Vocabulary) -> Region:
     plain = inside & _constant(dfa.table, *_pairs(dfa.classes, coarse))  # may follow any byte; others, a picky one
     enters = np.stack([plain, inside], 1)
     leaves = _leaving(dfa.table, dfa.classes, inside, enters, PICKY)
-    return Region(inside, enters, *_tries(vocabulary, part, coarse, leaves))
+    near, first = _near(dfa, part, inside, enters)
+    way = np.where(inside, STAY, np.where(near, NEAR, OUTSIDE)).astype(np.int8)
+    copy, leaving = find_copies(dfa, way > OUTSIDE) if copies else (inside & False, leaves & False)
+    region = Region(way, enters, *_tries(vocabulary, part, coarse, first, leaves, leaving & copy.any()))
+    if len(region.copies.byte) < len(region.stay.byte):
+        way[copy] = np.where(way[copy] > OUTSIDE, COPY, COPY_OUTSIDE)
+    return region
 
 
-# Constraints of one kind (JSON strings, say) cut the bytes alike, so a vocabulary's last few pairs of tries are kept.
-_KEPT = 8
+def _near(dfa: ByteDFA, part: np.ndarray, inside: np.ndarray, enters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The near states, bool[S], and finer parts for the first bytes of their walks."""
+    order = np.argsort(PICKY, kind="stable")[::-1]  # a class is picky if all of its bytes are
+    picky = np.ones(dfa.table.shape[1], bool)
+    picky[dfa.classes[order]] = PICKY[order]
+    near = _coming(dfa.table, picky, ~inside, enters)
+    sample = np.flatnonzero(near)
+    sample = sample[:: max(1, -(-len(sample) // SAMPLE))]
+    kinds = Counter(pattern.tobytes() for pattern in _patterns(dfa.table[sample], dfa.classes))
+    for pattern, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
+        finer = np.unique(part * 256 + np.frombuffer(pattern, np.uint8), return_inverse=True)[1]
+        if count * COMMON >= len(sample) and finer.max() < MAX_PARTS:
+            part = finer
+    return _coming(dfa.table, picky, near & _constant(dfa.table, *_pairs(dfa.classes, part)), enters), part
+
+
+# Constraints of one kind (JSON strings, say) cut the bytes alike, so a vocabulary's last few sets of tries are kept.
+_KEPT = 16
 _KNOWN: WeakKeyDictionary[Vocabulary, dict[bytes, tuple]] = WeakKeyDictionary()
 
 
-def _tries(vocabulary: Vocabulary, part: np.ndarray, coarse: np.ndarray, leaves: np.ndarray) -> tuple:
-    """(stay, stay_node, enter, enter_node) of `Region`."""
+def _tries(
+    vocabulary: Vocabulary,
+    part: np.ndarray,
+    coarse: np.ndarray,
+    first: np.ndarray,
+    leaves: np.ndarray,
+    leaving: np.ndarray,
+) -> tuple:
+    """What follows `way` and `enters` in `Region`."""
     known = _KNOWN.setdefault(vocabulary, {})
-    cut = part.tobytes() + leaves.tobytes()
+    cut = part.tobytes() + first.tobytes() + leaves.tobytes()
+    tries, tokens = known.get(cut, ([], vocabulary.order))
+    if not tries:
+        for hashes in _keys(tuple(vocabulary.trie), vocabulary.trie.height, part, coarse, first, PICKY, leaves):
+            key, example = number_equal(hashes)
+            tokens = vocabulary.order[example]
+            tries += [build_trie(vocabulary.data, vocabulary.offsets, tokens), key]
+        known[cut] = tries, tokens
+    cut += leaving.tobytes()
     if cut not in known:
-        tries: list = []
-        for hashes in _keys(tuple(vocabulary.trie), vocabulary.trie.height, part, coarse, PICKY, leaves):
-            key, first = number_equal(hashes)
-            trie = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[first])
-            tries += [trie, trie.token_nodes()[key]]
-        known[cut] = tuple(tries)
-        while len(known) > _KEPT:
-            del known[next(iter(known))]
-    return known[cut]
+        left = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, vocabulary.order, leaving)).astype(np.int32)
+        copied = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, tokens, leaving)).astype(np.int32)
+        known[cut] = ()
+        for ids, some in ((tokens, copied), (vocabulary.order, left)):
+            known[cut] += build_trie(vocabulary.data, vocabulary.offsets, ids[some]), some
+    copies = known[cut]
+    while len(known) > _KEPT:
+        del known[next(iter(known))]
+    return *tries, *copies
+
+
+@kernel
+def _with_byte(data, offsets, ids, wanted):
+    """bool[n]: the tokens that hold a wanted byte."""
+    found = np.zeros(len(ids), np.bool_)
+    for i in range(len(ids)):
+        for at in range(offsets[ids[i]], offsets[ids[i] + 1]):
+            if wanted[data[at]]:
+                found[i] = True
+    return found
 
 
 def _pairs(classes: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,6 +213,25 @@ def _constant(table, left, right):
                 result[s] = False
                 break
     return result
+
+
+@kernel
+def _coming(table, picky, able, enters):
+    """bool[S]: those of the `able` states from which every walk is in the region after HOPS bytes at most, and in such
+    states before that. A class of bytes is picky if all of its bytes are."""
+    far = np.full(len(table), HOPS + 1, np.int32)
+    for hop in range(1, HOPS + 1):
+        for s in range(len(table)):
+            if able[s] and far[s] > hop:
+                comes = True
+                for c in range(len(picky)):
+                    t = table[s, c]
+                    if t >= 0 and not enters[t, np.int64(picky[c])] and far[t] >= hop:
+                        comes = False
+                        break
+                if comes:
+                    far[s] = hop
+    return far <= HOPS
 
 
 @kernel
@@ -185,30 +267,36 @@ def _patterns(rows, classes):
 
 
 @kernel
-def _keys(trie, height, part, coarse, picky, leaves):
-    """Two 64-bit hashes of each token's key, in sorted order: with its first byte as a part, and as it is.
+def _keys(trie, height, part, coarse, first_part, picky, leaves):
+    """Three 64-bit hashes of each token's key, in sorted order: by parts; with its first byte as it is; and with the first
+    HOPS bytes by parts of their own.
 
     Hashed along the trie, so that what tokens share is hashed once.
     """
     byte, depth, skip, first, last = trie
-    stay, enter = np.empty(first[-1], np.uint64), np.empty(first[-1], np.uint64)
-    hashes = np.empty((height + 1, 2), np.uint64)
-    left = np.zeros((height + 1, 2), np.bool_)
+    keys = np.empty((3, first[-1]), np.uint64)
+    hashes = np.empty((height + 1, 3), np.uint64)
+    left = np.zeros((height + 1, 3), np.bool_)
     path = np.empty(height + 1, np.uint8)
-    hashes[0, 0] = hashes[0, 1] = SEED
+    for way in range(3):
+        hashes[0, way] = SEED
     for k in range(len(byte)):
         d, b = depth[k], byte[k]
         path[d] = b
         p = coarse[b] if d > 1 and not picky[path[d - 1]] else part[b]
-        left[d, 0] = left[d - 1, 0] or leaves[b]
-        left[d, 1] = d > 1 and (left[d - 1, 1] or leaves[b])
-        for raw in range(2):
-            whole = left[d, raw] or d <= raw
-            h = (hashes[d - 1, raw] ^ np.uint64(256 + b if whole else p)) * MULTIPLIER
-            hashes[d, raw] = h ^ (h >> np.uint64(32))
+        for way in range(3):
+            left[d, way] = left[d - 1, way] or (leaves[b] and (d > 1 or way != 1))
+            letter = p
+            if left[d, way] or (way == 1 and d == 1):
+                letter = 256 + np.int64(b)
+            elif way == 2 and d <= HOPS:
+                letter = first_part[b]
+            h = (hashes[d - 1, way] ^ np.uint64(letter)) * MULTIPLIER
+            hashes[d, way] = h ^ (h >> np.uint64(32))
         for i in range(first[k], last[k]):
-            stay[i], enter[i] = hashes[d, 0], hashes[d, 1]
-    return stay, enter
+            for way in range(3):
+                keys[way, i] = hashes[d, way]
+    return keys
 
 
 @kernel
