@@ -16,7 +16,6 @@ of a token, where the byte before is unknown, continuation bytes have finer part
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -33,7 +32,10 @@ MANY_BYTES = 40  # a state with so many live bytes walks much of the trie
 WORTH_IT = 4  # so many of them pay for building two more tries
 MAX_PARTS = 40
 COMMON = 32  # one in so many of them makes a kind common
-SELDOM = 0.003  # of a vocabulary's bytes: what parts for rarer kinds may set apart; more would cost all others more than it saves
+SELDOM = 0.006  # of a vocabulary's bytes: what parts for other kinds may set apart, and for those that most bytes lead from into
+# the region anyway (in an undeclared name, while it could still become a declared one); more would cost more than it saves
+ODD = 0.003  # of a vocabulary's bytes: a byte that is so frequent, and by which few states leave the region; these are left out
+ROUNDS = 4
 HOPS = 4  # bytes within which a near state's walks come into the region
 SAMPLE = 256  # busy states looked at to find the commonest kinds
 NONE = np.uint64(0)
@@ -98,21 +100,27 @@ def find_region(dfa: ByteDFA, vocabulary: Vocabulary, copies: bool = True) -> Re
         enters = np.zeros((len(dfa.table), 2), bool)
         return Region(np.zeros(len(dfa.table), np.int8), enters, *(nothing, np.zeros(0, np.int32)) * 5)
     sample = busy[:: -(-len(busy) // SAMPLE)]
-    kinds = Counter(pattern.tobytes() for pattern in _patterns(dfa.table[sample], dfa.classes))
     part = FINE
     weight = np.bincount(vocabulary.data[::SAMPLE], minlength=256)
     budget = SELDOM * weight.sum()
-    for pattern, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
-        kind = np.frombuffer(pattern, np.uint8)
-        finer = np.unique(part * 256 + kind, return_inverse=True)[1]
-        cost = 0 if count * COMMON >= len(sample) else _apart(part, finer, weight)
+    for kind, count, state in _kinds(dfa, sample):
+        finer = _finer(part, kind)
+        usual = np.bincount(dfa.table[state][dfa.classes] + 1, weight)[1:].argmax()  # where most bytes lead
+        needless = count * COMMON < len(sample) or _is_constant(dfa.table[usual][dfa.classes], part)
+        cost = _apart(part, finer, weight) if needless else 0
         if finer.max() < MAX_PARTS and cost <= budget:
             part, budget = finer, budget - cost
     coarse = np.where(CONTINUATION, part[0x80], part)
     inside = _constant(dfa.table, *_pairs(dfa.classes, part))
-    plain = inside & _constant(dfa.table, *_pairs(dfa.classes, coarse))  # may follow any byte; others, a picky one
-    enters = np.stack([plain, inside], 1)
-    leaves = _leaving(dfa.table, dfa.classes, inside, enters, PICKY)
+    plain = _constant(dfa.table, *_pairs(dfa.classes, coarse))
+    for _ in range(ROUNDS):
+        enters = np.stack([inside & plain, inside], 1)  # what may follow any byte, and a picky one
+        leaves = _leaving(dfa.table, dfa.classes, inside, enters, PICKY)
+        odd = (leaves > 0) & (weight > ODD * weight.sum()) & (leaves * COMMON < inside.sum())
+        if not odd.any():
+            break
+        inside = inside & ~_leave_by(dfa.table, dfa.classes, inside, enters, PICKY, odd)
+    leaves = leaves > 0
     near, first = _near(dfa, part, inside, enters)
     way = np.where(inside, STAY, np.where(near, NEAR, OUTSIDE)).astype(np.int8)
     copy, leaving = find_copies(dfa, way > OUTSIDE) if copies else (inside & False, leaves & False)
@@ -130,12 +138,33 @@ def _near(dfa: ByteDFA, part: np.ndarray, inside: np.ndarray, enters: np.ndarray
     near = _coming(dfa.table, picky, ~inside, enters)
     sample = np.flatnonzero(near)
     sample = sample[:: max(1, -(-len(sample) // SAMPLE))]
-    kinds = Counter(pattern.tobytes() for pattern in _patterns(dfa.table[sample], dfa.classes))
-    for pattern, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
-        finer = np.unique(part * 256 + np.frombuffer(pattern, np.uint8), return_inverse=True)[1]
+    for kind, count, _ in _kinds(dfa, sample):
+        finer = _finer(part, kind)
         if count * COMMON >= len(sample) and finer.max() < MAX_PARTS:
             part = finer
     return _coming(dfa.table, picky, near & _constant(dfa.table, *_pairs(dfa.classes, part)), enters), part
+
+
+def _kinds(dfa: ByteDFA, sample: np.ndarray) -> list[tuple[np.ndarray, int, int]]:
+    """The kinds of some states, the commonest first: which bytes they treat alike (int[256]), how many there are, and one."""
+    patterns = _patterns(dfa.table[sample])
+    found: dict[bytes, list[int]] = {}
+    for state, pattern in zip(sample.tolist(), patterns):
+        found.setdefault(pattern.tobytes(), []).append(state)
+    ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [(np.frombuffer(kind, np.uint8)[dfa.classes], len(states), states[0]) for kind, states in ordered]
+
+
+def _finer(part: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """The parts cut by a kind, int64[256]."""
+    return np.unique(part * 256 + kind, return_inverse=True)[1]
+
+
+def _is_constant(row: np.ndarray, part: np.ndarray) -> bool:
+    """Whether a state that leads to row[b] by byte b cannot tell two bytes of one part apart."""
+    first = np.zeros(256, np.int64)
+    first[part] = row
+    return bool((first[part] == row).all())
 
 
 # Constraints of one kind (JSON strings, say) cut the bytes alike, so a vocabulary's last few sets of tries are kept.
@@ -236,33 +265,41 @@ def _coming(table, picky, able, enters):
 
 @kernel
 def _leaving(table, classes, inside, enters, picky):
-    """bool[256]: bytes on which some state of the region goes where a walk by parts could not follow."""
-    leaves = np.zeros(256, np.bool_)
+    """int64[256]: from how many states of the region each byte goes where a walk by parts could not follow."""
+    leaves = np.zeros(256, np.int64)
     for s in range(len(table)):
         if inside[s]:
             for b in range(256):
                 t = table[s, classes[b]]
                 if t >= 0 and not enters[t, np.int64(picky[b])]:
-                    leaves[b] = True
+                    leaves[b] += 1
     return leaves
 
 
 @kernel
-def _patterns(rows, classes):
-    """Which bytes each row treats alike: every byte is named by the first one with the same target. uint8[n, 256]."""
+def _leave_by(table, classes, inside, enters, picky, odd):
+    """bool[S]: the states of the region from which an odd byte goes where a walk by parts could not follow."""
+    found = np.zeros(len(table), np.bool_)
+    for b in range(256):
+        if odd[b]:
+            for s in range(len(table)):
+                t = table[s, classes[b]]
+                if inside[s] and t >= 0 and not enters[t, np.int64(picky[b])]:
+                    found[s] = True
+    return found
+
+
+@kernel
+def _patterns(rows):
+    """Which classes of bytes each row treats alike: each is named by the first one with the same target. uint8[n, K]."""
     n, width = rows.shape
-    patterns = np.empty((n, 256), np.uint8)
-    name = np.empty(width, np.int32)
+    patterns = np.empty((n, width), np.uint8)
     for i in range(n):
-        name[:] = -1
-        for b in range(256):
-            c = classes[b]
-            if name[c] < 0:
-                name[c] = b
-                for d in range(width):
-                    if name[d] >= 0 and rows[i, d] == rows[i, c]:
-                        name[c] = min(name[c], name[d])
-            patterns[i, b] = name[c]
+        for c in range(width):
+            d = 0
+            while rows[i, d] != rows[i, c]:
+                d += 1
+            patterns[i, c] = d
     return patterns
 
 
