@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.encodings import ByteDFA
-from dgemma_constrain.automata.kernels import distances, grown, kernel, reversed_rows
+from dgemma_constrain.automata.kernels import distances, grown, kernel
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.minimize import keep_states, merged_symbols
+from dgemma_constrain.automata.minimize import keep_states
 from dgemma_constrain.errors import EmptyConstraint
 from dgemma_constrain.tokens.region import OUTSIDE, PICKY, STAY, find_region, number_equal
 from dgemma_constrain.tokens.trie import build_trie
@@ -217,8 +217,9 @@ def _add(column, stay_key, stay, enter_key, enter, near_key, near):
 
 
 @kernel
-def _transitions(columns, byte_class, boundary, number, trie, height, max_work):
-    """Rows of the token automaton, and a status; the trie holds one token a class, and position i of it is class i."""
+def _transitions(columns, byte_class, boundary, number, trie, height, left, right, max_work):
+    """Rows of the token automaton, the hash of each class's column (0: it has no transitions), and a status; the trie holds
+    one token a class, and position i of it is class i."""
     byte, depth, skip, first, last = trie
     offsets = np.zeros(len(boundary) + 1, np.int64)
     symbols, targets = np.empty(4096, np.int32), np.empty(4096, np.int32)
@@ -228,6 +229,7 @@ def _transitions(columns, byte_class, boundary, number, trie, height, max_work):
     source, target = np.empty(4096, np.int32), np.empty(4096, np.int32)  # transitions of one walk, class by class:
     group, ends = np.empty(len(byte), np.int32), np.zeros(len(byte), np.int64)  # those of group[g] end at ends[g]
     at = np.empty(width, np.int64)
+    sums = np.zeros(first[-1], np.uint64)
     work = np.int64(0)
     for begin in range(0, len(boundary), width):
         together = min(width, len(boundary) - begin)
@@ -246,11 +248,14 @@ def _transitions(columns, byte_class, boundary, number, trie, height, max_work):
             counts[d] = n
             if last[k] > first[k]:
                 source, target = grown(source, used + n), grown(target, used + n)
+                total = np.uint64(0)
                 for j in range(n):
                     source[used] = origins[d, j]
                     target[used] = states[d, j]
+                    total += left[boundary[begin + origins[d, j]]] * right[states[d, j]]
                     offsets[begin + origins[d, j] + 1] += 1
                     used += 1
+                sums[first[k]] += total
                 group[groups], ends[groups] = first[k], used
                 groups += 1
             k += 1
@@ -267,8 +272,34 @@ def _transitions(columns, byte_class, boundary, number, trie, height, max_work):
                 targets[place] = number[target[e]]
                 e += 1
         if work > max_work:
-            return offsets, symbols, targets, 2
-    return offsets, symbols[: offsets[-1]].copy(), targets[: offsets[-1]].copy(), 0
+            return offsets, symbols, targets, sums, 2
+    return offsets, symbols[: offsets[-1]].copy(), targets[: offsets[-1]].copy(), sums, 0
+
+
+@kernel
+def _inward(offsets, targets):
+    """The states that lead to each state, as rows (offsets, sources), each but once."""
+    into = np.zeros(len(offsets), np.int64)
+    stamp = np.full(len(offsets) - 1, -1, np.int32)
+    sources = np.empty(0, np.int32)
+    for fill in (False, True):
+        for s in range(len(offsets) - 1):
+            for e in range(offsets[s], offsets[s + 1]):
+                t = targets[e]
+                if stamp[t] != s:
+                    stamp[t] = s
+                    if fill:
+                        into[t] -= 1
+                        sources[into[t]] = s
+                    else:
+                        into[t] += 1
+        if not fill:
+            for t in range(len(stamp)):
+                into[t + 1] += into[t]
+                stamp[t] = -1
+            sources = np.empty(into[-2] if len(into) > 1 else 0, np.int32)
+            into[-1] = len(sources)
+    return into, sources
 
 
 def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> TokenAutomaton:
@@ -299,22 +330,19 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     number = np.full(len(dfa.table), -1, np.int32)
     number[boundary] = np.arange(len(boundary))
     small = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[example])
-    *rows, status = _transitions(columns, dfa.classes, boundary, number, tuple(small), trie.height, limits.work)
+    offsets, symbols, targets, sums, status = _transitions(
+        columns, dfa.classes, boundary, number, tuple(small), trie.height, left, right, limits.work
+    )
     limits.check(status, "lifting this constraint to tokens")
-    offsets, symbols, targets = rows
     accept = dfa.accept[boundary]
-    distance = distances(*reversed_rows(offsets, targets), accept)
+    distance = distances(*_inward(offsets, targets), accept)
     live = distance >= 0
     if not live[0]:
         raise EmptyConstraint("no tokens of this vocabulary spell any text that satisfies the constraint")
     if not live.all():
         offsets, symbols, targets = keep_states(offsets, symbols, targets, live)
         accept, distance = accept[live], distance[live]
-    if len(region.left):  # the classes with leaving bytes were kept apart from all others
-        merged, offsets, symbols, targets = merged_symbols(offsets, symbols, targets, len(example))
-        if merged.max(initial=-1) + 1 < len(example):
-            class_of = np.where(class_of >= 0, merged[class_of], -1)
-    return _with_classes(vocabulary, class_of, offsets, symbols, targets, accept, distance)
+    return _with_classes(vocabulary, class_of, sums, offsets, symbols, targets, accept, distance)
 
 
 def _has_all_bytes(dfa: ByteDFA, vocabulary: Vocabulary) -> bool:
@@ -328,13 +356,35 @@ def _has_all_bytes(dfa: ByteDFA, vocabulary: Vocabulary) -> bool:
     return not needed.any()
 
 
-def _with_classes(vocabulary, class_of, offsets, symbols, targets, accept, distance) -> TokenAutomaton:
-    """Number the classes that are in use, and list their members."""
-    used = np.zeros(int(class_of.max(initial=-1)) + 1, bool)
+def _with_classes(vocabulary, class_of, sums, offsets, symbols, targets, accept, distance) -> TokenAutomaton:
+    """Join classes with equal columns (those with leaving bytes were kept apart from all others), number those that are in
+    use, and list their members."""
+    _, first, inverse = np.unique(sums, return_index=True, return_inverse=True)
+    used = np.zeros(len(sums), bool)
     used[symbols] = True
+    used[np.setdiff1d(np.arange(len(sums)), first)] = False
     number = np.where(used, np.cumsum(used) - 1, -1).astype(np.int32)
+    if not used.all():
+        size = _rename(offsets, symbols, targets, number)
+        symbols, targets = symbols[:size].copy(), targets[:size].copy()
+    number = number[first[inverse]]
     classes, member_offsets, members = _members(vocabulary.order, class_of, number, int(used.sum()), len(vocabulary))
-    return TokenAutomaton(classes, member_offsets, members, offsets, number[symbols], targets, accept, distance)
+    return TokenAutomaton(classes, member_offsets, members, offsets, symbols, targets, accept, distance)
+
+
+@kernel
+def _rename(offsets, symbols, targets, number):
+    """Rename the symbols of rows, in place, and drop transitions on those that have no number; how many are left."""
+    used = 0
+    begin = offsets[0]
+    for s in range(len(offsets) - 1):
+        for e in range(begin, offsets[s + 1]):
+            if number[symbols[e]] >= 0:
+                symbols[used], targets[used] = number[symbols[e]], targets[e]
+                used += 1
+        begin = offsets[s + 1]
+        offsets[s + 1] = used
+    return used
 
 
 @kernel
