@@ -148,7 +148,8 @@ def _discover(columns, byte_class, tries, hashes, way, enters, picky, height, le
     states, weights = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.uint64)
     place = np.full(total, -1, np.int32)
     counts = np.zeros(height + 1, np.int64)
-    outside = np.empty(width, np.int32)
+    outside = np.empty(width + 1, np.int32)
+    live, live_past = np.empty(4096, np.int32), np.zeros(len(columns) + 1, np.int64)  # states outside that read a class
     child, child_past = np.full(256, -1, np.int64), np.empty(256, np.int64)  # the subtree of each first byte in `enter`
     k = 0
     while k < len(enter[0]):
@@ -166,11 +167,16 @@ def _discover(columns, byte_class, tries, hashes, way, enters, picky, height, le
     work = np.int64(0)
     while begin < count:
         past = min(count, begin + width)
-        out = 0
+        outsiders = out = 0
         for i in range(begin, past):
-            if way[found[i]] == OUTSIDE:
-                outside[out] = found[i]
-                out += 1
+            outside[outsiders] = found[i]
+            outsiders += np.int64(way[found[i]] == OUTSIDE)
+        for c in range(len(columns)):
+            live = grown(live, out + outsiders + 1)
+            for i in range(outsiders):
+                live[out] = outside[i]
+                out += np.int64(columns[c, outside[i]] >= 0)
+            live_past[c + 1] = out
         for kind in range(STAY, len(tries) - 1):
             n = 0
             for i in range(begin, past):
@@ -189,10 +195,10 @@ def _discover(columns, byte_class, tries, hashes, way, enters, picky, height, le
             c = byte_class[b]
             for entering in (True, False):
                 n = 0
-                for j in range(out):
-                    t = columns[c, outside[j]]
-                    states[0, n], weights[0, n] = outside[j], left[outside[j]]
-                    n += np.int64(t >= 0 and (child[b] >= 0 and enters[t, np.int64(picky[b])]) == entering)
+                for j in range(live_past[c], live_past[c + 1]):
+                    states[0, n], weights[0, n] = live[j], left[live[j]]
+                    enter_here = child[b] >= 0 and enters[columns[c, live[j]], np.int64(picky[b])]
+                    n += np.int64(enter_here == entering)
                 counts[0] = n
                 if n and entering:
                     count, steps = _walk(columns, byte_class, enter, child[b], child_past[b], states, weights, counts,
@@ -273,7 +279,7 @@ def _transitions(columns, byte_class, boundary, number, trie, height, left, righ
                 e += 1
         if work > max_work:
             return offsets, symbols, targets, sums, 2
-    return offsets, symbols[: offsets[-1]].copy(), targets[: offsets[-1]].copy(), sums, 0
+    return offsets, symbols[: offsets[-1]], targets[: offsets[-1]], sums, 0
 
 
 @kernel
@@ -339,10 +345,11 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     live = distance >= 0
     if not live[0]:
         raise EmptyConstraint("no tokens of this vocabulary spell any text that satisfies the constraint")
-    if not live.all():
+    trimmed = not live.all()
+    if trimmed:
         offsets, symbols, targets = keep_states(offsets, symbols, targets, live)
         accept, distance = accept[live], distance[live]
-    return _with_classes(vocabulary, class_of, sums, offsets, symbols, targets, accept, distance)
+    return _with_classes(vocabulary, class_of, sums, trimmed, offsets, symbols, targets, accept, distance)
 
 
 def _has_all_bytes(dfa: ByteDFA, vocabulary: Vocabulary) -> bool:
@@ -356,17 +363,17 @@ def _has_all_bytes(dfa: ByteDFA, vocabulary: Vocabulary) -> bool:
     return not needed.any()
 
 
-def _with_classes(vocabulary, class_of, sums, offsets, symbols, targets, accept, distance) -> TokenAutomaton:
+def _with_classes(vocabulary, class_of, sums, trimmed, offsets, symbols, targets, accept, distance) -> TokenAutomaton:
     """Join classes with equal columns (those with leaving bytes were kept apart from all others), number those that are in
     use, and list their members."""
     _, first, inverse = np.unique(sums, return_index=True, return_inverse=True)
     used = np.zeros(len(sums), bool)
-    used[symbols] = True
-    used[np.setdiff1d(np.arange(len(sums)), first)] = False
+    used[first] = sums[first] != 0
+    if trimmed:
+        used &= np.bincount(symbols, minlength=len(sums)) > 0
     number = np.where(used, np.cumsum(used) - 1, -1).astype(np.int32)
-    if not used.all():
-        size = _rename(offsets, symbols, targets, number)
-        symbols, targets = symbols[:size].copy(), targets[:size].copy()
+    size = len(symbols) if used.all() else _rename(offsets, symbols, targets, number)
+    symbols, targets = symbols[:size].copy(), targets[:size].copy()
     number = number[first[inverse]]
     classes, member_offsets, members = _members(vocabulary.order, class_of, number, int(used.sum()), len(vocabulary))
     return TokenAutomaton(classes, member_offsets, members, offsets, symbols, targets, accept, distance)
