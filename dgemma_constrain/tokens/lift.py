@@ -135,7 +135,9 @@ def _walk(
 
 
 @kernel
-def _discover(columns, byte_class, tries, hashes, way, enters, picky, height, left, right, all_bytes, max_states, max_work):
+def _discover(
+    columns, byte_class, tries, hashes, way, enters, picky, height, left, right, all_bytes, max_states, max_work
+):
     """Walk from every byte state that stands between two tokens. Returns those states in order of discovery, and a
     status. With `all_bytes`, tokens of single bytes, those are all states, so none need be discovered first. The tries:
     those of each way, and those to `enter` the region; their hashes, one entry a token,

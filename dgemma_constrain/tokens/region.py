@@ -192,7 +192,9 @@ def _tries(
         known[cut] = tries, tokens
     cut += leaving.tobytes()
     if cut not in known:
-        left = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, vocabulary.order, leaving)).astype(np.int32)
+        left = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, vocabulary.order, leaving)).astype(
+            np.int32
+        )
         copied = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, tokens, leaving)).astype(np.int32)
         known[cut] = ()
         for ids, some in ((tokens, copied), (vocabulary.order, left)):
