@@ -254,3 +254,10 @@ def test_growth_is_limited(schema):
         schema = {"type": "array", "items": {**schema, "maxItems": 10**6} if schema["type"] == "array" else schema}
     with pytest.raises(LimitExceeded, match="states|edges"):
         compile_schema(schema).nfa(Limits(states=100_000))
+
+
+def test_the_part_that_grew_is_named():
+    long = {f"p{i}": {**STRING, "maxLength": 10_000} for i in range(4)}
+    schema = {"type": "object", "properties": {"small": STRING, **long}, "additionalProperties": False}
+    with pytest.raises(LimitExceeded, match="/properties/p"):
+        compile_schema(schema).dfa()

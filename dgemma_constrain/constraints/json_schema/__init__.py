@@ -39,7 +39,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dgemma_constrain.automata.dfa import DFA, compile_nfa
+from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING
 from dgemma_constrain.constraints.json_schema import keywords, leaves
@@ -154,9 +154,9 @@ class Schema:
             if self.values_from is not None and writer.fits_nothing():
                 made = None, leaves.NONE
             elif not self.outline.is_recursive:
-                made = None, compile_nfa(writer.text(0), limits)
+                made = None, writer.dfa(0)
             elif self.max_depth is not None:
-                made = self.max_depth, compile_nfa(writer.text(self.max_depth), limits)
+                made = self.max_depth, writer.dfa(self.max_depth)
             else:
                 made = self._deepest(writer, limits)
             self.__dict__["_texts"] = made
@@ -170,7 +170,7 @@ class Schema:
             sizes = [copies * ANY_STATES * 2**depth for depth in range(DEEPEST)]
             usual = sum(size <= ENOUGH for size in sizes[: USUAL + 1])
             depth = max(usual, sum(size <= STATES for size in sizes), 1) - 1
-            return depth, compile_nfa(writer.text(depth), limits)
+            return depth, writer.dfa(depth)
         made = [writer.text(0)]
         most = max(made[0].states + STATES, ENOUGH)
         writer.limits = Limits(min(4 * most, limits.states), limits.seconds)
@@ -186,7 +186,7 @@ class Schema:
             made.append(nfa)
         writer.limits = limits
         for depth in range(len(made) - 1, DEEPEST + 1):
-            dfa = compile_nfa(made[depth] if depth < len(made) else writer.text(depth), limits)
+            dfa = writer.dfa(depth)
             if not dfa.is_empty:
                 return depth, dfa
         raise LimitExceeded(f"the values of this schema contain themselves more than {DEEPEST} times; set max_depth")

@@ -26,6 +26,7 @@ from dgemma_constrain.constraints.json_schema.values import Space
 from dgemma_constrain.errors import LimitExceeded
 
 ESCAPED = 1_000  # characters in names and strings; with more of them, spellings that nobody writes are left out
+LARGE = 4
 NUMBER = 20  # so many characters stands a set of numbers for
 
 
@@ -133,6 +134,23 @@ class Writer:
         """The texts with recursion up to a level. Raises LimitExceeded."""
         return self.layout.whole(self._write(self.outline.root, level, 0))
 
+    def dfa(self, level: int) -> DFA:
+        """The same, minimal; of no more than limits.states / LARGE states, since a character takes some states over bytes,
+        and each of those a row of the tables."""
+        whole = self.text(level)
+        try:
+            made = compile_nfa(whole, self.limits)
+        except LimitExceeded as error:
+            raise self._growing(self._largest(whole), error) from None
+        if made.states > self.limits.states // LARGE:
+            raise self._growing(self._largest(whole), None, self.limits.states // LARGE)
+        return made
+
+    def _largest(self, whole: NFA) -> Expr:
+        """The smallest formula with an eighth of all states, or the root: what to make smaller."""
+        parts = [(nfa.states, expr) for (expr, *_), nfa in self._made.items() if 8 * nfa.states >= whole.states]
+        return min(parts, key=lambda part: part[0], default=(0, self.outline.root))[1]
+
     def _write(self, expr: Expr, level: int, depth: int) -> NFA:
         if level < 0:
             return self.trap
@@ -213,11 +231,11 @@ class Writer:
         swap = {1: last, last: 1}
         return graph(plan.joints, [(swap.get(i, i), part, swap.get(j, j)) for i, part, j in arcs]) if arcs else NOTHING
 
-    def _growing(self, expr: Expr, error: LimitExceeded | None) -> LimitExceeded:
+    def _growing(self, expr: Expr, error: LimitExceeded | None, most: int = 0) -> LimitExceeded:
         if error is not None and "(at " in str(error):
             return error
         return LimitExceeded(
-            f"the texts of this part need more than {self.limits.states:,} states (at {name_of(expr) or '/'}); lower maxItems, "
+            f"the texts of this part need more than {most or self.limits.states:,} states (at {name_of(expr) or '/'}); lower maxItems, "
             "maxLength or max_depth, list fewer values, use fewer references, or raise Limits(states=…)"
         )
 
