@@ -111,7 +111,7 @@ UNSUPPORTED = [
     ({"type": "array", "items": {"enum": list(range(20))}, "uniqueItems": True}, "", "uniqueItems"),
     ({"type": "object", "minProperties": 2}, "", "minProperties"),
     ({**STRING, "$schema": "http://json-schema.org/draft-03/schema#"}, "/$schema", "$schema"),
-    ({**STRING, "$schema": "http://json-schema.org/draft-04/schema#"}, "/$schema", "$schema"),
+    ({**STRING, "$schema": "https://example.com/draft-04/schema#"}, "/$schema", "$schema"),
 ]
 
 
@@ -174,7 +174,14 @@ def test_references_that_lead_nowhere(schema, pointer, message):
 
 def test_a_list_of_items_belongs_to_older_drafts():
     with pytest.raises(SchemaError, match="prefixItems"):
-        compile_schema({"items": [STRING]})
+        compile_schema({"$schema": "https://json-schema.org/draft/2020-12/schema", "items": [STRING]})
+
+
+def test_a_boolean_bound_belongs_to_draft_04_and_a_number_beside_it_does_not():
+    with pytest.raises(SchemaError, match="draft 04"):
+        compile_schema({"$schema": "http://json-schema.org/draft-07/schema#", "exclusiveMinimum": True})
+    with pytest.raises(SchemaError, match="draft 04"):
+        compile_schema({"$schema": "http://json-schema.org/draft-04/schema#", "exclusiveMaximum": 3})
 
 
 @pytest.mark.parametrize(

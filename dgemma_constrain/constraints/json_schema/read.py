@@ -103,6 +103,8 @@ class Reader:
             objects=EVERYTHING.objects if "object" in kinds else (),
         )  # fmt: skip
         changes: dict[str, Any] = {} if count is found.numbers else {"numbers": count}
+        if place.dialect.year == 4 and "integer" in kinds and "number" not in kinds:
+            changes["fractions"] = leaves.NONE
         if "string" in kinds and not _STRING.isdisjoint(said):
             changes["strings"], changes["wide"] = self.strings(place, said)
         if "array" in kinds and not _ARRAY.isdisjoint(said):
@@ -113,6 +115,16 @@ class Reader:
 
     def numbers(self, place: Place, said: dict[str, Any]) -> DFA:
         bounds = {_BOUNDS[name]: said[name] for name in _BOUNDS if name in said}
+        for exclusive, plain, name in (("above", "least", "exclusiveMinimum"), ("below", "most", "exclusiveMaximum")):
+            if isinstance(bounds.get(exclusive), bool):  # of draft 04: whether the other bound is exclusive
+                if place.dialect.year > 4 and not place.dialect.guessed:
+                    raise SchemaError(
+                        f"{name!r} must be a number; true and false belong to draft 04", f"{place.pointer}/{name}", name
+                    )
+                if bounds.pop(exclusive) and plain in bounds:
+                    bounds[exclusive] = bounds.pop(plain)
+            elif exclusive in bounds and place.dialect.year == 4:
+                raise SchemaError(f"{name!r} must be true or false in draft 04", f"{place.pointer}/{name}", name)
         with self.growing(place, next((name for name in (*_BOUNDS, "multipleOf") if name in said), "")):
             found = leaves.interval(frozenset(bounds.items())) if bounds else leaves.NUMBERS
             if "multipleOf" in said:

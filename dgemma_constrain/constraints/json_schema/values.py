@@ -34,6 +34,7 @@ class Values:
     exact: false where it holds more than the schema says, because something was relaxed
     wide: where it lacks some strings that the schema allows (formats that are known in part): at least all of those
     listed_numbers, listed_strings: what of them enum and const list; it stays as it is where values come from a source
+    fractions: the numbers that may be written with a point or an exponent, if not all: in draft 04, 1.0 is no integer
     """
 
     null: bool
@@ -46,6 +47,7 @@ class Values:
     wide: DFA | None = None
     listed_numbers: DFA = leaves.NONE
     listed_strings: DFA = leaves.NONE
+    fractions: DFA | None = None
 
     @property
     def is_never(self) -> bool:
@@ -62,6 +64,10 @@ class Values:
     def all_strings(self) -> DFA:
         return self.strings if self.wide is None else self.wide
 
+    @property
+    def all_fractions(self) -> DFA:
+        return self.numbers if self.fractions is None else self.fractions
+
     def exprs(self) -> Iterator[Expr]:
         """What stands inside."""
         for shape in (*self.arrays, *self.objects):
@@ -69,6 +75,7 @@ class Values:
 
 
 BOTH = frozenset({False, True})
+FRACTIONAL = leaves.less(leaves.NUMBERS, leaves.INTEGERS)
 EVERYTHING = Values(True, BOTH, leaves.NUMBERS, leaves.STRINGS, (ALL_ARRAYS,), (ALL_OBJECTS,))
 NOTHING = Values(False, frozenset(), leaves.NONE, leaves.NONE, (), ())
 LOOSE = Values(True, BOTH, leaves.NUMBERS, leaves.STRINGS, (ALL_ARRAYS,), (ALL_OBJECTS,), exact=False)
@@ -210,6 +217,7 @@ class Space:
             None if a.wide is b.wide is None else leaves.meet(a.all_strings, b.all_strings),
             leaves.join(leaves.meet(a.listed_numbers, b.numbers), leaves.meet(a.numbers, b.listed_numbers)),
             leaves.join(leaves.meet(a.listed_strings, b.strings), leaves.meet(a.strings, b.listed_strings)),
+            None if a.fractions is b.fractions is None else leaves.meet(a.all_fractions, b.all_fractions),
         )
 
     def unite(self, a: Values, b: Values) -> Values:
@@ -228,6 +236,7 @@ class Space:
             None if a.wide is b.wide is None else leaves.join(a.all_strings, b.all_strings),
             leaves.join(a.listed_numbers, b.listed_numbers),
             leaves.join(a.listed_strings, b.listed_strings),
+            None if a.fractions is b.fractions is None else leaves.join(a.all_fractions, b.all_fractions),
         )
 
     def complement(self, a: Values) -> Values:
@@ -257,6 +266,7 @@ class Space:
             without,
             self._without(a.objects, ALL_OBJECTS, objects),
             exact,
+            fractions=None if a.fractions is None else FRACTIONAL,  # no more than is right, of this and its complement
         )
 
     def _pairwise(self, left: tuple, right: tuple, whole, intersect) -> tuple:

@@ -162,7 +162,12 @@ class Writer:
             parts += self._from_source(self.source, expr)
         if numbers is not leaves.NONE:
             spelt = leaves.number_texts if self.outline.escapes else leaves.plain_number_texts
-            parts.append(spelt(numbers, self.limits))
+            if values.fractions is None:
+                parts.append(spelt(numbers, self.limits))
+            else:
+                whole, others = leaves.meet(numbers, leaves.INTEGERS), leaves.meet(numbers, values.fractions)
+                parts += [spelt(others, self.limits)] if others is not leaves.NONE else []
+                parts += [leaves.whole_number_texts(whole)] if whole is not leaves.NONE else []
         if strings is not leaves.NONE:
             parts.append(quoted(strings, self.outline.escapes))
         return parts
