@@ -82,8 +82,8 @@ def lengths(least: int, most: int | None, limits: Limits = Limits()) -> DFA:
 
 @lru_cache(maxsize=256)
 def pattern(source: str) -> DFA:
-    """The strings in which an ECMA-262 pattern is found. Raises RegexError."""
-    return full(compile_nfa(regex.parse(source, flavor="ecma", search=True).nfa(Limits())))
+    """The strings in which a pattern is found (see `regex.searched_loosely`). Raises RegexError."""
+    return full(compile_nfa(regex.searched_loosely(source)))
 
 
 @lru_cache(maxsize=1024)
