@@ -106,10 +106,9 @@ def test_what_cannot_hold_anything_is_no_error_where_nothing_need_stand():
 
 FREE_SET = {"type": "array", "items": STRING, "uniqueItems": True}
 UNSUPPORTED = [
-    (FREE_SET, "", "uniqueItems"),
-    ({"not": {**FREE_SET, "maxItems": 3}}, "", "uniqueItems"),
-    ({"type": "array", "items": {"enum": list(range(20))}, "uniqueItems": True}, "", "uniqueItems"),
-    ({"type": "object", "minProperties": 2}, "", "minProperties"),
+    ({**FREE_SET, "minItems": 100}, "", "uniqueItems"),
+    ({"not": {"uniqueItems": True}}, "", "uniqueItems"),
+    ({"type": "object", "minProperties": 100}, "", "minProperties"),
     ({**STRING, "$schema": "http://json-schema.org/draft-03/schema#"}, "/$schema", "$schema"),
     ({**STRING, "$schema": "https://example.com/draft-04/schema#"}, "/$schema", "$schema"),
 ]
@@ -117,7 +116,11 @@ UNSUPPORTED = [
 
 @pytest.mark.parametrize("schema, pointer, keyword", UNSUPPORTED)
 @pytest.mark.parametrize(
-    "place, wrap", [("", lambda s: s), ("/properties/x", lambda s: {"type": "object", "properties": {"x": s}})]
+    "place, wrap",
+    [
+        ("", lambda s: s),
+        ("/properties/x", lambda s: {"type": "object", "properties": {"x": s}, "required": ["x"]}),
+    ],
 )
 def test_unsupported(schema, pointer, keyword, place, wrap):
     with pytest.raises(UnsupportedSchema) as caught:
@@ -126,7 +129,7 @@ def test_unsupported(schema, pointer, keyword, place, wrap):
     assert "\n" not in str(caught.value) and ";" in str(caught.value)
 
 
-@pytest.mark.parametrize("schema, pointer, keyword", UNSUPPORTED[:4])
+@pytest.mark.parametrize("schema, pointer, keyword", UNSUPPORTED[:3])
 def test_relaxed(schema, pointer, keyword):
     relaxed = compile_schema({"type": "object", "properties": {"x": schema}}, on_unsupported="relax").relaxed
     assert [(r.pointer, r.keyword) for r in relaxed] == [("/properties/x" + pointer, keyword)]

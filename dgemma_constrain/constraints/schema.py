@@ -9,6 +9,7 @@ from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.base import Constraint
+from dgemma_constrain.constraints.explain import Mismatch
 from dgemma_constrain.constraints.json_schema import Relaxed, Schema, compile_schema
 from dgemma_constrain.errors import EmptyConstraint, SchemaError
 
@@ -32,6 +33,14 @@ class JsonSchema(Constraint):
     def narrowed(self) -> tuple[Relaxed, ...]:
         """Of what some values that the schema allows are left out: formats that are known in part."""
         return self.schema.narrowed
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole text satisfies the schema; also where it is a text that a canvas would leave out, because
+        items or names are told apart in part only (see `narrowed`)."""
+        return self.schema.accepts(text)
+
+    def explain(self, text: str) -> Mismatch | None:
+        return None if self.matches(text) else super().explain(text)
 
     def nfa(self, limits: Limits) -> NFA:
         return self.schema.nfa(limits)

@@ -47,6 +47,7 @@ from dgemma_constrain.constraints.json_schema.conflict import conflict
 from dgemma_constrain.constraints.json_schema.documents import Documents
 from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
+from dgemma_constrain.constraints.json_schema.membership import holds
 from dgemma_constrain.constraints.json_schema.read import Reader, Relaxed
 from dgemma_constrain.constraints.json_schema.source import instance, read
 from dgemma_constrain.constraints.json_schema.write import ANYTHING, Outline, Writer
@@ -62,6 +63,7 @@ USUAL = 3  # that deep, anyhow, if it takes no more than ENOUGH states
 ENOUGH = 60_000
 ANY_STATES = 100  # of any JSON value, doubled at each level
 DEEPEST = 12
+COUNTED = ("uniqueItems", "minProperties")  # what an automaton can tell of some values only
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,28 @@ class Schema:
                     raise conflict(reader, documents.root)
                 outline = Outline(reader.space, root, self.property_order == "any")
                 if outline.fits_nothing():
+                    counted = [note for note in reader.narrowed if note.keyword in COUNTED]
+                    if counted and not Outline(reader.space, root, loose=True).fits_nothing():
+                        reader.cannot(*counted[0], "drop it and check the value afterwards")
                     raise SchemaError("no value fits this schema: what it requires contains itself without end")
             except RecursionError:
                 raise LimitExceeded("the schema has too many schemas inside one another; flatten it") from None
             self.__dict__["_outline"] = outline, reader
         return self.__dict__["_outline"]
+
+    def accepts(self, text: str, limits: Limits = Limits()) -> bool:
+        """Whether a text is one of a value that satisfies the schema: of those that `dfa` holds, or of those that it lacks
+        since an automaton cannot tell names or items apart (see `distinct`). Raises LimitExceeded."""
+        outline, reader = self._read()
+        if not any(note.keyword in COUNTED for note in reader.narrowed):
+            return self.dfa(limits).accepts(text)
+        if "_loose" not in self.__dict__:
+            loose = Outline(outline.space, outline.root, outline.any_order, loose=True)
+            writer = Writer(loose, self._layout, limits, NOTHING, self.values_from)
+            self.__dict__["_loose"] = compile_nfa(writer.text(self.depth(limits) or 0), limits)
+        if not self.__dict__["_loose"].accepts(text):
+            return False
+        return holds(outline.space, outline.root, json.loads(text, parse_float=Decimal))
 
     def nfa(self, limits: Limits = Limits()) -> NFA:
         """The texts, over characters. Raises LimitExceeded."""

@@ -41,7 +41,7 @@ class Reader:
 
     def __init__(self, documents: Documents, relax: bool = False, formats: bool = True, dynamic: bool = False):
         self.documents, self.relax, self.formats, self.dynamic = documents, relax, formats, dynamic
-        self.space = Space(self.cannot)
+        self.space = Space(self.cannot, self.narrow)
         self.relaxed: dict[Relaxed, None] = {}
         self.narrowed: dict[Relaxed, None] = {}
 
@@ -64,6 +64,11 @@ class Reader:
             raise UnsupportedSchema(f"{why}; {way_out}, or relax it (on_unsupported)", pointer, keyword)
         self.relaxed[Relaxed(pointer, keyword, why)] = None
         return LOOSE
+
+    def narrow(self, pointer: str, keyword: str, why: str) -> bool:
+        """Note that texts are left out; or, to relax, that there are too many of them, and give False."""
+        (self.relaxed if self.relax else self.narrowed)[Relaxed(pointer, keyword, why)] = None
+        return not self.relax
 
     def note(self, pointer: str, keyword: str, why: str) -> None:
         """What the standard says is to be ignored is not hidden."""

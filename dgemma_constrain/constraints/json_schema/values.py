@@ -89,8 +89,11 @@ def of_type(**parts) -> Values:
 class Space:
     """The formulas of one schema, each a single object, and their normal forms."""
 
-    def __init__(self, cannot: Callable[[str, str, str, str], Values]) -> None:
+    def __init__(self, cannot: Callable[[str, str, str, str], Values], narrow: Callable[[str, str, str], bool]) -> None:
         self.cannot = cannot  # (pointer, keyword, why, what to do instead): raises, or gives a looser set
+        self.narrow = (
+            narrow  # (pointer, keyword, why): notes that texts are left out; False if more are to be given instead
+        )
         self._made: dict[tuple, Expr] = {}
         self._values: dict[Expr, Values] = {ANY: EVERYTHING, NEVER: NOTHING}
         self._active: dict[Expr, None] = {}
@@ -250,22 +253,13 @@ class Space:
                 "which strings are not of this format cannot be said, since the automaton knows it in part",
                 "use it without not, oneOf, if and dependentSchemas",
             )
-        exact = True
-        try:
-            without = self._without(a.arrays, ALL_ARRAYS, arrays)
-        except arrays.Repeated:
-            without, exact = (ALL_ARRAYS,), False
-            self.cannot(
-                self.where(), "uniqueItems", "'not uniqueItems' asks for two equal items", "say it without negation"
-            )
         return Values(
             not a.null,
             BOTH - a.booleans,
             leaves.less(leaves.NUMBERS, a.numbers),
             leaves.less(leaves.STRINGS, a.strings),
-            without,
+            self._without(a.arrays, ALL_ARRAYS, arrays),
             self._without(a.objects, ALL_OBJECTS, objects),
-            exact,
             fractions=None if a.fractions is None else FRACTIONAL,  # no more than is right, of this and its complement
         )
 
