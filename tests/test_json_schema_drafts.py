@@ -73,3 +73,13 @@ def test_in_draft_4_an_integer_is_written_without_fraction():
     ):
         assert judged({"$schema": DRAFT_4, **schema}, *texts) == expected, schema
     assert judged({"$schema": DRAFT_6, **integer}, *texts) == [True, True, True, True, True, False]
+
+
+def test_a_choice_that_contains_itself_is_no_circle():
+    """As OpenAPI's generators write it: whether the branches overlap need not be known to read them."""
+    node = {"type": "object", "properties": {"more": {"$ref": "#/definitions/any"}}, "required": ["more"]}
+    schema = {
+        "$ref": "#/definitions/any",
+        "definitions": {"any": {"oneOf": [{"$ref": "#/definitions/node"}, {"type": "boolean"}]}, "node": node},
+    }
+    assert judged(schema, '{"more": {"more": true}}', "false", '{"more": 1}', "{}") == [True, True, False, False]

@@ -47,9 +47,10 @@ class Reader:
 
     def expr(self, place: Place) -> Expr:
         for _ in range(MAX_REFERENCES):  # what is a reference and nothing else is what it leads to
-            if not _is_reference(place):
+            keyword = _reference(place)
+            if keyword is None:
                 break
-            place = self.documents.target(place, "$ref")
+            place = self.documents.target(place, keyword)
         if isinstance(place.schema, bool):
             return ANY if place.schema else NEVER
         key = (id(place.schema), place.dialect, place.scope if self.dynamic else ())
@@ -300,11 +301,17 @@ class Reader:
         return self.space.values(self.space.non(self.inside(place, "not")))
 
 
-def _is_reference(place: Place) -> bool:
+def _reference(place: Place) -> str | None:
+    """The keyword of a place that is a reference and nothing else."""
     schema = place.schema
-    if not isinstance(schema, dict) or not isinstance(schema.get("$ref"), str):
-        return False
-    return place.dialect.ref_alone or schema.keys() - keywords.ANNOTATIONS - keywords.PLACES.keys() == {"$ref"}
+    if not isinstance(schema, dict):
+        return None
+    if place.dialect.ref_alone:
+        return "$ref" if isinstance(schema.get("$ref"), str) else None
+    said = schema.keys() - keywords.ANNOTATIONS - keywords.PLACES.keys()
+    keyword = next(iter(said)) if len(said) == 1 else None
+    known = {2019: ("$ref", "$recursiveRef"), 2020: ("$ref", "$dynamicRef")}[place.dialect.year]
+    return keyword if keyword in known and isinstance(schema[keyword], str) else None
 
 
 def has(name: str) -> Values:

@@ -86,6 +86,14 @@ def of_type(**parts) -> Values:
     return Values(**{**NOTHING.__dict__, **parts})
 
 
+class _Circle(SchemaError):
+    """What is being read was asked for."""
+
+    def __init__(self, at: Expr, message: str):
+        super().__init__(message, at.name or "", "$ref")
+        self.at = at
+
+
 class Space:
     """The formulas of one schema, each a single object, and their normal forms."""
 
@@ -153,9 +161,7 @@ class Space:
                     "#" + name
                     for name in [*names[names.index(expr.name) if expr.name in names else 0 :], expr.name or ""]
                 )
-                raise SchemaError(
-                    f"references lead in a circle: {circle}; nothing is said on the way", expr.name or "", "$ref"
-                )
+                raise _Circle(expr, f"references lead in a circle: {circle}; nothing is said on the way")
             if len(self._active) > MAX_DEEP:
                 raise LimitExceeded(
                     f"more than {MAX_DEEP} schemas inside one another (at {self.where() or '/'}); flatten the schema"
@@ -191,7 +197,13 @@ class Space:
         """Whether nothing fits, as far as it is known by now: what is being read counts as something."""
         if expr not in self._values and (expr in self._active or self._touches_active(expr)):
             return False
-        return self.values(expr).is_never
+        active = set(self._active)
+        try:
+            return self.values(expr).is_never
+        except _Circle as circle:
+            if circle.at in active:  # to know, one would have to know already what is being read
+                return False
+            raise
 
     def _touches_active(self, expr: Expr) -> bool:
         return any(
