@@ -21,6 +21,7 @@ from dgemma_constrain.constraints.json_schema.unevaluated import unevaluated
 from dgemma_constrain.constraints.json_schema.values import BOTH, EVERYTHING, LOOSE, Space, Values, of_type
 from dgemma_constrain.errors import LimitExceeded, RegexError, SchemaError, UnsupportedSchema
 
+LONG = 1_000  # characters of a string that maxLength allows more of; to count further takes as many states
 MAX_REFERENCES = 64  # followed at once; more are a circle, or read one by one
 
 
@@ -139,18 +140,23 @@ class Reader:
 
     def strings(self, place: Place, said: dict[str, Any]) -> tuple[DFA, DFA | None]:
         """The strings, and at least all of them where these are not all."""
-        found = leaves.STRINGS
+        found, wide = leaves.STRINGS, None
         if "minLength" in said or "maxLength" in said:
             most = said.get("maxLength")
             least = int(said.get("minLength", 0))
             if most is not None and least > most:
                 return leaves.NONE, None
             with self.growing(place, "maxLength" if most is not None else "minLength"):
+                if most is not None and most > LONG >= least:
+                    why = f"strings of more than {LONG:,} characters are left out"
+                    self.narrowed[Relaxed(f"{place.pointer}/maxLength", "maxLength", why)] = None
+                    most, wide = LONG, leaves.lengths(least, None)
                 found = leaves.lengths(least, None if most is None else int(most))
         if "pattern" in said:
             with self.growing(place, "pattern"):
-                found = leaves.meet(found, self.pattern(said["pattern"], place.pointer + "/pattern", "pattern"))
-        wide = None
+                language = self.pattern(said["pattern"], place.pointer + "/pattern", "pattern")
+                found = leaves.meet(found, language)
+                wide = None if wide is None else leaves.meet(wide, language)
         for keyword in ("format", "contentEncoding"):
             if keyword in said and (self.formats or (keyword == "format" and place.dialect.formats)):
                 language = leaves.named(keyword, said[keyword], place.dialect.year)

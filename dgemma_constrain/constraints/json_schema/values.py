@@ -32,7 +32,8 @@ class Values:
     """A set of JSON values.
 
     exact: false where it holds more than the schema says, because something was relaxed
-    wide: where it lacks some strings that the schema allows (formats that are known in part): at least all of those
+    wide: where it lacks some strings that the schema allows (of formats that are known in part, or very long ones): at least
+        all of those
     listed_numbers, listed_strings: what of them enum and const list; it stays as it is where values come from a source
     fractions: the numbers that may be written with a point or an exponent, if not all: in draft 04, 1.0 is no integer
     """
@@ -262,7 +263,7 @@ class Space:
             return self.cannot(
                 self.where(),
                 "format",
-                "which strings are not of this format cannot be said, since the automaton knows it in part",
+                "which strings are not of this format or length cannot be said, since the automaton knows a part of those that are",
                 "use it without not, oneOf, if and dependentSchemas",
             )
         return Values(
