@@ -19,9 +19,23 @@ import dgemma_constrain as dc
 from dgemma_constrain import interrupt
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, Infeasible, LimitExceeded
 from dgemma_constrain.inputs import Prompt, Text, TextFile
-from dgemma_constrain.options import flavor, holes, ignore_case, list_grammars, max_depth, start, whitespace, writing
+from dgemma_constrain.options import (
+    flavor,
+    holes,
+    ignore_case,
+    list_grammars,
+    max_depth,
+    on_unsupported,
+    property_order,
+    references,
+    start,
+    whitespace,
+    writing,
+)
 
 if TYPE_CHECKING:
+    from referencing import Registry
+
     from dgemma_constrain.diffusion.model import Model, Output
 
 USUAL_LENGTH = 64  # tokens, where a constraint doesn't need more
@@ -58,10 +72,24 @@ def dgemma() -> None:
 @dgemma.command("json", short_help="Read a text into JSON that satisfies a schema.")
 @click.option("--schema", type=TextFile(), required=True, help="A file with a JSON Schema.")
 @whitespace
+@property_order
+@max_depth
+@on_unsupported
+@references
 @click.option("--from-text", is_flag=True, help="Strings are runs of words of TEXT, numbers stand in it.")
 @click.argument("text", type=Prompt())
 @writing
-def json_command(schema: str, whitespace: str, from_text: bool, text: str, options: dict) -> None:
+def json_command(
+    schema: str,
+    whitespace: str,
+    property_order: str,
+    max_depth: int | None,
+    on_unsupported: str,
+    references: tuple[str, ...],
+    from_text: bool,
+    text: str,
+    options: dict,
+) -> None:
     """Read TEXT (-: stdin) into JSON that satisfies a schema.
 
     With --from-text nothing is made up: free strings and numbers are taken from TEXT.
@@ -74,7 +102,15 @@ def json_command(schema: str, whitespace: str, from_text: bool, text: str, optio
     """
     from dgemma_constrain.models.embedded.prompts import record_prompt
 
-    constraint = dc.json_schema(schema, whitespace, values_from=text if from_text else None)
+    constraint = dc.json_schema(
+        schema,
+        whitespace,
+        max_depth,
+        text if from_text else None,
+        property_order=property_order,
+        on_unsupported=on_unsupported,
+        registry=_registry(references),
+    )
     _write(record_prompt(json.loads(schema), text), constraint, options, parsed=True)
 
 
@@ -217,6 +253,25 @@ def _template(source: str, holes: tuple[tuple[str, str], ...]) -> dc.Constraint:
     if len(given) < len(holes):
         _refuse("--hole gives a hole twice")
     return dc.template(source, **{**dict.fromkeys(read(source)[1::2], dc.text()), **given})
+
+
+def _registry(texts: tuple[str, ...]) -> Registry | None:
+    """Of the schemas that --ref gives, by their $id."""
+    if not texts:
+        return None
+    from referencing import Registry, Resource
+    from referencing.jsonschema import DRAFT202012
+
+    named = []
+    for text in texts:
+        try:
+            resource = Resource.from_contents(json.loads(text), default_specification=DRAFT202012)
+            named.append((resource.id(), resource))
+        except (ValueError, AttributeError, TypeError):
+            named.append((None, None))
+    if any(name is None for name, _ in named):
+        _refuse("--ref: a file must hold a JSON schema with an $id")
+    return Registry().with_resources(named)
 
 
 def _refuse(why: str) -> NoReturn:

@@ -6,18 +6,27 @@ import functools
 
 import click
 
-from dgemma_constrain.inputs import Hole, Length
+from dgemma_constrain.inputs import Hole, Length, TextFile
 
 setting = functools.partial(click.option, show_default=True)
 
 whitespace = setting(
     "--whitespace", type=click.Choice(["any", "compact", "pretty"]), default="any", help="Where it may stand."
 )
+property_order = setting(
+    "--property-order", type=click.Choice(["schema", "any"]), default="schema", help="In which names may stand."
+)
+on_unsupported = setting(
+    "--on-unsupported", type=click.Choice(["error", "relax"]), default="error", help="Of what cannot be expressed."
+)
+references = click.option(
+    "--ref", "references", type=TextFile(), multiple=True, help="A file that references lead to, by its $id."
+)
 flavor = setting("--flavor", type=click.Choice(["python", "ecma"]), default="python", help="Whose syntax.")
 ignore_case = click.option("--ignore-case", is_flag=True, help="Letters match in either case.")
 start = click.option("--start", metavar="RULE", help="The rule for the whole text, instead of start (GBNF: root).")
 max_depth = click.option(
-    "--max-depth", type=click.IntRange(0), metavar="N", help="How often a rule may nest in itself."
+    "--max-depth", type=click.IntRange(0), metavar="N", help="How often what contains itself may nest."
 )
 holes = click.option("--hole", "holes", type=Hole(), multiple=True, help="What may fill a hole; without it, any text.")
 

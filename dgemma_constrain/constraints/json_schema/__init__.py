@@ -1,4 +1,4 @@
-"""JSON Schema → the JSON texts of the values that satisfy it. Drafts 2020-12, 2019-09 and 07, chosen by `$schema`.
+"""JSON Schema → the JSON texts of the values that satisfy it. Drafts 2020-12 to 04, chosen by `$schema`.
 
     source → documents → read ⇄ values → plan → write → texts, an automaton over characters
     JSON      places,     what    normal  order   the
@@ -6,8 +6,8 @@
                           says    sets    names
 
 Reading order: source, keywords (what there is), documents (places, references), exprs, values (the algebra; start here),
-arrays, objects, leaves (strings and numbers), numbers, formats, literals, read, unevaluated, conflict; then plan, spelling,
-number_spellings, layout, extraction, write.
+arrays, objects, leaves (strings and numbers), numbers, formats, literals, read, unevaluated, conflict, membership; then
+plan, distinct, spelling, number_spellings, layout, extraction, write.
 
 *Normal form.* A set of JSON values is, type by type: a DFA of strings (over decoded characters), a DFA of numbers (over
 canonical decimals), a union of array shapes, a union of object shapes. Shapes hold formulas over places of the schema for
@@ -26,16 +26,17 @@ nothing special, and `not`, `if`, `oneOf`, `dependentSchemas` and unevaluated na
   (see `number_spellings`).
 - Formats in `formats.LEFT_OUT` are known in part; schemas with more than 1,000 characters in names and listed strings
   leave out escapes such as `\\u0061` for a. `Schema.narrowed` lists both.
+- Strings of more than 1,000 characters, where `maxLength` allows them. `Schema.narrowed` lists them.
+- Of arrays and objects whose items or names must all be different, a part (see `distinct`); `Schema.accepts` knows them all.
 
-*Not expressed*, so UnsupportedSchema (or relaxed, and checked in the end): `uniqueItems` unless the items are one of up to
-10 values or cannot be equal anyway; its negation; the negation of a format that is known in part; `minProperties` that
-asks for two or more undeclared names. LimitExceeded, with the place, for what grows too large.
+*Not expressed*, so UnsupportedSchema (or relaxed, and checked in the end): what would leave out all texts so; the negation of
+a format or length that is known in part. LimitExceeded, with the place, for what grows too large.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ class Schema:
     on_unsupported: str = "error"
     formats: bool = True
     kind: Any = None  # the Python type it was made from
-    registry: Any = None
+    registry: Any = field(default=None, hash=False)  # a Registry says that it can be hashed, but its schemas cannot
     values_from: Source | None = None
 
     def __getstate__(self) -> dict[str, Any]:
