@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,16 +24,20 @@ from dgemma_constrain.options import (
     ignore_case,
     list_grammars,
     max_depth,
+    on_unsupported,
     patterns,
+    property_order,
+    references,
     setting,
     start,
     whitespace,
     writing,
     writing_many,
 )  # fmt: skip
+from dgemma_constrain.running import print_line, refuse, warm_up_kernels, write_text
 
 if TYPE_CHECKING:
-    from dgemma_constrain.diffusion.model import Model, Output
+    from referencing import Registry
 
 EXIT_CODES = """\b
 Exit codes:
@@ -69,10 +71,24 @@ def dgemma() -> None:
 @dgemma.command("json", short_help="Read a text into JSON that satisfies a schema.")
 @click.option("--schema", type=TextFile(), required=True, help="A file with a JSON Schema.")
 @whitespace
+@property_order
+@max_depth
+@on_unsupported
+@references
 @click.option("--from-text", is_flag=True, help="Strings are runs of words of TEXT, numbers stand in it.")
 @click.argument("text", type=Prompt())
 @writing
-def json_command(schema: str, whitespace: str, from_text: bool, text: str, options: dict) -> None:
+def json_command(
+    schema: str,
+    whitespace: str,
+    property_order: str,
+    max_depth: int | None,
+    on_unsupported: str,
+    references: Registry | None,
+    from_text: bool,
+    text: str,
+    options: dict,
+) -> None:
     """Read TEXT (-: stdin) into JSON that satisfies a schema.
 
     With --from-text nothing is made up: free strings and numbers are taken from TEXT.
@@ -85,8 +101,16 @@ def json_command(schema: str, whitespace: str, from_text: bool, text: str, optio
     """
     from dgemma_constrain.models.embedded.prompts import record_prompt
 
-    constraint = dc.json_schema(schema, whitespace, values_from=text if from_text else None)
-    _write(record_prompt(json.loads(schema), text), constraint, options, parsed=True)
+    constraint = dc.json_schema(
+        schema,
+        whitespace,
+        max_depth,
+        text if from_text else None,
+        property_order=property_order,
+        on_unsupported=on_unsupported,
+        registry=references,
+    )
+    write_text(record_prompt(json.loads(schema), text), constraint, options, parsed=True)
 
 
 @dgemma.command("regex", short_help="Write a text that matches a pattern.")
@@ -102,7 +126,7 @@ def regex_command(pattern: str, prompt: str, flavor: str, ignore_case: bool, opt
     Example:
       dgemma regex '\\d{4}-\\d{2}-\\d{2}' $'date as YYYY-MM-DD\\nIt was March 5, 2021.'
     """
-    _write(prompt, dc.regex(pattern, flavor, ignore_case=ignore_case), options)
+    write_text(prompt, dc.regex(pattern, flavor, ignore_case=ignore_case), options)
 
 
 @dgemma.command("grammar", short_help="Write a text in a context-free grammar.")
@@ -120,7 +144,7 @@ def grammar_command(grammar: str, prompt: str, start: str | None, max_depth: int
       dgemma grammar --list
       dgemma grammar semver 'the version after 1.2.3'
     """
-    _write(prompt, dc.grammar(grammar, start, max_depth), options, searched=True)
+    write_text(prompt, dc.grammar(grammar, start, max_depth), options, searched=True)
 
 
 @dgemma.command("fill", short_help="Fill the holes of a template.")
@@ -141,7 +165,7 @@ def fill_command(template: str, prompt: str, holes: tuple, options: dict) -> Non
     from dgemma_constrain.constraints.template import with_patterns
     from dgemma_constrain.models.embedded.prompts import fill_prompt
 
-    _write(fill_prompt(template, prompt), with_patterns(template, patterns(holes)), options)
+    write_text(fill_prompt(template, prompt), with_patterns(template, patterns(holes)), options)
 
 
 @dgemma.command("choose", short_help="Pick one of several texts.")
@@ -158,9 +182,9 @@ def choose_command(choices: tuple[str, ...], options: dict) -> None:
 
     *choices, prompt = choices
     if not choices:
-        _refuse("choose needs at least one choice, and the prompt last")
+        refuse("choose needs at least one choice, and the prompt last")
     prompt = Prompt()(prompt)
-    _write(choice_prompt(choices, prompt), dc.choice(choices), options, room_for=choices)
+    write_text(choice_prompt(choices, prompt), dc.choice(choices), options, room_for=choices)
 
 
 @dgemma.command("revise", short_help="Write spans of a text anew.")
@@ -177,9 +201,9 @@ def revise_command(text: str, spans: tuple, pattern: str | None, schema: str | N
       dgemma revise 'Dear Anna, see you on Someday.' --span 22:29 --regex 'Dear \\w+, see you on (Mon|Tues|Fri)day.'
     """
     if pattern is not None and schema is not None:
-        _refuse("revise takes one of --regex, --schema")
+        refuse("revise takes one of --regex, --schema")
     constraint = dc.regex(pattern) if pattern is not None else None if schema is None else dc.json_schema(schema)
-    out = _write(text, constraint, options, parsed=schema is not None, spans=spans)
+    out = write_text(text, constraint, options, parsed=schema is not None, spans=spans)
     for (a, b), (start, end) in () if options["quiet"] else zip(spans, out.spans):
         click.echo(f"{a}:{b} {text[a:b]!r} -> {out.text[start:end]!r}", err=True)
 
@@ -210,9 +234,9 @@ def batch_command(
       cat results.jsonl
     """
     if workers and engine != "ray":
-        _refuse("--workers belongs to --engine ray")
+        refuse("--workers belongs to --engine ray")
     if engine == "local":
-        _warm_up(options["quiet"], "grammar" in given)
+        warm_up_kernels(options["quiet"], "grammar" in given)
     from dgemma_constrain.batch.command import run
 
     if run(source, out, given, how, from_text, options, size, engine, workers):
@@ -234,110 +258,17 @@ def inspect_command(given: dict, how: dict, tokenizer: str | None, as_json: bool
       dgemma inspect --regex '\\d{4}-\\d{2}-\\d{2}'
     """
     if not given:
-        _refuse("inspect needs one of --schema, --regex, --template, --grammar, --choice")
-    _warm_up(quiet)
+        refuse("inspect needs one of --schema, --regex, --template, --grammar, --choice")
+    warm_up_kernels(quiet)
     from dgemma_constrain.given import constraint_from
     from dgemma_constrain.show.facts import constraint_facts, facts_text
 
     constraint = constraint_from(given, how)
     if "grammar" in given:
-        _warm_up(quiet, searched=True)  # not before it is known to be a grammar
+        warm_up_kernels(quiet, searched=True)  # not before it is known to be a grammar
     vocabulary = dc.Vocabulary.from_tokenizer(tokenizer) if tokenizer else dc.load().vocabulary
     facts = constraint_facts(constraint, vocabulary)
-    _print(json.dumps(facts, ensure_ascii=False) if as_json else facts_text(facts))
-
-
-def _refuse(why: str) -> NoReturn:
-    click.get_current_context().fail(why)
-
-
-def _write(
-    prompt: str,
-    constraint: dc.Constraint | None,
-    options: dict,
-    parsed: bool = False,
-    room_for: Sequence[str] = (),
-    searched: bool = False,
-    spans: tuple = (),
-) -> Output:
-    """Write a text, or these spans of one, and print it. parsed: it is JSON, and its own value. searched: it may have to be."""
-    trace = Path(options["trace"]) if options["trace"] else None
-    if trace and not os.access(trace.absolute().parent, os.W_OK):
-        _refuse(f"--trace: no file can be written in {trace.absolute().parent}")
-    _warm_up(options["quiet"], searched)
-    from dgemma_constrain import records
-
-    model = _load(options)
-    length = options["length"]
-    if length == "auto" and not spans:
-        length = records.usual_length(model, prompt, constraint, room_for)
-    began = time.perf_counter()
-    out = _generate(model, (prompt, spans) if spans else (prompt,), constraint, length, options)
-    seconds = time.perf_counter() - began
-    if options["as_json"]:
-        _print(records.line(records.record(model, out, parsed) | {"ms": f"{1e3 * seconds:.1f}"}))
-    else:
-        _print(out.text)
-    if trace:
-        from dgemma_constrain.show.html import trace_html
-
-        _replace(trace, trace_html(out.trace, out.text))
-    return out
-
-
-def _load(options: dict) -> Model:
-    if options["quiet"] or not sys.stderr.isatty():
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read when a library of theirs is first imported
-    return dc.load(options["model"], **({"trust_remote_code": True} if options["trust_remote_code"] else {}))
-
-
-def _generate(model: Model, what: tuple, constraint: dc.Constraint | None, length: int | str, options: dict) -> Output:
-    write = model.revise if len(what) > 1 else model.generate
-    names = ("steps", "seed", "candidates", "temperature", "schedule", "remask")
-    more = {**{name: options[name] for name in names}, "trace": bool(options["trace"])}
-    if options["quiet"] or not sys.stderr.isatty():
-        return write(*what, constraint, length, **more)
-    from rich.console import Console
-
-    from dgemma_constrain.show.terminal import Picture
-
-    with Picture(Console(stderr=True), model.vocabulary.token_bytes) as picture:
-        return write(*what, constraint, length, on_step=picture.draw, **more)
-
-
-def _warm_up(quiet: bool, searched: bool = False) -> None:
-    from dgemma_constrain.warm_up import kernels_are_cold, warm_up
-
-    stages = {"kernels": "compiling kernels, once, about 25 s …", "search": "compiling the search, once, about 40 s …"}
-    for stage in list(stages)[: 1 + searched]:
-        line = stages[stage]
-        if not kernels_are_cold(stage):
-            continue
-        if quiet or not sys.stderr.isatty():
-            if not quiet:
-                click.echo(f"dgemma: {line}", err=True)
-            warm_up(stage=stage)
-            continue
-        from rich.console import Console
-
-        with Console(stderr=True).status(line) as status:
-            warm_up(lambda done, of: status.update(f"{line} {done}/{of}"), stage)
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, "utf-8")
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    print_line(json.dumps(facts, ensure_ascii=False) if as_json else facts_text(facts))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 
 import click
 
@@ -13,11 +14,46 @@ setting = functools.partial(click.option, show_default=True)
 whitespace = setting(
     "--whitespace", type=click.Choice(["any", "compact", "pretty"]), default="any", help="Where it may stand."
 )
+property_order = setting(
+    "--property-order", type=click.Choice(["schema", "any"]), default="schema", help="In which names may stand."
+)
+on_unsupported = setting(
+    "--on-unsupported", type=click.Choice(["error", "relax"]), default="error", help="Of what cannot be expressed."
+)
+
+
+def _registry(context: click.Context, _, texts: tuple[str, ...]):
+    """A `referencing.Registry` of the schemas, by their $id."""
+    if not texts:
+        return None
+    from referencing import Registry, Resource
+    from referencing.jsonschema import DRAFT202012
+
+    named = []
+    for text in texts:
+        try:
+            resource = Resource.from_contents(json.loads(text), default_specification=DRAFT202012)
+            named.append((resource.id(), resource))
+        except (ValueError, AttributeError, TypeError):
+            named.append((None, None))
+    if any(name is None for name, _ in named):
+        context.fail("--ref: a file must hold a JSON schema with an $id")
+    return Registry().with_resources(named)
+
+
+references = click.option(
+    "--ref",
+    "references",
+    type=TextFile(),
+    multiple=True,
+    callback=_registry,
+    help="A file that references lead to, by its $id.",
+)
 flavor = setting("--flavor", type=click.Choice(["python", "ecma"]), default="python", help="Whose syntax.")
 ignore_case = click.option("--ignore-case", is_flag=True, help="Letters match in either case.")
 start = click.option("--start", metavar="RULE", help="The rule for the whole text, instead of start (GBNF: root).")
 max_depth = click.option(
-    "--max-depth", type=click.IntRange(0), metavar="N", help="How often a rule may nest in itself."
+    "--max-depth", type=click.IntRange(0), metavar="N", help="How often what contains itself may nest."
 )
 holes = click.option("--hole", "holes", type=Hole(), multiple=True, help="What may fill a hole; without it, any text.")
 

@@ -83,6 +83,24 @@ def test_json_from_text_takes_every_value_from_the_text(capsys, schema):
     assert "/properties/age" in fails(capsys, 1, "json", "--schema", schema, "--from-text", "Nobody is here.")
 
 
+def test_json_takes_the_options_of_a_schema(capsys, tmp_path):
+    whole, age = tmp_path / "whole.json", tmp_path / "age.json"
+    age.write_text('{"$id": "http://example.com/age", "type": "integer", "minimum": 70, "maximum": 79}')
+    node = {"type": "object", "properties": {"age": {"$ref": "http://example.com/age"}, "next": {"$ref": "#"}}}
+    whole.write_text(json.dumps({**node, "required": ["age"], "additionalProperties": False}))
+    base = ["json", "--schema", whole, "--ref", age, "--max-depth", "0", "--property-order", "any", "Anna is 34."]
+    code, out, _ = run(capsys, *base)
+    assert code == 0 and 70 <= json.loads(out)["age"] <= 79
+    assert "nothing is fetched" in fails(capsys, 2, "json", "--schema", whole, "x")
+    age.write_text("{}")
+    assert "$id" in fails(capsys, 2, *base)
+    repeats = {"type": "object", "properties": {"age": {"not": {"uniqueItems": True}}}, "required": ["age"]}
+    (tmp_path / "s.json").write_text(json.dumps(repeats))
+    assert "equal items" in fails(capsys, 2, "json", "--schema", tmp_path / "s.json", "x")
+    relaxed = run(capsys, "json", "--schema", tmp_path / "s.json", "--on-unsupported", "relax", "x")
+    assert relaxed[0] == 0 or "relaxed" in relaxed[2]  # written, and then checked
+
+
 def test_json_output_is_one_object_with_the_value_spelled_as_in_the_text(capsys, schema):
     code, out, err = run(
         capsys, "json", "--schema", schema, "--json", "--whitespace", "pretty", "--seed", "3", "Anna is 34."

@@ -31,10 +31,13 @@ NUMBER = 20  # so many characters stands a set of numbers for
 
 
 class Outline:
-    """What stands inside what: the plans of all formulas under one, and which of them contain themselves."""
+    """What stands inside what: the plans of all formulas under one, and which of them contain themselves.
 
-    def __init__(self, space: Space, root: Expr, any_order: bool = False):
-        self.space, self.root, self.any_order = space, root, any_order
+    loose: of more texts, since what no automaton can tell (see `distinct`) is not asked for
+    """
+
+    def __init__(self, space: Space, root: Expr, any_order: bool = False, loose: bool = False):
+        self.space, self.root, self.any_order, self.loose = space, root, any_order, loose
         self.plans: dict[Expr, list[Plan]] = {}
         self._collect(root)
         number = {expr: k for k, expr in enumerate(self.plans)}
@@ -81,8 +84,8 @@ class Outline:
     def _plans(self, expr: Expr) -> list[Plan]:
         values = self.space.values(expr)
         with self.space.at(expr):
-            return [plan_array(self.space, shape) for shape in values.arrays] + [
-                plan_object(self.space, shape, self.any_order) for shape in values.objects
+            return [plan_array(self.space, shape, self.loose) for shape in values.arrays] + [
+                plan_object(self.space, shape, self.any_order, self.loose) for shape in values.objects
             ]
 
     def fits_nothing(self, scalar: Callable[[Expr], bool] | None = None) -> bool:
@@ -180,7 +183,12 @@ class Writer:
             parts += self._from_source(self.source, expr)
         if numbers is not leaves.NONE:
             spelt = leaves.number_texts if self.outline.escapes else leaves.plain_number_texts
-            parts.append(spelt(numbers, self.limits))
+            if values.fractions is None:
+                parts.append(spelt(numbers, self.limits))
+            else:
+                whole, others = leaves.meet(numbers, leaves.INTEGERS), leaves.meet(numbers, values.fractions)
+                parts += [spelt(others, self.limits)] if others is not leaves.NONE else []
+                parts += [leaves.whole_number_texts(whole)] if whole is not leaves.NONE else []
         if strings is not leaves.NONE:
             parts.append(quoted(strings, self.outline.escapes))
         return parts
