@@ -68,14 +68,13 @@ def patterns(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
 
 
 COUNT = {"type": click.IntRange(1), "metavar": "N"}
-SCHEDULES = click.Choice(["linear", "cosine", "confidence", "entropy"])
 WRITING = {
     "length": setting("--length", type=Length(min=0), metavar="N|auto", default="auto", help="At most so many tokens."),
     "steps": setting("--steps", **COUNT, default=16, help="Denoising steps a canvas."),
     "seed": setting("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, help="Same seed, same text."),
     "candidates": setting("--candidates", **COUNT, default=1, help="Write so many, keep the best."),
     "temperature": click.option("--temperature", type=click.FloatRange(0), metavar="T", help="0 (usual): the likeliest."),
-    "schedule": click.option("--schedule", type=SCHEDULES, help="How many tokens a step decides (usually linear)."),
+    "schedule": click.option("--schedule", type=Text(), metavar="NAME", help="How many tokens a step decides: linear (usual), cosine, confidence[=P], entropy[=H]."),
     "remask": setting("--remask", type=click.FloatRange(0, 1), metavar="P", default=0, help="Redo what is less sure."),
     "trace": click.option("--trace", type=click.Path(dir_okay=False), help="Write every step to this HTML page."),
     "as_json": click.option("--json", "as_json", is_flag=True, help="Print JSON: text, value, fields, score, …"),

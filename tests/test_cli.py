@@ -206,7 +206,7 @@ def test_a_trace_is_written_whole(capsys, tmp_path):
         (2, "--steps", ["regex", "a", "x", "--steps", "0"]),
         (2, "--length", ["regex", "a", "x", "--length", "many"]),
         (2, "temperature", ["regex", "a", "x", "--temperature", "nan"]),
-        (2, "--schedule", ["regex", "a", "x", "--schedule", "odd"]),
+        (2, "unknown schedule", ["regex", "a", "x", "--schedule", "odd"]),
         (2, "PROMPT", ["regex", "a"]),
         (2, "choice", ["choose", "x"]),
         (2, "do not fit", ["regex", "a*", "x", "--length", "100000"]),

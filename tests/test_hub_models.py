@@ -5,7 +5,7 @@ import json
 import jsonschema
 import pytest
 import torch
-from tiny_models import build, byte_tokenizer, transformers
+from tiny_models import build, byte_tokenizer, diffusion_gemma_with_tokenizer, transformers
 
 import dgemma_constrain as dc
 from dgemma_constrain.models.masked import MaskedModel
@@ -46,6 +46,8 @@ def test_what_a_config_tells(tmp_path):
     dc_model = dc.load(str(tmp_path), **build("dream", tmp_path))
     assert dc_model.denoiser.shift and dc_model.denoiser.context_length == 256 and dc_model.vocabulary.mask_id == 3
     assert dc.load(str(tmp_path), trust_remote_code=True, shift=False, context_length=64).denoiser.context_length == 64
+    with pytest.raises(dc.ConstraintError, match="'header' is nothing"):
+        dc.load(str(tmp_path), trust_remote_code=True, header=(1, None))
 
 
 def test_shifted_logits_are_those_of_the_position_before(tmp_path):
@@ -74,6 +76,37 @@ def test_what_is_no_masked_model_is_said(tmp_path):
         dc.load(str(tmp_path))
     with pytest.raises(dc.ConstraintError, match="cannot load"):
         dc.load(str(tmp_path / "nothing"))
+
+
+def test_a_causal_model_with_code_of_its_own_is_found_out(tmp_path):
+    build("llada", tmp_path)
+    code = (tmp_path / "modeling_own.py").read_text()
+    attention = "self.layer(self.embed(input_ids))"
+    assert attention in code
+    causal = (
+        "self.layer(self.embed(input_ids), torch.nn.Transformer.generate_square_subsequent_mask(input_ids.shape[1]))"
+    )
+    (tmp_path / "modeling_own.py").write_text(code.replace(attention, causal))
+    with pytest.raises(dc.ConstraintError, match="looks only backwards"):
+        dc.load(str(tmp_path), trust_remote_code=True)
+
+
+@pytest.mark.parametrize("kind", ["modernbert", "diffusion_gemma"])
+def test_a_tokenizer_that_does_not_fit_is_said(tmp_path, kind):
+    if kind == "modernbert":
+        build(kind, tmp_path)
+    else:
+        diffusion_gemma_with_tokenizer(tmp_path)
+    byte_tokenizer(tmp_path, ("<s>", "</s>", "<pad>", "<mask>", *(f"<{k}>" for k in range(50))))
+    with pytest.raises(dc.VocabularyError, match="don't belong together"):
+        dc.load(str(tmp_path))
+
+
+def test_what_is_too_long_or_too_short_is_said(model):
+    with pytest.raises(dc.ConstraintError, match="shorten the prompt"):
+        model.generate("a " * 300)
+    with pytest.raises(dc.Infeasible, match="at least 9 tokens are needed, but the canvas has 8"):
+        model.generate("a", dc.literal("x" * 9), length=8)
 
 
 def test_code_is_run_only_if_asked_to(tmp_path):

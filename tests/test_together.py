@@ -80,6 +80,10 @@ def test_a_row_that_fails_does_so_alone():
     ]  # fmt: skip
     assert "at least 30 tokens are needed" in str(out[0]) and "do not fit" in str(out[3])
     assert out[1].text == "yes" and dc.regex("[0-9]{3}").matches(out[5].text)
+    steps = []
+    model.generate(prompts, constraints, length=8, steps=2, candidates=2, on_step=steps.append)
+    assert {step.row for step in steps} == {2, 3, 10, 11}
+    assert "a text is needed, not int" in str(model.generate(["a", 5], dc.choice(["yes"]), length=8)[1])
     with pytest.raises(dc.ConstraintError, match="2 constraints were given for 3 prompts"):
         model.generate(["a", "b", "c"], [None, None])
     with pytest.raises(dc.ConstraintError, match="steps"):
@@ -137,3 +141,63 @@ def test_padded_rows_get_the_logits_of_rows_alone(make):
         [alone] = ask(model.denoiser, [question])
         assert answer.shape == alone.shape
         assert torch.allclose(answer, alone, atol=1e-3)
+
+
+class Small(Counting):
+    """Has memory for so many rows at once."""
+
+    def __init__(self, rows: int, error: Exception):
+        super().__init__()
+        self.rows, self.error = rows, error
+
+    def logits(self, ids, start, stop):
+        if len(ids) > self.rows:
+            raise self.error
+        return super().logits(ids, start, stop)
+
+    def padded_logits(self, questions):
+        if len(questions) > self.rows:
+            raise self.error
+        return super().padded_logits(questions)
+
+
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+    MemoryError(),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes."),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY)
+def test_where_memory_runs_out_fewer_rows_run_together(error):
+    prompts, constraint = ["a", "b", "c", "d", "e"], dc.regex("[a-z]{5}")
+    out = dc.Model(Small(2, error)).generate(prompts, constraint, length=6, steps=2)
+    assert [o.text for o in out] == [
+        o.text for o in dc.Model(Counting()).generate(prompts, constraint, length=6, steps=2)
+    ]
+    out = dc.Model(Small(0, error)).generate(prompts, constraint, length=6)
+    assert all(isinstance(o, dc.LimitExceeded) and "memory" in str(o) for o in out)
+    with pytest.raises(dc.LimitExceeded, match="memory"):
+        dc.Model(Small(0, error)).generate("a", constraint, length="auto")
+    assert all(
+        isinstance(o, dc.LimitExceeded) for o in dc.Model(Small(0, error)).generate(prompts, constraint, length="auto")
+    )
+
+
+def test_another_error_of_the_model_is_not_hidden():
+    with pytest.raises(RuntimeError, match="shapes"):
+        dc.Model(Small(0, RuntimeError("mat1 and mat2 shapes cannot be multiplied"))).generate(
+            ["a", "b"], None, length=6
+        )
+
+
+def test_a_constraint_that_runs_out_of_memory_fails_its_row(monkeypatch):
+    from dgemma_constrain.canvas.canvas import Canvas
+
+    sample = Canvas.sample
+    monkeypatch.setattr(Canvas, "sample", lambda self, *a: sample(self, *a) if self.length == 6 and not self._after and
+                        self.compiled.automaton.states < 9 else (_ for _ in ()).throw(MemoryError()))  # fmt: skip
+    out = dc.Model(Counting()).generate(
+        ["a", "b"], [dc.regex("[a-z]{2}"), dc.regex("([a-z]|[0-9][a-z]){2,9}")], length=6, steps=1
+    )
+    assert len(out[0].text) == 2 and isinstance(out[1], dc.LimitExceeded)

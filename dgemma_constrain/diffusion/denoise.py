@@ -14,7 +14,7 @@ import numpy as np
 
 from dgemma_constrain.canvas.canvas import Canvas
 from dgemma_constrain.diffusion.denoiser import Question
-from dgemma_constrain.diffusion.schedules import entropy
+from dgemma_constrain.diffusion.schedules import by_entropy
 from dgemma_constrain.diffusion.settings import Settings
 from dgemma_constrain.diffusion.together import Row
 from dgemma_constrain.diffusion.trace import Step, likeliest
@@ -75,10 +75,10 @@ def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, gener
     logp = posterior.of(ids)
     undecided = np.array([i for i, t in enumerate(draft.ids) if t is None])
     pool = _text_first(undecided, denoiser.vocabulary.text_length(ids))
-    by_entropy = settings.schedule is entropy
-    marginals = posterior.marginals() if settings.alternatives or by_entropy else None
+    entropies = by_entropy(settings.schedule)
+    marginals = posterior.marginals() if settings.alternatives or entropies else None
     doubt = 1.0 - np.exp(logp[pool])
-    if by_entropy:
+    if entropies:
         doubt = torch.special.entr(marginals[pool].exp()).sum(-1).cpu().numpy()
     allowed = canvas.choices.tolist()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Sequence
 
+from dgemma_constrain.errors import LimitExceeded
+
 if TYPE_CHECKING:
     import torch
 
@@ -88,7 +90,25 @@ class Renoiser(Protocol):
 
 
 def ask(denoiser: Denoiser | Renoiser, questions: Sequence[Question | Look]) -> list[torch.Tensor]:
-    """The logits float[stop-start, V] of each question, in as few forwards as the denoiser allows."""
+    """The logits float[stop-start, V] of each question, in as few forwards as the denoiser and its memory allow.
+
+    Raises LimitExceeded where the memory isn't enough for a single row.
+    """
+    try:
+        return _ask(denoiser, questions)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    _free()  # out here the frames of what failed are gone, and with them what they held
+    if len(questions) == 1:
+        raise LimitExceeded(
+            "the model ran out of memory with a single row; shorten the prompt or the canvas, or use a smaller dtype"
+        )
+    half = len(questions) // 2
+    return [*ask(denoiser, questions[:half]), *ask(denoiser, questions[half:])]
+
+
+def _ask(denoiser, questions) -> list[torch.Tensor]:
     import torch
 
     if getattr(denoiser, "renoises", False):
@@ -104,6 +124,20 @@ def ask(denoiser: Denoiser | Renoiser, questions: Sequence[Question | Look]) -> 
         for k, one in zip(rows, logits):
             answers[k] = one
     return answers
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether this is how numpy, torch on a device or torch on the host say so."""
+    import torch
+
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+
+
+def _free() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def padded(questions: Sequence[Question], filler: int) -> tuple[torch.Tensor, torch.Tensor]:

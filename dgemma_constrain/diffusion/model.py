@@ -19,7 +19,7 @@ from dgemma_constrain.diffusion.schedules import schedule as schedule_named
 from dgemma_constrain.diffusion.settings import Settings
 from dgemma_constrain.diffusion.trace import Step
 from dgemma_constrain.diffusion.writing import Output, Task, write_all
-from dgemma_constrain.errors import ConstraintError, Infeasible
+from dgemma_constrain.errors import ConstraintError, Infeasible, LimitExceeded
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
 ALTERNATIVES = 5
@@ -69,7 +69,8 @@ class Model:
                      are the rest, best first, every text once
         temperature  0, as a masked model has it unless told otherwise: each step takes the jointly best string; above: a
                      joint sample. DiffusionGemma has a falling temperature of its own, which this replaces
-        schedule     how many tokens a step commits: "linear" (the default), "cosine", "confidence" or "entropy"
+        schedule     how many tokens a step commits: "linear" (the default), "cosine", "confidence" or "entropy"; the last two
+                     also with a threshold of your own, "entropy=0.5"
         remask       commits less sure than this (0 … 1) are reconsidered once
         tail         what may follow the end token on the canvas, "end" (the default) or "any", as with DiffusionGemma (see
                      `Compiled.canvas`)
@@ -206,7 +207,10 @@ class Model:
         if self._renoises:
             return [_attempt(self._with_canvases, task, pinned) for task in tasks]
         groups = [_attempt(self._places, task, pinned, tail) for task in tasks]
-        choices = iter(surest(self.denoiser, [group for group in groups if not isinstance(group, ConstraintError)]))
+        try:
+            choices = iter(surest(self.denoiser, [group for group in groups if not isinstance(group, ConstraintError)]))
+        except LimitExceeded as reason:  # no memory for a look
+            return [reason] * len(tasks)
         return [
             group
             if isinstance(group, ConstraintError)
@@ -240,6 +244,9 @@ class Model:
         return _attempt(self._framed, prompt, constraint, frame, texts)
 
     def _framed(self, prompt: str, constraint, frame: Callable, texts: Sequence[str]) -> Task:
+        for text in texts:
+            if not isinstance(text, str):
+                raise ConstraintError(f"a text is needed, not {type(text).__name__}: {text!r}")
         before, after = frame(*texts)
         began = time.perf_counter()
         asked = any_text() if constraint is None else as_constraint(constraint)

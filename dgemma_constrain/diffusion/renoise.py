@@ -74,7 +74,8 @@ def fill(
     if canvas is not None:
         canvas.check()
     if generator.device != torch.device(denoiser.device):
-        generator = torch.Generator(denoiser.device).manual_seed(generator.initial_seed())
+        seed = torch.randint(1 << 62, (1,), generator=generator).item()
+        generator = torch.Generator(denoiser.device).manual_seed(seed)
 
     def noise() -> torch.Tensor:
         return torch.randint(0, size, (denoiser.block,), generator=generator, device=generator.device)
@@ -170,7 +171,8 @@ def _told(canvas: Canvas | None, draft: Draft, done: _Done, settings: Settings) 
     import torch
 
     best = draft.best[-1]
-    probability = done.marginals.log_softmax(-1).gather(1, torch.tensor(best, device=done.marginals.device)[:, None])
+    log_p = done.marginals if canvas is not None else done.marginals.log_softmax(-1)  # marginals are log-probabilities
+    probability = log_p.gather(1, torch.tensor(best, device=log_p.device)[:, None]).exp().clamp(max=1.0)
     pinned = {} if canvas is None else canvas.pinned
     shown = [
         t if a or i in pinned else None for i, (t, a) in enumerate(zip(draft.ids.tolist(), draft.accepted.tolist()))
@@ -180,9 +182,9 @@ def _told(canvas: Canvas | None, draft: Draft, done: _Done, settings: Settings) 
         proposal=list(best),
         committed=[i for i in done.accepted if i not in pinned],
         remasked=done.given_up,
-        confidence=probability[:, 0].exp().tolist(),
+        confidence=probability[:, 0].tolist(),
         allowed=[done.marginals.shape[1]] * len(best) if canvas is None else canvas.choices.tolist(),
-        alternatives=likeliest(done.marginals.log_softmax(-1), settings.alternatives),
+        alternatives=likeliest(log_p, settings.alternatives),
     )
 
 

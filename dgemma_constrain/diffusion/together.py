@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Generator, Sequence, TypeVar
 
-from dgemma_constrain.diffusion.denoiser import Denoiser, Look, Question, Renoiser, ask
-from dgemma_constrain.errors import ConstraintError
+from dgemma_constrain.diffusion.denoiser import Denoiser, Look, Question, Renoiser, ask, is_out_of_memory
+from dgemma_constrain.errors import ConstraintError, LimitExceeded
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +28,12 @@ def run(denoiser: Denoiser | Renoiser, rows: Sequence[Row[T]]) -> list[T | Const
             results[k] = done.value
         except ConstraintError as reason:
             results[k] = reason
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            results[k] = LimitExceeded(
+                "the constraint ran out of memory on this canvas; make the canvas or the constraint smaller"
+            )
 
     for k in range(len(rows)):
         go_on(k, None)
@@ -36,7 +42,12 @@ def run(denoiser: Denoiser | Renoiser, rows: Sequence[Row[T]]) -> list[T | Const
         questions = {k: question for k, question in asked.items() if question.turn == turn}
         asked = {k: question for k, question in asked.items() if question.turn != turn}
         began = time.perf_counter()
-        answers = ask(denoiser, list(questions.values()))
+        try:
+            answers = ask(denoiser, list(questions.values()))
+        except LimitExceeded as reason:  # of rows that are alike no other is likely to fit, either
+            for k in questions:
+                results[k] = reason
+            continue
         ms = (time.perf_counter() - began) * 1e3
         for k, logits in zip(questions, answers):
             go_on(k, (logits, ms))

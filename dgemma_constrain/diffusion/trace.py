@@ -22,7 +22,7 @@ class Step:
     alternatives  the likeliest allowed (id, probability) of each position, best first; empty unless a trace was asked for
     model_ms, constraint_ms  milliseconds in the model's forward (which served all rows that run together) and in the
                   constraint
-    row           which of the texts that are written together: prompts in order, and of each its candidates
+    row           which of the texts that are written together: prompt × number of candidates + candidate
     """
 
     block: int

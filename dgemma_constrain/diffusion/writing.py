@@ -68,7 +68,7 @@ def write_all(
     for number, task in enumerate(tasks):
         for k in range(candidates if isinstance(task, Task) else 0):
             trace = Trace(task.prompt, compile_ms=task.compile_ms)
-            listen = _listener(denoiser.vocabulary, trace, len(rows), settings.on_step)
+            listen = _listener(denoiser.vocabulary, trace, number * candidates + k, settings.on_step)
             rows.append(_row(denoiser, task, replace(settings, on_step=listen), seed + k))
             traces.append(trace)
             owners.append(number)

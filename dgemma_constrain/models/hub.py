@@ -11,7 +11,7 @@ from typing import Any
 
 from dgemma_constrain.diffusion.model import Model
 from dgemma_constrain.diffusion.renoise import Sampling
-from dgemma_constrain.errors import ConstraintError
+from dgemma_constrain.errors import ConstraintError, VocabularyError
 from dgemma_constrain.models.masked import MaskedModel
 from dgemma_constrain.models.renoising import RenoisingModel
 from dgemma_constrain.tokens.vocabulary import Vocabulary
@@ -55,8 +55,16 @@ def load_hub(
         first = str(error).strip().splitlines()[0]
         hint = "; if you trust its code, say trust_remote_code=True" if "trust_remote_code" in str(error) else ""
         raise ConstraintError(f"cannot load {name!r}: {first}{hint}") from None
+    size = getattr(config.get_text_config(), "vocab_size", None)
+    if size is not None and len(tokenizer) > size:
+        raise VocabularyError(
+            f"{name!r}: the tokenizer has {len(tokenizer)} ids, but the model gives logits for {size}; they don't belong together"
+        )
     if config.model_type == DIFFUSION_GEMMA:
         return Model(_renoising(network.to(device).eval(), tokenizer, eos_id, facts))
+    unknown = facts.keys() - {"window", "shift", "block", "context_length"}
+    if unknown:
+        raise ConstraintError(f"{min(unknown)!r} is nothing that can be said of a masked model; see MaskedModel")
     text = config.get_text_config()
     mask_id = _first(mask_id, getattr(config, "mask_token_id", None), tokenizer.mask_token_id)
     if mask_id is None:
@@ -71,7 +79,12 @@ def load_hub(
     else:
         facts |= _around(tokenizer)
     facts["encode"] = _encoder(tokenizer)
-    return Model(MaskedModel(network.to(device).eval(), vocabulary, device=device, **facts))
+    model = MaskedModel(network.to(device).eval(), vocabulary, device=device, **facts)
+    if model.is_causal():
+        raise ConstraintError(
+            f"{name!r} looks only backwards, as a causal model does: what follows a position does not change its logits"
+        )
+    return Model(model)
 
 
 def _renoising(network, tokenizer, eos_id, facts: dict[str, Any]) -> RenoisingModel:

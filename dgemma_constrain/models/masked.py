@@ -94,6 +94,15 @@ class MaskedModel:
             return False
         return bool(torch.equal(one[1], two[1]) and torch.equal(one[0, :4], two[0, :4]))
 
+    def is_causal(self) -> bool:
+        """Whether the network looks only backwards, which is tried: no later id changes the logits of the positions before."""
+        import torch
+
+        ids = torch.full((1, min(8, self.context_length)), self.vocabulary.mask_id)
+        other = ids.clone()
+        other[0, -1] = self._filler
+        return bool(torch.equal(self._look(ids)[:, :-1], self._look(other)[:, :-1]))
+
     @property
     def _filler(self) -> int:
         """What stands in padding."""
