@@ -176,7 +176,7 @@ class Step:
             self._run(sweeps)  # compiles what isn't yet
             torch.cuda.synchronize(self.g.device)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._run(sweeps)
             self._captured[sweeps] = graph
         self._captured[sweeps].replay()
@@ -242,9 +242,9 @@ class Step:
     def failures(self, weight: torch.Tensor) -> list[Exception | None]:
         """What is wrong with each canvas, whose best string or sum of all weighs `weight` [B]. Waits for the device."""
         bad = (self.norm.isnan() | self.norm.isposinf()).view(self.batch, self.length)
-        first = torch.where(bad.any(1), bad.int().argmax(1), -1)
+        first = torch.where(bad, torch.arange(self.length, device=bad.device), self.length).amin(1)
         found = torch.stack([first, (weight == -torch.inf).long()], 1).tolist()
-        return [bad_row(i) if i >= 0 else nothing_left() if none else None for i, none in found]
+        return [bad_row(i) if i < self.length else nothing_left() if none else None for i, none in found]
 
     @property
     def all_weight(self) -> torch.Tensor:
