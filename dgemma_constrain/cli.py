@@ -265,7 +265,7 @@ def _write(
     _warm_up(options["quiet"], searched)
     from dgemma_constrain import records
 
-    model = dc.load(options["model"], **({"trust_remote_code": True} if options["trust_remote_code"] else {}))
+    model = _load(options)
     length = options["length"]
     if length == "auto" and not spans:
         length = records.usual_length(model, prompt, constraint, room_for)
@@ -281,6 +281,12 @@ def _write(
 
         _replace(trace, trace_html(out.trace, out.text))
     return out
+
+
+def _load(options: dict) -> Model:
+    if options["quiet"] or not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read when a library of theirs is first imported
+    return dc.load(options["model"], **({"trust_remote_code": True} if options["trust_remote_code"] else {}))
 
 
 def _generate(model: Model, what: tuple, constraint: dc.Constraint | None, length: int | str, options: dict) -> Output:

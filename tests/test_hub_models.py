@@ -1,6 +1,7 @@
 """Masked language models of transformers' own classes, small, with random weights, saved and loaded as any checkpoint is."""
 
 import json
+import sys
 
 import jsonschema
 import pytest
@@ -135,3 +136,9 @@ def test_a_network_that_does_not_fit():
         MaskedModel(lambda ids: ids, dc.Vocabulary([b"a", None], eos_id=1))
     with pytest.raises(dc.ConstraintError, match="shorten the prompt"):
         dc.Model(MaskedModel(lambda ids: ids, vocabulary, context_length=8)).generate("a" * 9, constraint="a")
+
+
+def test_without_transformers_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(dc.ConstraintError, match="pip install"):
+        dc.load("some/model")

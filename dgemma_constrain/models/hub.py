@@ -42,8 +42,10 @@ def load_hub(
     `context_length`, and `header`: the tokens, as (end, start) or (end, None), of a thinking block that may stand before an
     answer, such as ("<channel|>", "<|channel>"). Raises ConstraintError for what is neither, or cannot be loaded.
     """
-    import transformers
-
+    try:
+        import transformers
+    except ImportError:
+        raise ConstraintError(f"{name!r} needs the library transformers: pip install 'transformers>=5.13'") from None
     given = {"trust_remote_code": trust_remote_code}
     try:
         config = transformers.AutoConfig.from_pretrained(name, **given)
@@ -53,7 +55,11 @@ def load_hub(
         if isinstance(error, ConstraintError):
             raise
         first = str(error).strip().splitlines()[0]
-        hint = "; if you trust its code, say trust_remote_code=True" if "trust_remote_code" in str(error) else ""
+        hint = (
+            "; if you trust its code, say trust_remote_code=True (or --trust-remote-code)"
+            if "trust_remote_code" in str(error)
+            else ""
+        )
         raise ConstraintError(f"cannot load {name!r}: {first}{hint}") from None
     size = getattr(config.get_text_config(), "vocab_size", None)
     if size is not None and len(tokenizer) > size:
