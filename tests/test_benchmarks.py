@@ -5,7 +5,7 @@ import json
 import pytest
 
 import dgemma_constrain as dc
-from benchmarks import engine, entropy, grammar
+from benchmarks import engine, entropy, grammar, step
 from benchmarks.cases import CASES
 
 STEP = {"length", "pinned", "floor_ms", "canvas_ms", "allowed_ms", "masked_ms", "best_ms", "sample_ms", "marginals_ms"}
@@ -80,3 +80,16 @@ def test_entropy_counts_tokens_and_forwards():
     bound = entropy.measure(model, "the schema and the text", "entropy=0.1", 64, 2)
     assert bound["valid"] == bound["of"] == 2
     assert 1 <= free["tokens_per_forward"] < bound["tokens_per_forward"]
+
+
+def test_a_step_gives_a_line_for_each_batch(capsys):
+    small = "--batch 1 2 --length 16 --size 4096 --device cpu --repeat 1".split()
+    step.main(["--cases", "email", *small])
+    out, err = capsys.readouterr()
+    head, *lines = map(json.loads, out.splitlines())
+    assert "cpu" in head["machine"]
+    shapes = [(line["device"], line["dtype"], line["batch"]) for line in lines]
+    assert shapes == [("cpu", dtype, batch) for dtype in ("float32", "bfloat16") for batch in (1, 2)]
+    for line in lines:
+        assert all(line[k] > 0 for k in ("states", "classes", "floor_ms", "best_ms", "step_ms", "first_ms"))
+    assert err.count("email") == 4

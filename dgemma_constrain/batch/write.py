@@ -44,7 +44,7 @@ def lines(job: Job, model: Model, rows: list[Row]) -> list[str]:
 
 
 def _written(job: Job, model: Model, asks: list[Asked], length: int) -> list[Any]:
-    """Outputs or exceptions. What ends all rows at once, memory above all, is narrowed down to the rows that cause it."""
+    """Outputs or exceptions. What ends all rows at once is narrowed down to the rows that cause it."""
     options = {**job.options, "length": length}
     try:
         return model.generate([ask.prompt for ask in asks], [ask.constraint for ask in asks], **options)

@@ -81,7 +81,7 @@ class DeviceGraph:
         self.members = Lists(
             classes.offsets, [classes.members], device, LONG_CLASS, np.arange(len(sizes)) != self.dense
         )
-        self.of = _put(classes.of, device)
+        self.of = _put(np.where(classes.of < 0, g.wild, classes.of), device)
         self.mask = torch.from_numpy((classes.of == self.dense).astype(np.uint8)).to(device)
         self.lock = threading.Lock()  # the buffers serve one step at a time
         self._step: Step | None = None
@@ -176,7 +176,7 @@ class Step:
             self._run(sweeps)  # compiles what isn't yet
             torch.cuda.synchronize(self.g.device)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._run(sweeps)
             self._captured[sweeps] = graph
         self._captured[sweeps].replay()
@@ -192,6 +192,8 @@ class Step:
         if sweeps != BEST:
             self._meet()
             self._reduce(self.g.labels_of, self.met, self.g.columns, (self.top, self.arg, self.shift), False)
+            classes, unread = self.shift[:, : self.g.wild], self.shift[:, self.g.wild :]
+            torch.logaddexp(classes, unread, out=classes)  # both shift the same logit: see `expand_marginals`
 
     def _reduce(self, lists: Lists, source: torch.Tensor, columns: int, out, best: bool) -> None:
         kernels.reduce_lists[(lists.programs(32), self.rows)](
@@ -227,23 +229,22 @@ class Step:
         g = self.g
         tops = self._tops() if raised else self.norm
         kernels.expand[(-(-g.size // 4096), self.rows)](
-            logits, self.scale, g.of, self.shift, self.pinned, self.ids, tops, self.own, out, g.size, g.columns, g.wild,
+            logits, self.scale, g.of, self.shift, self.pinned, self.ids, tops, self.own, out, g.size, g.columns,
             RAISE=raised, BLOCK=4096, num_warps=8,
         )  # fmt: skip
 
     def _tops(self) -> torch.Tensor:
         """Just above the largest log-probability of each row, which the classes know."""
-        unread = self.shift[:, self.g.wild :]
-        tops = (self.top + torch.logaddexp(self.shift, unread))[:, : self.g.wild].amax(1)
-        tops = torch.maximum(tops, self.row_top + unread[:, 0]).clamp_(min=NEVER)
+        tops = (self.top + self.shift)[:, : self.g.wild].amax(1)
+        tops = torch.maximum(tops, self.row_top + self.shift[:, self.g.wild]).clamp_(min=NEVER)
         return tops.masked_fill_(self.pinned >= 0, 0.0) + LEAD
 
     def failures(self, weight: torch.Tensor) -> list[Exception | None]:
         """What is wrong with each canvas, whose best string or sum of all weighs `weight` [B]. Waits for the device."""
         bad = (self.norm.isnan() | self.norm.isposinf()).view(self.batch, self.length)
-        first = torch.where(bad.any(1), bad.int().argmax(1), -1)
+        first = torch.where(bad, torch.arange(self.length, device=bad.device), self.length).amin(1)
         found = torch.stack([first, (weight == -torch.inf).long()], 1).tolist()
-        return [bad_row(i) if i >= 0 else nothing_left() if none else None for i, none in found]
+        return [bad_row(i) if i < self.length else nothing_left() if none else None for i, none in found]
 
     @property
     def all_weight(self) -> torch.Tensor:

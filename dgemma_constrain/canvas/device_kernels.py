@@ -298,11 +298,11 @@ def meet(length, states, starts, front_v, sum_v, order, first, last, sources, ta
               big + (pid - big) * BS + tl.arange(0, BS), count, out, BS, BW)  # fmt: skip
 
 
-@triton.jit(do_not_specialize=["columns", "wild"])
+@triton.jit(do_not_specialize=["columns"])
 def expand(
-    logits, scale, of, shift, pinned, ids, tops, own, out, size, columns, wild, RAISE: tl.constexpr, BLOCK: tl.constexpr
+    logits, scale, of, shift, pinned, ids, tops, own, out, size, columns, RAISE: tl.constexpr, BLOCK: tl.constexpr
 ):
-    """Log-probabilities of all ids: logit + shift of the class, and that of an unread tail added.
+    """Log-probabilities of all ids: logit + shift of the class. `of` is `wild` for an id of no class.
 
     RAISE: finite ones, with `ids` of each row on top at `tops`; what these were goes into `own`.
     """
@@ -310,14 +310,9 @@ def expand(
     t = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = t < size
     never = float("-inf")
-    c = tl.load(of + t, mask=inside, other=-1)
+    c = tl.load(of + t, mask=inside, other=0)
     x = tl.load(logits + row * size + t, mask=inside, other=never).to(tl.float32) * scale
-    y = x + tl.load(shift + row * columns + c, mask=c >= 0, other=never)
-    unread = tl.load(shift + row * columns + wild)
-    if unread > never:
-        z = x + unread
-        ref = _finite(tl.maximum(y, z))
-        y = ref + tl.log(tl.exp(y - ref) + tl.exp(z - ref))
+    y = x + tl.load(shift + row * columns + c)
     pin = tl.load(pinned + row)
     if pin >= 0:
         y = tl.where(t == pin, 0.0, never)
