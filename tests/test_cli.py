@@ -383,7 +383,7 @@ def test_ctrl_c_while_it_writes():
 def test_ctrl_c_while_a_kernel_runs():
     busy = "import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"  # minutes in C, without the interpreter's lock
     script = (
-        f"import dgemma_constrain.cli as cli, sys; cli._warm_up = lambda quiet, searched: exec({busy!r}); "
+        f"import dgemma_constrain.cli as cli, dgemma_constrain.running as running, sys; running.warm_up_kernels = lambda quiet, searched=False: exec({busy!r}); "
         "sys.argv = ['dgemma', 'regex', 'a', 'x']; sys.exit(cli.main())"
     )
     process = interruptible("-c", script)
