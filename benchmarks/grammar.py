@@ -3,6 +3,7 @@
     python -m benchmarks.grammar                      # all bundled grammars; JSON lines on stdout, a table on stderr
     python -m benchmarks.grammar --grammars json arithmetic --lengths 64 256
     python -m benchmarks.grammar --no-peers --vocabulary-size 4096
+    python -m benchmarks.grammar --unknown 40         # instead: how often `feasible` is None, holes in 40 texts of each
 
 Every time is the median of `--repeat` runs, in milliseconds, Python included. README.md says what each field means.
 """
@@ -21,6 +22,7 @@ import dgemma_constrain as dc
 from benchmarks.engine import PATIENCE, add_options, begin, milliseconds, print_line, random_logits
 from benchmarks.peers import LLGuidance, installed, walk
 from benchmarks.table import number, print_rows
+from benchmarks.unknown import count_unknown
 from dgemma_constrain.automata.encodings import utf8
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.canvas.canvas import Canvas
@@ -312,6 +314,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     names = list(bundled())
     parser = argparse.ArgumentParser(prog="python -m benchmarks.grammar", description=__doc__.split("\n")[0])
     parser.add_argument("--grammars", nargs="+", choices=names, metavar="NAME", default=names, help=", ".join(names))
+    parser.add_argument("--unknown", type=int, metavar="TEXTS", help="count holes where `feasible` is None")
     add_options(parser, [32, 64, 128, 256], 5, "llguidance and reject-and-retry")
     return parser.parse_args(argv)
 
@@ -320,6 +323,10 @@ def main(argv: list[str] | None = None) -> None:
     options = arguments(argv)
     versions = {name: number for name, number in installed().items() if name == "llguidance" and not options.no_peers}
     vocabulary = begin(options, versions)
+    if options.unknown:
+        for name in options.grammars:
+            print_line(count_unknown(name, vocabulary, options.unknown))
+        return
     peers = None if options.no_peers else {name: LLGuidanceLark(vocabulary) for name in versions}
     logits = random_logits(max(DEPTH_LENGTH, *options.lengths), vocabulary)
     for _ in measure(WARM_UP, vocabulary, logits, options.lengths, 1, peers):  # the first call of a kernel loads it

@@ -6,7 +6,8 @@
 
 JSON lines go to stdout, a table to stderr. `read` is from the schema to its normal form, `compile` from there to minimal
 automata over characters and bytes, `lift` to token classes: medians of --repeat runs, CPU milliseconds of one process that
-has its kernels loaded. Peers compile the same schema in processes of their own (wall time).
+has its kernels loaded. `peak` is by how many MiB the process's resident memory rose meanwhile (Linux only). Peers compile the
+same schema in processes of their own (wall time).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import statistics
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import Case
@@ -34,6 +36,7 @@ from dgemma_constrain.tokens.lift import lift
 def ours(schema: Any, vocabulary: Vocabulary, repeat: int, **options: Any) -> dict[str, Any]:
     """Medians of the three times, and sizes; or the error."""
     runs = []
+    before = resident(reset=True)
     try:
         for _ in range(repeat):
             times = [time.process_time()]
@@ -45,7 +48,7 @@ def ours(schema: Any, vocabulary: Vocabulary, repeat: int, **options: Any) -> di
             times.append(time.process_time())
             runs.append([1e3 * (b - a) for a, b in zip(times, times[1:])])
     except ConstraintError as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": f"{type(error).__name__}: {error}", "peak_mib": resident() - before}
     parts = [statistics.median(column) for column in zip(*runs)]
     return {
         "read_ms": parts[0],
@@ -56,7 +59,19 @@ def ours(schema: Any, vocabulary: Vocabulary, repeat: int, **options: Any) -> di
         "byte_states": len(octets.table),
         "classes": tokens.class_count,
         "mib": round((octets.table.nbytes + tokens.nbytes) / 2**20, 1),
+        "peak_mib": resident() - before,
     }
+
+
+def resident(reset: bool = False) -> int:
+    """The most memory that was resident since the last reset, in MiB; 0 where the system does not say."""
+    try:
+        if reset:
+            Path("/proc/self/clear_refs").write_text("5")
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) >> 10
+    except (OSError, StopIteration):
+        return 0
 
 
 def suite_schemas() -> list[tuple[str, Any, dict[str, Any]]]:
@@ -79,7 +94,7 @@ def summary(name: str, lines: list[dict[str, Any]]) -> str:
     tenth = times[min(len(times) - 1, int(0.9 * len(times)))]
     return (
         f"{name}: {len(times)} compiled, {refused} refused; read + compile + lift {statistics.median(times):.1f} ms in the "
-        f"middle, {tenth:.0f} ms at the 90th percentile, {times[-1]:.0f} ms at most"
+        f"middle, {tenth:.0f} ms at the 90th percentile, {times[-1]:.0f} ms at most; {max(line['peak_mib'] for line in lines)} MiB at most"
     )
 
 
@@ -104,14 +119,15 @@ def main(arguments: list[str]) -> None:
             lines.append(line)
             print(json.dumps(line), flush=True)
             own = [
-                line.get(key, "–") for key in ("read_ms", "compile_ms", "lift_ms", "total_ms", "depth", "byte_states")
+                line.get(key, "–")
+                for key in ("read_ms", "compile_ms", "lift_ms", "total_ms", "depth", "byte_states", "peak_mib")
             ]
             theirs = [line[peer].get("compile_ms", "refused" if "error" in line[peer] else "–") for peer in peers]
             rows.append([name, *(f"{x:.1f}" if isinstance(x, float) else str(x) for x in own + theirs)])
     for engine in peers.values():
         engine.close()
     if rows:
-        head = ["schema", "read", "compile", "lift", "total", "depth", "states", *peers]
+        head = ["schema", "read", "compile", "lift", "total", "depth", "states", "peak", *peers]
         print_rows(head, rows, 14, sys.stderr)
         print(summary("40 larger schemas", lines), file=sys.stderr)
     if options.suite and SUITE.exists():

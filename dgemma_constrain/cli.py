@@ -8,28 +8,41 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 import dgemma_constrain as dc
 from dgemma_constrain import interrupt
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, Infeasible, LimitExceeded
-from dgemma_constrain.inputs import Prompt, Text, TextFile
-from dgemma_constrain.options import flavor, holes, ignore_case, list_grammars, max_depth, start, whitespace, writing
+from dgemma_constrain.inputs import Prompt, Span, Text, TextFile
+from dgemma_constrain.options import (
+    constraining,
+    flavor,
+    holes,
+    ignore_case,
+    list_grammars,
+    max_depth,
+    on_unsupported,
+    patterns,
+    property_order,
+    references,
+    setting,
+    start,
+    whitespace,
+    writing,
+    writing_many,
+)  # fmt: skip
+from dgemma_constrain.running import print_line, refuse, warm_up_kernels, write_text
 
 if TYPE_CHECKING:
-    from dgemma_constrain.diffusion.model import Model, Output
-
-USUAL_LENGTH = 64  # tokens, where a constraint doesn't need more
+    from referencing import Registry
 
 EXIT_CODES = """\b
 Exit codes:
   0    fine
-  1    nothing can satisfy the constraint, or not in this length
+  1    nothing can satisfy the constraint, or not in this length; rows of a batch failed
   2    wrong usage, or an input that can't be read
   3    a limit on size, states or time was exceeded
   4    an error inside dgemma itself
@@ -58,10 +71,24 @@ def dgemma() -> None:
 @dgemma.command("json", short_help="Read a text into JSON that satisfies a schema.")
 @click.option("--schema", type=TextFile(), required=True, help="A file with a JSON Schema.")
 @whitespace
+@property_order
+@max_depth
+@on_unsupported
+@references
 @click.option("--from-text", is_flag=True, help="Strings are runs of words of TEXT, numbers stand in it.")
 @click.argument("text", type=Prompt())
 @writing
-def json_command(schema: str, whitespace: str, from_text: bool, text: str, options: dict) -> None:
+def json_command(
+    schema: str,
+    whitespace: str,
+    property_order: str,
+    max_depth: int | None,
+    on_unsupported: str,
+    references: Registry | None,
+    from_text: bool,
+    text: str,
+    options: dict,
+) -> None:
     """Read TEXT (-: stdin) into JSON that satisfies a schema.
 
     With --from-text nothing is made up: free strings and numbers are taken from TEXT.
@@ -74,8 +101,16 @@ def json_command(schema: str, whitespace: str, from_text: bool, text: str, optio
     """
     from dgemma_constrain.models.embedded.prompts import record_prompt
 
-    constraint = dc.json_schema(schema, whitespace, values_from=text if from_text else None)
-    _write(record_prompt(json.loads(schema), text), constraint, options, parsed=True)
+    constraint = dc.json_schema(
+        schema,
+        whitespace,
+        max_depth,
+        text if from_text else None,
+        property_order=property_order,
+        on_unsupported=on_unsupported,
+        registry=references,
+    )
+    write_text(record_prompt(json.loads(schema), text), constraint, options, parsed=True)
 
 
 @dgemma.command("regex", short_help="Write a text that matches a pattern.")
@@ -91,7 +126,7 @@ def regex_command(pattern: str, prompt: str, flavor: str, ignore_case: bool, opt
     Example:
       dgemma regex '\\d{4}-\\d{2}-\\d{2}' $'date as YYYY-MM-DD\\nIt was March 5, 2021.'
     """
-    _write(prompt, dc.regex(pattern, flavor, ignore_case=ignore_case), options)
+    write_text(prompt, dc.regex(pattern, flavor, ignore_case=ignore_case), options)
 
 
 @dgemma.command("grammar", short_help="Write a text in a context-free grammar.")
@@ -109,7 +144,7 @@ def grammar_command(grammar: str, prompt: str, start: str | None, max_depth: int
       dgemma grammar --list
       dgemma grammar semver 'the version after 1.2.3'
     """
-    _write(prompt, dc.grammar(grammar, start, max_depth), options, searched=True)
+    write_text(prompt, dc.grammar(grammar, start, max_depth), options, searched=True)
 
 
 @dgemma.command("fill", short_help="Fill the holes of a template.")
@@ -127,9 +162,10 @@ def fill_command(template: str, prompt: str, holes: tuple, options: dict) -> Non
       dgemma fill 'Dear {name}, see you on {day}.' --hole name='[A-Z][a-z]+' --hole day='[A-Z][a-z]+day' \\
           'name: Anna, day: Monday'
     """
+    from dgemma_constrain.constraints.template import with_patterns
     from dgemma_constrain.models.embedded.prompts import fill_prompt
 
-    _write(fill_prompt(template, prompt), _template(template, holes), options)
+    write_text(fill_prompt(template, prompt), with_patterns(template, patterns(holes)), options)
 
 
 @dgemma.command("choose", short_help="Pick one of several texts.")
@@ -146,181 +182,93 @@ def choose_command(choices: tuple[str, ...], options: dict) -> None:
 
     *choices, prompt = choices
     if not choices:
-        _refuse("choose needs at least one choice, and the prompt last")
+        refuse("choose needs at least one choice, and the prompt last")
     prompt = Prompt()(prompt)
-    _write(choice_prompt(choices, prompt), dc.choice(choices), options, room_for=choices)
+    write_text(choice_prompt(choices, prompt), dc.choice(choices), options, room_for=choices)
+
+
+@dgemma.command("revise", short_help="Write spans of a text anew.")
+@click.argument("text", type=Prompt())
+@click.option("--span", "spans", type=Span(), multiple=True, required=True, help="What to rewrite, in characters.")
+@click.option("--regex", "pattern", type=Text(), help="What the whole text must match.")
+@click.option("--schema", type=TextFile(), help="A file with a JSON Schema that the whole text must satisfy.")
+@writing
+def revise_command(text: str, spans: tuple, pattern: str | None, schema: str | None, options: dict) -> None:
+    """Write each --span of TEXT (-: stdin) anew and keep the rest, byte for byte. What changes is shown on stderr.
+
+    \b
+    Example:
+      dgemma revise 'Dear Anna, see you on Someday.' --span 22:29 --regex 'Dear \\w+, see you on (Mon|Tues|Fri)day.'
+    """
+    if pattern is not None and schema is not None:
+        refuse("revise takes one of --regex, --schema")
+    constraint = dc.regex(pattern) if pattern is not None else None if schema is None else dc.json_schema(schema)
+    out = write_text(text, constraint, options, parsed=schema is not None, spans=spans)
+    for (a, b), (start, end) in () if options["quiet"] else zip(spans, out.spans):
+        click.echo(f"{a}:{b} {text[a:b]!r} -> {out.text[start:end]!r}", err=True)
+
+
+@dgemma.command("batch", short_help="Write a text for every row of a file.")
+@click.option("--in", "source", type=click.Path(exists=True, dir_okay=False), required=True, help="Rows, JSON lines.")
+@click.option("--out", type=click.Path(dir_okay=False), required=True, help="Results, JSON lines; added to.")
+@constraining
+@click.option("--from-text", is_flag=True, help="Strings and numbers of a schema are taken from the prompt.")
+@setting("--batch-size", "size", type=click.IntRange(1), metavar="N", default=16, help="Rows run together.")
+@setting("--engine", type=click.Choice(["local", "ray"]), default="local", help="Here, or on a Ray cluster.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="On Ray; else one for each GPU, or machine.")
+@writing_many
+def batch_command(
+    source: str, out: str, given: dict, how: dict, from_text: bool, size: int, engine: str, workers: int | None, options: dict
+) -> None:  # fmt: skip
+    """Write a text for every row of --in, and add it to --out as soon as it is there.
+
+    A row is a prompt (a JSON string), or an object with "prompt" and perhaps "id", "length" and a constraint of its own:
+    "schema", "regex", "grammar", "template" (and "holes") or "choices". A result has the row's line number and its id, and
+    what --json prints elsewhere, or "error" and "kind". A job that was stopped goes on where it was when it is started
+    again. Exit code 1: all is done, but some rows have an error.
+
+    \b
+    Example:
+      printf '%s\\n' '"It was March 5, 2021."' '{"id": "b", "prompt": "The 4th of July, 1998."}' > prompts.jsonl
+      dgemma batch --in prompts.jsonl --out results.jsonl --regex '\\d{4}-\\d{2}-\\d{2}'
+      cat results.jsonl
+    """
+    if workers and engine != "ray":
+        refuse("--workers belongs to --engine ray")
+    if engine == "local":
+        warm_up_kernels(options["quiet"], "grammar" in given)
+    from dgemma_constrain.batch.command import run
+
+    if run(source, out, given, how, from_text, options, size, engine, workers):
+        click.get_current_context().exit(1)
 
 
 @dgemma.command("inspect", short_help="What a constraint costs.")
-@click.option("--schema", type=TextFile(), help="A file with a JSON Schema.")
-@click.option("--regex", "pattern", type=Text(), help="A regular expression.")
-@click.option("--template", type=Text(), help="A template with {holes}.")
-@click.option("--grammar", type=Text(), help="A grammar: a name, or a file that ends in .lark or .gbnf.")
-@start
-@max_depth
-@click.option("--choice", "choices", type=Text(), multiple=True, help="One of several texts; give it more than once.")
-@whitespace
-@flavor
-@ignore_case
-@holes
+@constraining
 @click.option(
     "--tokenizer", metavar="PATH", help="A tokenizer.json or a folder with one, instead of the embedded model's."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", is_flag=True, help="No notes on stderr.")
-def inspect_command(
-    schema,
-    pattern,
-    template,
-    grammar,
-    start,
-    max_depth,
-    choices,
-    whitespace,
-    flavor,
-    ignore_case,
-    holes,
-    tokenizer,
-    as_json,
-    quiet,
-) -> None:
+def inspect_command(given: dict, how: dict, tokenizer: str | None, as_json: bool, quiet: bool) -> None:
     """What a constraint costs: states, classes, memory, time; its shortest text, and how many texts it has.
 
     \b
     Example:
       dgemma inspect --regex '\\d{4}-\\d{2}-\\d{2}'
     """
-    if sum([schema is not None, pattern is not None, template is not None, grammar is not None, bool(choices)]) != 1:
-        _refuse("inspect needs one of --schema, --regex, --template, --grammar, --choice")
-    if holes and template is None:
-        _refuse("--hole belongs to --template")
-    _warm_up(quiet, grammar is not None)
+    if not given:
+        refuse("inspect needs one of --schema, --regex, --template, --grammar, --choice")
+    warm_up_kernels(quiet)
+    from dgemma_constrain.given import constraint_from
     from dgemma_constrain.show.facts import constraint_facts, facts_text
 
-    if schema is not None:
-        constraint = dc.json_schema(schema, whitespace)
-    elif pattern is not None:
-        constraint = dc.regex(pattern, flavor, ignore_case=ignore_case)
-    elif grammar is not None:
-        constraint = dc.grammar(grammar, start, max_depth)
-    else:
-        constraint = dc.choice(choices) if choices else _template(template, holes)
+    constraint = constraint_from(given, how)
+    if "grammar" in given:
+        warm_up_kernels(quiet, searched=True)  # not before it is known to be a grammar
     vocabulary = dc.Vocabulary.from_tokenizer(tokenizer) if tokenizer else dc.load().vocabulary
     facts = constraint_facts(constraint, vocabulary)
-    _print(json.dumps(facts, ensure_ascii=False) if as_json else facts_text(facts))
-
-
-def _template(source: str, holes: tuple[tuple[str, str], ...]) -> dc.Constraint:
-    from dgemma_constrain.constraints.template import read
-
-    given = {name: dc.regex(pattern) for name, pattern in holes}
-    if len(given) < len(holes):
-        _refuse("--hole gives a hole twice")
-    return dc.template(source, **{**dict.fromkeys(read(source)[1::2], dc.text()), **given})
-
-
-def _refuse(why: str) -> NoReturn:
-    click.get_current_context().fail(why)
-
-
-def _write(
-    prompt: str,
-    constraint: dc.Constraint,
-    options: dict,
-    parsed: bool = False,
-    room_for: Sequence[str] = (),
-    searched: bool = False,
-) -> None:
-    """Write a text and print it. parsed: the text is JSON, and is its own value. searched: it may have to be searched for."""
-    trace = Path(options["trace"]) if options["trace"] else None
-    if trace and not os.access(trace.absolute().parent, os.W_OK):
-        _refuse(f"--trace: no file can be written in {trace.absolute().parent}")
-    _warm_up(options["quiet"], searched)
-    model = dc.load(options["model"])
-    length = _usual_length(model, prompt, constraint, room_for) if options["length"] == "auto" else options["length"]
-    began = time.perf_counter()
-    out = _generate(model, prompt, constraint, length, options)
-    seconds = time.perf_counter() - began
-    _print(_record(model, out, seconds, parsed) if options["as_json"] else out.text)
-    if trace:
-        from dgemma_constrain.show.html import trace_html
-
-        _replace(trace, trace_html(out.trace, out.text))
-
-
-def _generate(model: Model, prompt: str, constraint: dc.Constraint, length: int, options: dict) -> Output:
-    names = ("steps", "seed", "candidates", "temperature", "schedule", "remask")
-    more = {**{name: options[name] for name in names}, "trace": bool(options["trace"])}
-    if options["quiet"] or not sys.stderr.isatty():
-        return model.generate(prompt, constraint, length, **more)
-    from rich.console import Console
-
-    from dgemma_constrain.show.terminal import Picture
-
-    with Picture(Console(stderr=True), model.vocabulary.token_bytes) as picture:
-        return model.generate(prompt, constraint, length, on_step=picture.draw, **more)
-
-
-def _usual_length(model: Model, prompt: str, constraint: dc.Constraint, texts: Sequence[str]) -> int:
-    """Room for each of these texts; without any, for twice the shortest. No more than the context has left."""
-    before, after = model.denoiser.frame(prompt)
-    left = model.denoiser.context_length - len(before) - len(after)
-    if texts:
-        return min(1 + max(len(model.vocabulary.encode(text)) for text in texts), left)
-    shortest = int(dc.compile(constraint, model.vocabulary).automaton.distance[0])
-    return min(max(2 * shortest, USUAL_LENGTH), left)
-
-
-def _record(model: Model, out: Output, seconds: float, parsed: bool) -> str:
-    """The result as one line of JSON. A JSON text goes in as it is: parsing it could lose digits of its numbers."""
-    record = {
-        "text": out.text,
-        "value": None,
-        "fields": out.fields,
-        "score": out.score,
-        "tokens": model.vocabulary.text_length(out.ids),
-        "steps": len(out.trace.steps),
-        "ms": round(1e3 * seconds, 1),
-    }
-    members = {key: json.dumps(value, ensure_ascii=False) for key, value in record.items()}
-    if parsed:
-        members["value"] = out.text.replace("\n", " ").replace("\r", " ")  # JSON has them between its tokens only
-    return "{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in members.items()) + "}"
-
-
-def _warm_up(quiet: bool, searched: bool = False) -> None:
-    from dgemma_constrain.warm_up import kernels_are_cold, warm_up
-
-    stages = {"kernels": "compiling kernels, once, about 25 s …", "search": "compiling the search, once, about 40 s …"}
-    for stage in list(stages)[: 1 + searched]:
-        line = stages[stage]
-        if not kernels_are_cold(stage):
-            continue
-        if quiet or not sys.stderr.isatty():
-            if not quiet:
-                click.echo(f"dgemma: {line}", err=True)
-            warm_up(stage=stage)
-            continue
-        from rich.console import Console
-
-        with Console(stderr=True).status(line) as status:
-            warm_up(lambda done, of: status.update(f"{line} {done}/{of}"), stage)
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, "utf-8")
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    print_line(json.dumps(facts, ensure_ascii=False) if as_json else facts_text(facts))
 
 
 def main(argv: list[str] | None = None) -> int:

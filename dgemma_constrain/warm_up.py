@@ -148,4 +148,5 @@ def _search() -> None:
         canvas.best(logits)
         canvas.sample(logits)
         compiled.canvas(2, more_tokens=1).check()
+        compiled.canvas(6)._guide
     dc.template("<{n}>", n=dc.grammar('root ::= "a" root "b" | "c"')).matches("<acb>")

@@ -14,7 +14,6 @@ from dgemma_constrain.automata.alphabet import alphabet_of, members, refine
 from dgemma_constrain.automata.charset import ANY, EMPTY, Charset
 from dgemma_constrain.automata.determinize import determinize
 from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersect, subtract, unite
-from dgemma_constrain.automata.kernels import sources
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.minimize import equivalent_states, trim
 from dgemma_constrain.automata.nfa import NFA
@@ -185,7 +184,7 @@ def test_finite_languages_are_minimised_as_any_other(texts):
     alphabet = alphabet_of(nfa.charsets)
     rows = trim(*determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, Limits()))
     block, blocks = equal_states(*rows)
-    other, others = equivalent_states(sources(rows[0]), *rows[1:], alphabet.size)
+    other, others = equivalent_states(*rows)
     assert blocks == others == len(set(zip(block.tolist(), other.tolist())))
     assert set(compile_nfa(nfa).words()) == set(texts)
 

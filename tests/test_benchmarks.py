@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from benchmarks import engine, grammar
+import dgemma_constrain as dc
+from benchmarks import engine, entropy, grammar, step
 from benchmarks.cases import CASES
 
 STEP = {"length", "pinned", "floor_ms", "canvas_ms", "allowed_ms", "masked_ms", "best_ms", "sample_ms", "marginals_ms"}
@@ -71,6 +72,27 @@ def test_a_grammar_gives_a_line(capsys):
         for peer in head["peers"]:
             assert step[peer]["masks_ms"] > 0 and step[peer]["tokens_ms"] > 0
     assert "arithmetic" in err.splitlines()[-1]
+
+
+def test_entropy_counts_tokens_and_forwards():
+    model = dc.load()
+    free = entropy.measure(model, "nothing", "entropy=0.1", 64, 2)
+    bound = entropy.measure(model, "the schema and the text", "entropy=0.1", 64, 2)
+    assert bound["valid"] == bound["of"] == 2
+    assert 1 <= free["tokens_per_forward"] < bound["tokens_per_forward"]
+
+
+def test_a_step_gives_a_line_for_each_batch(capsys):
+    small = "--batch 1 2 --length 16 --size 4096 --device cpu --repeat 1".split()
+    step.main(["--cases", "email", *small])
+    out, err = capsys.readouterr()
+    head, *lines = map(json.loads, out.splitlines())
+    assert "cpu" in head["machine"]
+    shapes = [(line["device"], line["dtype"], line["batch"]) for line in lines]
+    assert shapes == [("cpu", dtype, batch) for dtype in ("float32", "bfloat16") for batch in (1, 2)]
+    for line in lines:
+        assert all(line[k] > 0 for k in ("states", "classes", "floor_ms", "best_ms", "step_ms", "first_ms"))
+    assert err.count("email") == 4
 
 
 def test_the_language_server_is_measured_and_keeps_step(capsys, monkeypatch):

@@ -25,7 +25,7 @@ PERSON = {
     "required": ["name", "age"],
     "additionalProperties": False,
 }
-COMMANDS = ["json", "regex", "fill", "choose", "inspect"]
+COMMANDS = ["json", "regex", "fill", "choose", "revise", "batch", "inspect"]
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +83,24 @@ def test_json_from_text_takes_every_value_from_the_text(capsys, schema):
     assert "/properties/age" in fails(capsys, 1, "json", "--schema", schema, "--from-text", "Nobody is here.")
 
 
+def test_json_takes_the_options_of_a_schema(capsys, tmp_path):
+    whole, age = tmp_path / "whole.json", tmp_path / "age.json"
+    age.write_text('{"$id": "http://example.com/age", "type": "integer", "minimum": 70, "maximum": 79}')
+    node = {"type": "object", "properties": {"age": {"$ref": "http://example.com/age"}, "next": {"$ref": "#"}}}
+    whole.write_text(json.dumps({**node, "required": ["age"], "additionalProperties": False}))
+    base = ["json", "--schema", whole, "--ref", age, "--max-depth", "0", "--property-order", "any", "Anna is 34."]
+    code, out, _ = run(capsys, *base)
+    assert code == 0 and 70 <= json.loads(out)["age"] <= 79
+    assert "nothing is fetched" in fails(capsys, 2, "json", "--schema", whole, "x")
+    age.write_text("{}")
+    assert "$id" in fails(capsys, 2, *base)
+    repeats = {"type": "object", "properties": {"age": {"not": {"uniqueItems": True}}}, "required": ["age"]}
+    (tmp_path / "s.json").write_text(json.dumps(repeats))
+    assert "equal items" in fails(capsys, 2, "json", "--schema", tmp_path / "s.json", "x")
+    relaxed = run(capsys, "json", "--schema", tmp_path / "s.json", "--on-unsupported", "relax", "x")
+    assert relaxed[0] == 0 or "relaxed" in relaxed[2]  # written, and then checked
+
+
 def test_json_output_is_one_object_with_the_value_spelled_as_in_the_text(capsys, schema):
     code, out, err = run(
         capsys, "json", "--schema", schema, "--json", "--whitespace", "pretty", "--seed", "3", "Anna is 34."
@@ -126,6 +144,28 @@ def test_choose_has_room_for_its_longest_choice(capsys):
     long = "q" * 150
     code, out, _ = run(capsys, "choose", long, "which?")
     assert (code, out) == (0, long + "\n")
+
+
+def test_revise_keeps_the_rest_and_shows_what_changed(capsys, schema):
+    text = "See Anna on Someday, or on Noday."
+    code, out, err = run(
+        capsys, "revise", text, "--span", "12:19", "--span", "27:32", "--regex", r"See \w+ on \w+, or on \w+\."
+    )
+    assert code == 0 and out.startswith("See Anna on ") and ", or on " in out and out.endswith(".\n")
+    first, second = err.splitlines()
+    new = re.fullmatch(r"See Anna on (\w+), or on (\w+)\.\n", out)
+    assert (first, second) == (f"12:19 'Someday' -> {new[1]!r}", f"27:32 'Noday' -> {new[2]!r}")
+    record = '{"name": "Anna", "age": 34}'
+    code, out, err = run(capsys, "revise", record, "--span", "24:26", "--schema", schema, "--json", "--quiet")
+    assert (code, err) == (0, "") and json.loads(out)["value"]["name"] == "Anna"
+
+
+def test_code_of_a_model_is_run_only_where_asked(capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(dc, "load", lambda name, **more: asked.append((name, more)) or Model(RandomDenoiser()))
+    for more in ([], ["--trust-remote-code"]):
+        assert run(capsys, "regex", "a", "p", "--model", "some/model", *more)[0] == 0
+    assert asked == [("some/model", {}), ("some/model", {"trust_remote_code": True})]
 
 
 def test_the_prompt_comes_from_stdin(capsys, monkeypatch, schema):
@@ -184,12 +224,21 @@ def test_a_trace_is_written_whole(capsys, tmp_path):
         (2, "--steps", ["regex", "a", "x", "--steps", "0"]),
         (2, "--length", ["regex", "a", "x", "--length", "many"]),
         (2, "temperature", ["regex", "a", "x", "--temperature", "nan"]),
-        (2, "--schedule", ["regex", "a", "x", "--schedule", "odd"]),
+        (2, "unknown schedule", ["regex", "a", "x", "--schedule", "odd"]),
         (2, "PROMPT", ["regex", "a"]),
         (2, "choice", ["choose", "x"]),
         (2, "do not fit", ["regex", "a*", "x", "--length", "100000"]),
         (2, "nowhere", ["regex", "a", "x", "--trace", "/nowhere/t.html"]),
         (2, "UTF-8", ["regex", "a", "\udc80"]),
+        (2, "START:END", ["revise", "abc", "--span", "1-2"]),
+        (2, "--span", ["revise", "abc"]),
+        (2, "within the text's 3 characters", ["revise", "abc", "--span", "2:4"]),
+        (
+            2,
+            "one of",
+            ["revise", "abc", "--span", "1:2", "--regex", "a", "--schema", str(ROOT / "examples/person.schema.json")],
+        ),
+        (1, "no text", ["revise", "abc", "--span", "1:2", "--regex", "[0-9]*"]),
         (2, "one of", ["inspect"]),
         (2, "one of", ["inspect", "--regex", "a", "--choice", "b"]),
         (2, "--template", ["inspect", "--regex", "a", "--hole", "b=c"]),
@@ -334,7 +383,7 @@ def test_ctrl_c_while_it_writes():
 def test_ctrl_c_while_a_kernel_runs():
     busy = "import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"  # minutes in C, without the interpreter's lock
     script = (
-        f"import dgemma_constrain.cli as cli, sys; cli._warm_up = lambda quiet, searched: exec({busy!r}); "
+        f"import dgemma_constrain.cli as cli, dgemma_constrain.running as running, sys; running.warm_up_kernels = lambda quiet, searched=False: exec({busy!r}); "
         "sys.argv = ['dgemma', 'regex', 'a', 'x']; sys.exit(cli.main())"
     )
     process = interruptible("-c", script)

@@ -1,15 +1,15 @@
 """Masked language models of transformers' own classes, small, with random weights, saved and loaded as any checkpoint is."""
 
 import json
+import sys
 
 import jsonschema
 import pytest
 import torch
+from tiny_models import build, byte_tokenizer, diffusion_gemma_with_tokenizer, transformers
 
 import dgemma_constrain as dc
 from dgemma_constrain.models.masked import MaskedModel
-
-transformers = pytest.importorskip("transformers")
 
 SCHEMA = {
     "type": "object",
@@ -17,87 +17,6 @@ SCHEMA = {
     "required": ["n", "ok"],
     "additionalProperties": False,
 }
-
-# A module shaped like LLaDA or Dream: a bidirectional transformer that comes with its own code. `shift` makes it Dream.
-CODE = '''
-import torch
-from transformers import PreTrainedModel, PretrainedConfig
-from transformers.modeling_outputs import MaskedLMOutput
-
-class Config(PretrainedConfig):
-    model_type = "{kind}"
-    def __init__(self, vocab_size=300, mask_token_id=3, max_sequence_length=256, **kwargs):
-        self.vocab_size, self.mask_token_id, self.max_sequence_length = vocab_size, mask_token_id, max_sequence_length
-        super().__init__(**kwargs)
-
-class Model(PreTrainedModel):
-    config_class = Config
-    def __init__(self, config):
-        super().__init__(config)
-        self.embed = torch.nn.Embedding(config.vocab_size, 32)
-        self.layer = torch.nn.TransformerEncoderLayer(32, 2, 64, batch_first=True, dropout=0.0)
-        self.head = torch.nn.Linear(32, config.vocab_size)
-        self.post_init()
-    def forward(self, input_ids, **unused):
-        return MaskedLMOutput(logits=self.head(self.layer(self.embed(input_ids))) * 8)
-'''
-
-
-def byte_tokenizer(folder, specials=("<s>", "</s>", "<pad>", "<mask>")):
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: i for i, token in enumerate([*specials, *letters, "tr", "ue", "Ġt"])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, [("t", "r"), ("u", "e"), ("Ġ", "t")]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    wrapped = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", mask_token="<mask>"
-    )
-    wrapped.save_pretrained(folder)
-    return wrapped
-
-
-def word_piece_tokenizer(folder):
-    letters = '{}":,0123456789abcdefghijklmnopqrstuvwxyz-.'
-    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + c for c in letters), "true", "false", "the"]
-    (folder / "vocab.txt").write_text("\n".join(tokens))
-    tokenizer = transformers.BertTokenizerFast(vocab={token: i for i, token in enumerate(tokens)}, do_lower_case=True)
-    tokenizer.save_pretrained(folder)
-    return tokenizer
-
-
-def custom(folder, kind):
-    byte_tokenizer(folder)
-    (folder / "modeling_own.py").write_text(CODE.replace("{kind}", kind))
-    (folder / "config.json").write_text(
-        json.dumps({
-            "model_type": kind, "architectures": ["Model"], "vocab_size": 300, "mask_token_id": 3,
-            "auto_map": {"AutoConfig": "modeling_own.Config", "AutoModel": "modeling_own.Model"},
-        })
-    )  # fmt: skip
-    torch.manual_seed(0)
-    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=True)
-    transformers.AutoModel.from_config(config, trust_remote_code=True).save_pretrained(folder)
-
-
-def build(kind, folder):
-    torch.manual_seed(0)
-    if kind in ("llada", "dream"):
-        custom(folder, kind)
-        return dict(trust_remote_code=True)
-    sizes = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
-    if kind == "bert":
-        size = len(word_piece_tokenizer(folder))
-        config = transformers.BertConfig(vocab_size=size, max_position_embeddings=128, **sizes)
-    else:
-        size = len(byte_tokenizer(folder)) + 5  # padded, as many are
-        config = transformers.ModernBertConfig(
-            vocab_size=size, max_position_embeddings=256, pad_token_id=2, eos_token_id=1, bos_token_id=0,
-            cls_token_id=0, sep_token_id=1, **sizes,
-        )  # fmt: skip
-    transformers.AutoModelForMaskedLM.from_config(config).save_pretrained(folder)
-    return {}
 
 
 @pytest.fixture(scope="module", params=["bert", "modernbert", "llada", "dream"])
@@ -128,6 +47,8 @@ def test_what_a_config_tells(tmp_path):
     dc_model = dc.load(str(tmp_path), **build("dream", tmp_path))
     assert dc_model.denoiser.shift and dc_model.denoiser.context_length == 256 and dc_model.vocabulary.mask_id == 3
     assert dc.load(str(tmp_path), trust_remote_code=True, shift=False, context_length=64).denoiser.context_length == 64
+    with pytest.raises(dc.ConstraintError, match="'header' is nothing"):
+        dc.load(str(tmp_path), trust_remote_code=True, header=(1, None))
 
 
 def test_shifted_logits_are_those_of_the_position_before(tmp_path):
@@ -158,6 +79,37 @@ def test_what_is_no_masked_model_is_said(tmp_path):
         dc.load(str(tmp_path / "nothing"))
 
 
+def test_a_causal_model_with_code_of_its_own_is_found_out(tmp_path):
+    build("llada", tmp_path)
+    code = (tmp_path / "modeling_own.py").read_text()
+    attention = "self.layer(self.embed(input_ids))"
+    assert attention in code
+    causal = (
+        "self.layer(self.embed(input_ids), torch.nn.Transformer.generate_square_subsequent_mask(input_ids.shape[1]))"
+    )
+    (tmp_path / "modeling_own.py").write_text(code.replace(attention, causal))
+    with pytest.raises(dc.ConstraintError, match="looks only backwards"):
+        dc.load(str(tmp_path), trust_remote_code=True)
+
+
+@pytest.mark.parametrize("kind", ["modernbert", "diffusion_gemma"])
+def test_a_tokenizer_that_does_not_fit_is_said(tmp_path, kind):
+    if kind == "modernbert":
+        build(kind, tmp_path)
+    else:
+        diffusion_gemma_with_tokenizer(tmp_path)
+    byte_tokenizer(tmp_path, ("<s>", "</s>", "<pad>", "<mask>", *(f"<{k}>" for k in range(50))))
+    with pytest.raises(dc.VocabularyError, match="don't belong together"):
+        dc.load(str(tmp_path))
+
+
+def test_what_is_too_long_or_too_short_is_said(model):
+    with pytest.raises(dc.ConstraintError, match="shorten the prompt"):
+        model.generate("a " * 300)
+    with pytest.raises(dc.Infeasible, match="at least 9 tokens are needed, but the canvas has 8"):
+        model.generate("a", dc.literal("x" * 9), length=8)
+
+
 def test_code_is_run_only_if_asked_to(tmp_path):
     build("llada", tmp_path)
     with pytest.raises(dc.ConstraintError, match="trust_remote_code"):
@@ -184,3 +136,9 @@ def test_a_network_that_does_not_fit():
         MaskedModel(lambda ids: ids, dc.Vocabulary([b"a", None], eos_id=1))
     with pytest.raises(dc.ConstraintError, match="shorten the prompt"):
         dc.Model(MaskedModel(lambda ids: ids, vocabulary, context_length=8)).generate("a" * 9, constraint="a")
+
+
+def test_without_transformers_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(dc.ConstraintError, match="pip install"):
+        dc.load("some/model")

@@ -25,6 +25,11 @@ CASES = {
         }
     ),
     "bounded strings": dc.json_schema({"type": "object", "properties": {"a": STRING, "bc": STRING}, "required": ["a"]}),
+    "lists of strings": dc.json_schema(
+        {"properties": {"a": {"items": {"type": "string"}}, "b": {"items": STRING}}, "additionalProperties": STRING},
+        whitespace="compact",
+        max_depth=0,
+    ),
     "any text": dc.text(),
     "bounded text": dc.regex(r"[^\n]{0,30}"),
     "words": dc.regex(r"\w{1,12}"),
@@ -74,9 +79,24 @@ def test_every_token_leads_where_its_bytes_lead(name, vocabulary):
     assert len(byte_state) > min(0.5 * automaton.states, 150)
 
 
+@pytest.mark.parametrize("name", ["record", "lists of strings", "template", "accents"])
+def test_tokens_share_a_class_just_if_no_state_tells_them_apart(name, vocabulary):
+    dfa = utf8(CASES[name].dfa())
+    automaton = lift(dfa, vocabulary)
+    table = np.vstack([dfa.table, np.full(dfa.table.shape[1], -1)])  # the last row is where what is dead stays
+    columns = {}
+    for token in np.flatnonzero(~vocabulary.special).tolist():
+        states = np.arange(len(dfa.table))
+        for byte in vocabulary.token_bytes(token):
+            states = table[states, dfa.classes[byte]]
+        columns.setdefault(states.tobytes(), set()).add(int(automaton.classes[token]))
+    assert all(len(classes) == 1 for classes in columns.values())
+    assert len(columns) == len(set.union(*columns.values()))
+
+
 def test_these_cases_reach_every_way_of_walking(vocabulary):
     regions = [find_region(utf8(c.dfa()), vocabulary) for c in CASES.values()]
-    assert any(r.inside.any() for r in regions) and any(not r.inside.any() for r in regions)
+    assert all(any((r.way == way).any() for r in regions) for way in range(5)) and any(not r.way.any() for r in regions)
 
 
 def test_distances_are_the_fewest_tokens_to_the_end(vocabulary):

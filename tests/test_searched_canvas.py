@@ -16,8 +16,9 @@ import dgemma_constrain as dc
 from benchmarks.vocabularies import generated_vocabulary
 from dgemma_constrain.automata.encodings import utf8
 from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.canvas import searched as searched_module
 from dgemma_constrain.canvas.compiled import Compiled
-from dgemma_constrain.canvas.searched import Searched
+from dgemma_constrain.canvas.searched import NARROW, WIDE, Searched
 from dgemma_constrain.constraints.grammar.constraint import Grammar
 from dgemma_constrain.constraints.grammar.rules import Grammar as Rules
 from dgemma_constrain.tokens.lift import lift
@@ -169,6 +170,14 @@ NAMES = [*SMALL, "random, with a lexer", "random, without a lexer"]
 @pytest.mark.parametrize("name", NAMES)
 def test_every_string_of_tokens_by_brute_force(name):
     """Tokens that hold several terminals, ends, pads, tails, budgets, pins, and logits with -inf."""
+    compare(name, 40)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_string_of_tokens_where_each_search_asks_what_can_still_be_read(name, monkeypatch):
+    """What a guide drops leads nowhere: without one a small case is mostly solved before it is asked."""
+    monkeypatch.setattr(searched_module, "BLIND", (NARROW, WIDE, WIDE))
+    monkeypatch.setattr(searched_module, "SCORED", (NARROW, WIDE))
     compare(name, 40)
 
 

@@ -72,7 +72,9 @@ class Charset:
         return len(self.bounds) > 0
 
     def __eq__(self, other) -> bool:
-        return isinstance(other, Charset) and np.array_equal(self.bounds, other.bounds)
+        if self is other:
+            return True
+        return isinstance(other, Charset) and self.bounds.tobytes() == other.bounds.tobytes()
 
     def __hash__(self) -> int:
         return self._hash

@@ -9,6 +9,7 @@ inner nodes that differ lead somewhere different, and a continuation never looks
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -104,13 +105,31 @@ def _points(alphabet: Alphabet) -> np.ndarray:
 def utf8_tree(alphabet: Alphabet) -> np.ndarray:
     """The decoding tree of UTF-8 (RFC 3629: no overlong forms, no surrogates), one column a byte.
 
+    Most alphabets differ among the ASCII characters only, so the tree of all others is kept by what it depends on: where
+    classes begin, and which of them are the same.
+    """
+    start = np.searchsorted(alphabet.cuts, 0x80, "right") - 1
+    cuts, classes = alphabet.cuts[start:].copy(), alphabet.classes[start:]
+    cuts[0] = 0x80
+    names, labels = np.unique(np.append(DEAD, classes), return_inverse=True)
+    tree = _tree_beyond_ascii(cuts.tobytes(), (labels[1:] - 1).astype(np.int32).tobytes()).copy()
+    leaf = tree >= 0
+    tree[leaf] = names[1:][tree[leaf]]
+    tree[-1, :0x80] = alphabet.of(np.arange(0x80))
+    return tree
+
+
+@lru_cache(maxsize=32)
+def _tree_beyond_ascii(cuts: bytes, labels: bytes) -> np.ndarray:
+    """`utf8_tree` of classes that begin at `cuts`, int32[n] from 0x80 up; `labels`, int32[n], names them (or DEAD).
+
     Continuation bytes carry six bits each, so the tree is the table of code points cut into blocks of 64, twice more.
     """
-    points = _points(alphabet)
+    bounds = np.minimum(np.frombuffer(cuts, np.int32), TEXT_LIMIT)
+    beyond = np.full(TEXT_LIMIT, DEAD, np.int32)
+    beyond[0x80:] = np.repeat(np.frombuffer(labels, np.int32), np.diff(bounds, append=TEXT_LIMIT))
     tree = _Tree(256)
     continuation = np.arange(0x80, 0xC0)
-    beyond = points.copy()
-    beyond[:0x80] = DEAD  # those are spelt in one byte
     two = tree.level(beyond.reshape(-1, 64), continuation)  # by code point >> 6
     longer = two.copy()
     longer[: 0x800 >> 6] = DEAD  # those are spelt in two bytes
@@ -119,7 +138,6 @@ def utf8_tree(alphabet: Alphabet) -> np.ndarray:
     longer[0x10000 >> 12 : TEXT_LIMIT >> 12] = three[0x10000 >> 12 :]
     four = tree.level(longer.reshape(-1, 64), continuation)  # by code point >> 18
     root = np.full(256, DEAD, np.int32)
-    root[:0x80] = points[:0x80]
     root[0xC2:0xE0] = two[2:32]
     root[0xE0:0xF0] = three[:16]
     root[0xF0:0xF5] = four

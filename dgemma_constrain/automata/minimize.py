@@ -1,8 +1,9 @@
 """DFA → minimal DFA.
 
-Valmari, "Fast brief practical DFA minimization" (Information Processing Letters 112, 2012): refine a partition of the
-states and one of the transitions against each other, always splitting off the smaller part. O(m log m) in the number m
-of transitions that exist, so partial automata cost nothing for what they cannot do. Finite languages don't need it: see
+Jacobs & Wißmann, "Fast coalgebraic bisimilarity minimization" (POPL 2023): partition refinement by signatures, with
+Hopcroft's rule. A state's signature says to which blocks its transitions lead. In every round the states whose signature
+may have changed are told apart by it; the largest part of a block keeps the block's name, so that a state gets a new name,
+and its predecessors are looked at again, log n times at most. Partial automata cost nothing for what they cannot do. Finite languages don't need it: see
 `acyclic.py`.
 """
 
@@ -11,104 +12,117 @@ from __future__ import annotations
 import numpy as np
 
 from dgemma_constrain.automata.acyclic import equal_states
-from dgemma_constrain.automata.kernels import distances, grouped, kernel, mix, reversed_rows, sources
+from dgemma_constrain.automata.kernels import distances, grouped, kernel, mix, reversed_rows
 
 
 @kernel
-def _mark(e, elements, location, block, first, marked, work, pending):
-    """Move element `e` to the marked front of its block."""
-    b = block[e]
-    i = location[e]
-    j = first[b] + marked[b]
-    elements[i] = elements[j]
-    location[elements[i]] = i
-    elements[j] = e
-    location[e] = j
-    if marked[b] == 0:
-        work[pending] = b
-        pending += 1
-    marked[b] += 1
-    return pending
+def equivalent_states(offsets, symbols, targets, accept):
+    """Myhill-Nerode classes of a trimmed DFA in rows: block int32[S], and how many there are.
 
-
-@kernel
-def _split(elements, block, first, past, marked, work, pending, blocks):
-    """Split every block with marked elements into its marked and unmarked part; the smaller gets the new number."""
-    while pending:
-        pending -= 1
-        b = work[pending]
-        j = first[b] + marked[b]
-        if j == past[b]:
-            marked[b] = 0
-            continue
-        if marked[b] <= past[b] - j:
-            first[blocks] = first[b]
-            past[blocks] = j
-            first[b] = j
-        else:
-            past[blocks] = past[b]
-            first[blocks] = j
-            past[b] = j
-        for i in range(first[blocks], past[blocks]):
-            block[elements[i]] = blocks
-        marked[b] = 0
-        marked[blocks] = 0
-        blocks += 1
-    return blocks
-
-
-@kernel
-def equivalent_states(tails, labels, heads, accept, label_count):
-    """Myhill-Nerode classes of a trimmed DFA given by its transitions: block int32[S], and how many there are."""
+    A hash stands for a signature (64 bits, so two that differ are taken for one with odds of about S²/2⁶⁴).
+    """
     n = len(accept)
-    m = len(tails)
-    elements, location = np.empty(n, np.int32), np.empty(n, np.int32)
-    block, first = np.zeros(n, np.int32), np.zeros(n, np.int32)
-    past, marked = np.zeros(n, np.int32), np.zeros(n, np.int32)
-    work = np.empty(max(n, m) + 1, np.int32)
+    into, incoming = grouped(targets, n)
+    source = np.empty(len(targets), np.int32)
+    for s in range(n):
+        for e in range(offsets[s], offsets[s + 1]):
+            source[e] = s
+    block, elements, location = np.zeros(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    first, past, marked = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    signature = np.empty(n, np.uint64)
+    changed, touched, renamed = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    stamp = np.full(n, -1, np.int32)
+    size = 16
+    while size < 2 * n:
+        size *= 2
+    table, table_part, table_turn = np.empty(size, np.uint64), np.empty(size, np.int32), np.zeros(size, np.int64)
+    part, part_past, spare = np.empty(n, np.int32), np.empty(n + 1, np.int32), np.empty(n, np.int32)
     past[0] = n
-    blocks = np.int64(1)
-    pending = np.int64(0)
+    blocks = 1
     for s in range(n):
-        elements[s] = location[s] = s
-    for s in range(n):
-        if accept[s]:
-            pending = _mark(np.int32(s), elements, location, block, first, marked, work, pending)
-    blocks = _split(elements, block, first, past, marked, work, pending, blocks)
-    if m == 0:
-        return block, blocks
-
-    # Transitions start out grouped by label: one "cord" a label.
-    label_offsets, cords = grouped(labels, label_count)
-    where, cord = np.empty(m, np.int32), np.empty(m, np.int32)
-    cord_first, cord_past = np.empty(m, np.int32), np.empty(m, np.int32)
-    cord_marked = np.zeros(m, np.int32)
-    cord_count = np.int64(0)
-    for k in range(label_count):
-        if label_offsets[k] < label_offsets[k + 1]:
-            cord_first[cord_count] = label_offsets[k]
-            cord_past[cord_count] = label_offsets[k + 1]
-            for i in range(label_offsets[k], label_offsets[k + 1]):
-                where[cords[i]] = i
-                cord[cords[i]] = cord_count
-            cord_count += 1
-
-    into, incoming = grouped(heads, n)
-    b = 1
-    c = 0
-    while c < cord_count:
-        pending = np.int64(0)
-        for i in range(cord_first[c], cord_past[c]):
-            pending = _mark(tails[cords[i]], elements, location, block, first, marked, work, pending)
-        blocks = _split(elements, block, first, past, marked, work, pending, blocks)
-        c += 1
-        while b < blocks:
-            pending = np.int64(0)
-            for i in range(first[b], past[b]):
-                for j in range(into[elements[i]], into[elements[i] + 1]):
-                    pending = _mark(incoming[j], cords, where, cord, cord_first, cord_marked, work, pending)
-            cord_count = _split(cords, cord, cord_first, cord_past, cord_marked, work, pending, cord_count)
-            b += 1
+        elements[s] = location[s] = changed[s] = s
+    count = n
+    turn = np.int64(0)
+    round_ = 0
+    while count:
+        hits = 0
+        for i in range(count):
+            s = changed[i]
+            h = np.uint64(accept[s])
+            for e in range(offsets[s], offsets[s + 1]):
+                h += mix((np.int64(symbols[e]) << 32) | np.int64(block[targets[e]]))
+            signature[s] = h
+            b = block[s]
+            if marked[b] == 0:
+                touched[hits] = b
+                hits += 1
+            j = first[b] + marked[b]  # to the front of its block
+            marked[b] += 1
+            other, at = elements[j], location[s]
+            elements[j], elements[at] = s, other
+            location[s], location[other] = j, at
+        news = 0
+        for t in range(hits):
+            b = touched[t]
+            begin, middle, end = first[b], first[b] + marked[b], past[b]
+            marked[b] = 0
+            if end - begin == 1:
+                continue
+            # Those that changed, part by part; the others are alike still, and differ from all of these.
+            turn += 1
+            mask = 16
+            while mask < 2 * (middle - begin):
+                mask *= 2
+            mask -= 1
+            parts = 0
+            for i in range(begin, middle):
+                h = signature[elements[i]]
+                slot = np.int64((h ^ (h >> np.uint64(32))) & np.uint64(mask))
+                while table_turn[slot] == turn and table[slot] != h:
+                    slot = (slot + 1) & mask
+                if table_turn[slot] != turn:
+                    table_turn[slot], table[slot], table_part[slot] = turn, h, parts
+                    part_past[parts] = 0
+                    parts += 1
+                part[i] = table_part[slot]
+                part_past[part[i]] += 1
+            if parts == 1 and middle == end:
+                continue
+            largest, most = -1, end - middle  # -1: those that did not change
+            at = begin
+            for k in range(parts):
+                if part_past[k] > most:
+                    largest, most = k, part_past[k]
+                at += part_past[k]
+                part_past[k] = at - part_past[k]
+            for i in range(begin, middle):
+                spare[part_past[part[i]]] = elements[i]
+                part_past[part[i]] += 1
+            for i in range(begin, middle):
+                elements[i] = spare[i]
+                location[spare[i]] = i
+            at = begin
+            for k in range(parts + 1):
+                stop = part_past[k] if k < parts else end
+                if k == largest or (k == parts and largest < 0):
+                    first[b], past[b] = at, stop
+                elif at < stop:
+                    first[blocks], past[blocks] = at, stop
+                    for i in range(at, stop):
+                        block[elements[i]] = blocks
+                        renamed[news] = elements[i]
+                        news += 1
+                    blocks += 1
+                at = stop
+        round_ += 1
+        count = 0
+        for i in range(news):
+            for e in range(into[renamed[i]], into[renamed[i] + 1]):
+                s = source[incoming[e]]
+                if stamp[s] != round_:
+                    stamp[s] = round_
+                    changed[count] = s
+                    count += 1
     return block, blocks
 
 
@@ -208,10 +222,9 @@ def minimize(offsets, symbols, targets, accept, size: int):
     """The minimal DFA and its coarsest alphabet: (new class of each symbol, offsets, symbols, targets, accept)."""
     offsets, symbols, targets, accept = trim(offsets, symbols, targets, accept)
     once, offsets, symbols, targets = merged_symbols(offsets, symbols, targets, size)
-    width = int(once.max(initial=-1)) + 1
     block, blocks = equal_states(offsets, symbols, targets, accept)
     if blocks < 0:
-        block, blocks = equivalent_states(sources(offsets), symbols, targets, accept, width)
+        block, blocks = equivalent_states(offsets, symbols, targets, accept)
     offsets, symbols, targets, accept = quotient(offsets, symbols, targets, accept, block, blocks)
-    twice, offsets, symbols, targets = merged_symbols(offsets, symbols, targets, width)
+    twice, offsets, symbols, targets = merged_symbols(offsets, symbols, targets, int(once.max(initial=-1)) + 1)
     return twice[once], offsets, symbols, targets, accept

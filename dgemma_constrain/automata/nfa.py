@@ -57,18 +57,22 @@ def literal(text: str) -> NFA:
 def _together(parts: Sequence[NFA], first: int) -> tuple[int, list, list, tuple[Charset, ...], np.ndarray, np.ndarray]:
     """Lay fragments side by side from state `first` on: next free state, edges, jumps, charsets, starts, accepts."""
     table: dict[Charset, int] = {}
-    edges, jumps, starts, free = [], [], [], first
+    names: list[int] = []
+    places: dict[int, int] = {}  # where the names of a part's character sets begin; parts often have the same
     for part in parts:
-        renamed = np.array([table.setdefault(c, len(table)) for c in part.charsets], np.int32)
-        moved = part.edges + np.array([free, 0, free], np.int32)
-        moved[:, 1] = renamed[part.edges[:, 1]] if len(renamed) else 0
-        edges.append(moved)
-        jumps.append(part.jumps + free)
-        starts.append(free)
-        free += part.states
-    starts = np.array(starts, np.int32)
-    accepts = starts + np.array([p.states - 1 for p in parts], np.int32)
-    return free, edges, jumps, tuple(table), starts, accepts
+        if id(part.charsets) not in places:
+            places[id(part.charsets)] = len(names)
+            names += [table.setdefault(c, len(table)) for c in part.charsets]
+    ends = first + np.cumsum([part.states for part in parts], dtype=np.int32)
+    starts = np.append(np.int32(first), ends[:-1])
+    counts = [len(part.edges) for part in parts]
+    edges = np.concatenate([part.edges for part in parts])
+    edges[:, 1] += np.repeat(np.array([places[id(part.charsets)] for part in parts], np.int32), counts)
+    edges[:, 1] = np.array(names, np.int32)[edges[:, 1]]
+    edges[:, ::2] += np.repeat(starts, counts)[:, None]
+    jumps = np.concatenate([part.jumps for part in parts])
+    jumps += np.repeat(starts, [len(part.jumps) for part in parts])[:, None]
+    return int(ends[-1]), [edges], [jumps], tuple(table), starts, ends - 1
 
 
 def _assemble(states: int, edges: list, jumps: list, charsets: tuple[Charset, ...]) -> NFA:

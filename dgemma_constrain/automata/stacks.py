@@ -92,20 +92,24 @@ def _laid(offsets, symbols, targets, shifts, reduce_offsets, reduce_rule, lookah
           item_rule, item_dot, body_offsets, body, rest, whole):  # fmt: skip
     """The tables as one array, in which a state is the place of its row: how many transitions, reductions and items;
     shifts (W words); symbols; targets; for each reduction head, length, look-aheads (W words); for each item head, dot,
-    cost of the rest. In the place of the head of a whole text there is -1; state 0, which has no items, gets one such.
+    cost of the rest, and its place in `body`, -1 if there is no rest. In the place of the head of a whole text there is -1;
+    state 0, which has no items, gets all such.
     """
     words = shifts.shape[1]
     states = len(offsets) - 1
     place = np.zeros(states + 1, np.int64)
+    texts = np.int64(0)
+    for r in range(len(head)):
+        texts += head[r] == head[-1]
     for s in range(states):
-        items = item_offsets[s + 1] - item_offsets[s] + (s == 0)
+        items = item_offsets[s + 1] - item_offsets[s] + (texts if s == 0 else 0)
         n, m = offsets[s + 1] - offsets[s], reduce_offsets[s + 1] - reduce_offsets[s]
-        place[s + 1] = place[s] + 3 + words + 2 * n + (2 + words) * m + 3 * items
+        place[s + 1] = place[s] + 3 + words + 2 * n + (2 + words) * m + 4 * items
     lr = np.empty(place[states], np.int32)
     for s in range(states):
         at = place[s]
         lr[at], lr[at + 1] = offsets[s + 1] - offsets[s], reduce_offsets[s + 1] - reduce_offsets[s]
-        lr[at + 2] = item_offsets[s + 1] - item_offsets[s] + (s == 0)
+        lr[at + 2] = item_offsets[s + 1] - item_offsets[s] + (texts if s == 0 else 0)
         at += 3
         for w in range(words):
             lr[at] = shifts[s, w]
@@ -122,16 +126,20 @@ def _laid(offsets, symbols, targets, shifts, reduce_offsets, reduce_rule, lookah
                 lr[at + 2 + w] = lookahead[r, w]
             at += 2 + words
         for k in range(item_offsets[s], item_offsets[s + 1]):
-            is_text = head[item_rule[k]] == head[-1]
-            lr[at], lr[at + 1], lr[at + 2] = -1 if is_text else head[item_rule[k]], item_dot[k], rest[k]
-            at += 3
-        if s == 0:
-            lr[at], lr[at + 1], lr[at + 2] = -1, 0, whole
+            r, dot = item_rule[k], item_dot[k]
+            onward = body_offsets[r] + dot
+            lr[at], lr[at + 1], lr[at + 2] = -1 if head[r] == head[-1] else head[r], dot, rest[k]
+            lr[at + 3] = onward if onward < body_offsets[r + 1] else -1
+            at += 4
+        for r in range(len(head) if s == 0 else 0):
+            if head[r] == head[-1]:
+                lr[at], lr[at + 1], lr[at + 2], lr[at + 3] = -1, 0, whole, body_offsets[r]
+                at += 4
     return lr
 
 
 @kernel
-def _target(lr, words, state, symbol):
+def after_symbol(lr, words, state, symbol):
     """Where a symbol leads from a state, or -1."""
     n = np.int64(lr[state])
     e = position(lr, state + 3 + words, state + 3 + words + n, symbol)
@@ -155,7 +163,7 @@ def _begin(items, pairs, stack_set):
 
 
 @kernel
-def _ancestor(items, node, levels):
+def ancestor(items, node, levels):
     """The node so many levels below one on its stack, or -1."""
     while levels > 0 and node >= 0:
         node = np.int64(items[node + 2])
@@ -170,10 +178,10 @@ def _reduced(stacks, i, n, head, length):
     if length == 0:  # none in our tables; those of others may have one for the empty text
         base = _node(heap, row, np.int64(pairs[i, 0]), np.int64(pairs[i, 1]))
     else:
-        base = _ancestor(heap.items, np.int64(pairs[i, 1]), length - 1)
+        base = ancestor(heap.items, np.int64(pairs[i, 1]), length - 1)
     if base < 0:
         return base
-    state = _target(lr, (pairs.shape[1] - 2) >> 1, np.int64(heap.items[base + 1]), head)
+    state = after_symbol(lr, (pairs.shape[1] - 2) >> 1, np.int64(heap.items[base + 1]), head)
     if state < 0:
         return np.int64(DEAD)
     for j in range(n):
@@ -201,7 +209,7 @@ def advance(stacks, stack_set, terminal):
         state = np.int64(pairs[i, 0])
         if lr[state + 3 + word] >> bit & 1:
             below = _node(heap, row, state, np.int64(pairs[i, 1]))
-            node = _node(heap, row, _target(lr, words, state, terminal), below) if below >= 0 else below
+            node = _node(heap, row, after_symbol(lr, words, state, terminal), below) if below >= 0 else below
             if node < 0:
                 return node
             row[shifted] = node  # not one of those before: it stands on pair i
@@ -317,12 +325,12 @@ def _fewest(stacks, node):
         least[i] = FAR
         at = state + 3 + words + 2 * lr[state] + (2 + words) * lr[state + 1]
         for k in range(lr[state + 2]):
-            head, dot, rest = np.int64(lr[at + 3 * k]), np.int64(lr[at + 3 * k + 1]), lr[at + 3 * k + 2]
+            head, dot, rest = np.int64(lr[at + 4 * k]), np.int64(lr[at + 4 * k + 1]), lr[at + 4 * k + 2]
             if head < 0:  # the rule of a whole text
                 least[i] = min(least[i], rest)
                 continue
-            base = _ancestor(items, this, dot)
-            onward = _node(heap, row, _target(lr, words, np.int64(items[base + 1]), head), base)
+            base = ancestor(items, this, dot)
+            onward = _node(heap, row, after_symbol(lr, words, np.int64(items[base + 1]), head), base)
             if onward == FULL:
                 return onward
             known = recall(heap.keys, heap.values, onward, np.int64(LEAST))

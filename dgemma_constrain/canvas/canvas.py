@@ -12,7 +12,7 @@ from dgemma_constrain.canvas import arcs, dynamic, emissions, expand
 from dgemma_constrain.canvas import logits as reductions
 from dgemma_constrain.canvas.dynamic import FREE
 from dgemma_constrain.canvas.graph import Graph
-from dgemma_constrain.canvas.posterior import Posterior
+from dgemma_constrain.canvas.posterior import Posterior, nothing_left
 from dgemma_constrain.canvas.threads import in_threads
 from dgemma_constrain.errors import ConstraintError, Infeasible
 
@@ -43,6 +43,8 @@ class Canvas:
     the tail, and that agree with every pin. With `more_tokens` the text may also stop inside the language where it can
     still be finished in so many tokens.
     """
+
+    is_finite = True  # the automaton is all there is to it
 
     def __init__(
         self,
@@ -236,6 +238,10 @@ class Canvas:
         Raises Infeasible with the reason, LogitsError.
         """
         self.check()
+        if self.runs_with(logits):
+            from dgemma_constrain.canvas import device
+
+            return Completion(*device.best(self, logits))
         reduced = self._reduce(logits, emissions.BEST, 1.0)
         weights = arcs.label_best(self._graph.labels, reduced.emission)
         value = self._best_values(weights)
@@ -279,7 +285,21 @@ class Canvas:
 
         The marginals of prod softmax(logits / temperature) restricted to the valid strings. Raises as `best` does.
         """
-        return self.posterior(logits, temperature).marginals()
+        if not self.runs_with(logits):
+            return self.posterior(logits, temperature).marginals()
+        from dgemma_constrain.canvas import device
+
+        self.check()
+        return device.marginals(self, logits, scale_of(temperature, zero=False))
+
+    def runs_with(self, logits: torch.Tensor) -> bool:
+        """Whether the dynamic program runs where these logits are, which is no host memory. Raises LogitsError."""
+        reductions.check_shape(logits, self.length, len(self._graph.classes.of))
+        if not (self.is_finite and self.length and reductions.on_device(logits)):
+            return False
+        from dgemma_constrain.canvas import device
+
+        return device.has_room(self._graph)
 
     def _reduce(self, logits: torch.Tensor, mode: int, scale: float):
         return reductions.reduce(logits, self._graph.classes, self._pinned, self._pins, self._wanted, mode, scale)
@@ -296,7 +316,7 @@ class Canvas:
 
     def _check_weight(self, weight: float) -> None:
         if weight == -np.inf:
-            raise Infeasible("the logits give every valid string probability zero (-inf); allow some of its tokens")
+            raise nothing_left()
 
 
 def check_pins(pinned: Mapping[int, int], length: int, size: int) -> None:

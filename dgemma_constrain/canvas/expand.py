@@ -196,7 +196,11 @@ def forbid(used, classes, pinned, rows):
 
 @kernel
 def expand_marginals(rows, of, posterior, emission, normaliser, pinned, scale, out):
-    """Log-probabilities of classes → of tokens, float32[n, V]: log P(class) + log p(token) - log p(class)."""
+    """Log-probabilities of classes → of tokens, float32[n, V]: log P(class) + log p(token) - log p(class).
+
+    An unread tail holds whatever the model likes: log P(unread) + log p(token). Both shift the same logit, so their sum is
+    one shift a class.
+    """
     wild = posterior.shape[1] - 1
     shift = np.empty(wild + 1, np.float32)
     for i in range(len(out)):
@@ -205,15 +209,12 @@ def expand_marginals(rows, of, posterior, emission, normaliser, pinned, scale, o
                 out[i, t] = -np.inf
             out[i, pinned[i]] = 0.0
             continue
-        shift[wild] = -np.inf  # also what of[t] = -1 reads
+        unread = posterior[i, wild] - normaliser[i]
+        shift[wild] = unread  # also what of[t] = -1 reads
         for c in range(wild):
             alive = posterior[i, c] > -np.inf
-            shift[c] = posterior[i, c] - emission[i, c] - normaliser[i] if alive else -np.inf
+            one = posterior[i, c] - emission[i, c] - normaliser[i] if alive else -np.inf
+            top = max(one, unread)
+            shift[c] = top + np.log(np.exp(one - top) + np.exp(unread - top)) if top > -np.inf else -np.inf
         for t in range(len(of)):
             out[i, t] = rows[i, t] * np.float32(scale) + shift[of[t]]
-        if posterior[i, wild] > -np.inf:  # an unread tail holds whatever the model likes
-            base = posterior[i, wild] - normaliser[i]
-            for t in range(len(of)):
-                a, b = np.float64(out[i, t]), rows[i, t] * scale + base
-                a, b = max(a, b), min(a, b)
-                out[i, t] = a + np.log1p(np.exp(b - a)) if a > -np.inf else a

@@ -43,6 +43,11 @@ class Graph:
         return self.symbols.astype(kind), self.targets.astype(kind)
 
     @cached_property
+    def on_device(self) -> dict:
+        """The graph on each device where it has been used: see `device.DeviceGraph`."""
+        return {}
+
+    @cached_property
     def by_label(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The arcs of each label, in a row: offsets int64[N+1], sources and targets int32."""
         order = np.argsort(self.symbols, kind="stable")

@@ -5,6 +5,7 @@ Both give the dynamic program the same thing, one log-weight a class, and take i
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,8 +41,17 @@ def check_shape(logits: torch.Tensor, length: int, size: int) -> None:
         raise LogitsError(f"logits must be floating point, not {logits.dtype}")
 
 
-def _refuse(row: int) -> None:
-    raise LogitsError(
+def on_device(logits: torch.Tensor) -> bool:
+    """Whether they are on a GPU, in a dtype that the kernels of `device` read, and Triton is there to compile these."""
+    if logits.device.type != "cuda" or find_spec("triton") is None:
+        return False
+    import torch
+
+    return logits.dtype in (torch.float32, torch.bfloat16, torch.float16)
+
+
+def bad_row(row: int) -> LogitsError:
+    return LogitsError(
         f"the logits of position {row} hold NaN or +inf; check the model's output (-inf is fine: it means never)"
     )
 
@@ -69,7 +79,7 @@ class HostLogits:
 
         bad = [b for b in in_threads(work, len(pins)) if b >= 0]
         if bad:
-            _refuse(min(bad))
+            raise bad_row(min(bad))
 
     def _pieces(self, part: slice) -> list[slice]:
         """Other dtypes are converted a few rows at a time, so that no second copy of the whole is made."""
@@ -137,7 +147,7 @@ class DeviceLogits:
         self.scaled = scaled = logits.float() * scale
         bad = (scaled.isnan() | scaled.isposinf()).any(1)
         if bool(bad.any()):
-            _refuse(int(bad.nonzero()[0]))
+            raise bad_row(int(bad.nonzero()[0]))
         count = used.shape[1] - 1
         of = torch.from_numpy(np.where(classes.of < 0, count, classes.of).astype(np.int64)).to(self.device)
         of = of.expand_as(scaled)

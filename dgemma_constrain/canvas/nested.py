@@ -44,6 +44,8 @@ class Nested(Canvas):
     a text has several runs, and where `more_tokens` may finish one in several ways.
     """
 
+    is_finite = False
+
     def __init__(
         self,
         compiled: Compiled,

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dgemma_constrain.canvas import arcs, dynamic
+from dgemma_constrain.errors import Infeasible
 
 if TYPE_CHECKING:
     import torch
 
     from dgemma_constrain.canvas.canvas import Canvas
+
+NEVER = -1e30  # finite, since processed scores come back as self-conditioning; a temperature may divide it
+LEAD = 1e-3  # nats by which the best string leads at each position: more than float32 loses by a division
+
+
+def nothing_left() -> Infeasible:
+    return Infeasible("the logits give every valid string probability zero (-inf); allow some of its tokens")
 
 
 class Posterior:

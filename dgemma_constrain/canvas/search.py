@@ -20,10 +20,11 @@ import numpy as np
 
 from dgemma_constrain.automata.interning import FULL
 from dgemma_constrain.automata.kernels import kernel, mix
-from dgemma_constrain.automata.stacks import DEAD
+from dgemma_constrain.automata.stacks import DEAD, FAR
 from dgemma_constrain.canvas.arcs import Labels
 from dgemma_constrain.canvas.emissions import Classes, block_range
-from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes, shortest
+from dgemma_constrain.canvas.guide import OFF, SAME, required
+from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes
 
 
 class Cover(NamedTuple):
@@ -239,6 +240,7 @@ def new_scratch(labels: int, members: int, states: int, width: int, room: int) -
 def extend(
     machine,
     cover,
+    remainder,
     layer,
     weights,
     emission,
@@ -250,6 +252,9 @@ def extend(
     following,
     floor,
     most,
+    place,
+    behind,
+    ahead,
     left,
     strip,
     scratch,
@@ -260,8 +265,9 @@ def extend(
 
     weights float64[N], emission float64[K]: what the best member of each label and class scores here; following float64[S]:
     what the cover can still score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or -1. Values up
-    to `floor` are of no interest. most: how many arcs of a state to look at. left: how many positions there are after this
-    one. strip: whether a space that a token begins with is not part of the text.
+    to `floor` are of no interest. most: how many arcs of a state to look at. place, behind, ahead: what `required` is asked of the new
+    nodes. left: how many positions there are after this one for what a node needs. strip: whether a space that a token begins
+    with is not part of the text.
     """
     ids, scores, known, rest, alike, nodes, row_of, table, top, top_at = scratch
     width, members = np.int64(len(top)), ids.shape[1]
@@ -317,9 +323,15 @@ def extend(
                     if config != DEAD:
                         lost = np.inf  # too ambiguous to follow up
                     continue
+                need = layer.need[k] if place == SAME else np.int64(0)
+                if place != SAME and place != OFF:
+                    need = required(machine, remainder, config, place, behind, ahead)
+                    if need == FAR:  # it leads to no text
+                        continue
                 at = _node(table, config, target, after, count)
                 if at == count:
-                    need = shortest(machine, config)
+                    if place == OFF:
+                        need = required(machine, remainder, config, place, behind, ahead)
                     if need < 0:
                         return need, lost
                     after.config[at], after.state[at], after.need[at] = config, target, need

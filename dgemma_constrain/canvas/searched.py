@@ -8,17 +8,31 @@ from typing import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple
 import numpy as np
 
 from dgemma_constrain.canvas import arcs, dynamic, emissions
+from dgemma_constrain.automata.remainder import GROW
 from dgemma_constrain.canvas.canvas import Canvas, Completion, check_pins, scale_of
+from dgemma_constrain.canvas.guide import OFF, Guide, guide_of, no_guide
 from dgemma_constrain.canvas.search import Cover, accepting, choose, extend, new_layer, new_scratch
 from dgemma_constrain.errors import Infeasible, LimitExceeded
 
 if TYPE_CHECKING:
     import torch
 
-# How hard a search tries: nodes at each boundary, arcs of each node (where there are so many), tokens of each.
-NARROW, WIDE, WIDEST = (16, 24, 4), (128, 96, 8), (1024, 128, 16)
-GUIDED = (NARROW, WIDE)  # by logits, one after the other until something is found
-BLIND = (NARROW, *8 * (WIDE,), *3 * (WIDEST,))  # by chance, for any text at all
+
+
+class Effort(NamedTuple):
+    """How hard a search tries: nodes at each boundary, arcs of each node (where there are so many), tokens of each; and
+    whether it asks what a node can still read (see `guide`)."""
+
+    width: int
+    transitions: int
+    members: int
+    guided: bool = True
+
+
+NARROW, WIDE, WIDEST = Effort(16, 24, 4), Effort(128, 96, 8), Effort(1024, 128, 16)
+QUICK = NARROW._replace(guided=False)
+SCORED = (QUICK, WIDE)  # by logits, one after the other until something is found
+BLIND = (QUICK, NARROW, *4 * (WIDE,), *3 * (WIDEST,))  # by chance, for any text at all
 DRAWS = 8  # from the cover, for an exact sample
 
 
@@ -58,6 +72,8 @@ class Searched(Canvas):
     whole: the canvas that this one is the beginning of (see `head`), or None. witness: ids that are known to fit, to the end
     of the whole canvas or beyond.
     """
+
+    is_finite = False
 
     def __init__(self, *arguments, witness: list[int] | None = None, whole: Searched | None = None):
         super().__init__(*arguments)
@@ -194,7 +210,7 @@ class Searched(Canvas):
     def _found(self, reduced, plain, emission: np.ndarray, noise: int) -> Completion:
         best = None if noise else reduced.best_members
         scores = Scores(emission, reduced.row, reduced.partial, reduced.scale, noise, best)
-        found, lost = self._search(scores, GUIDED)
+        found, lost = self._search(scores, SCORED)
         proved = found is not None and not noise and lost <= found.value + 1e-9
         if found is None and self._witness is None:
             self.check()
@@ -238,7 +254,7 @@ class Searched(Canvas):
                 ids.append(int(row.argmax() if members is None else members[row[members].argmax()]))
         return ids
 
-    def _search(self, scores: Scores, efforts: Iterable[tuple[int, int, int]]) -> tuple[Found | None, float]:
+    def _search(self, scores: Scores, efforts: Iterable[Effort]) -> tuple[Found | None, float]:
         """A text, and the largest value that was left aside."""
         if self._whole is not self:
             return self._whole._search(scores._replace(emission=self._padded(scores.emission), best=None), efforts)
@@ -253,10 +269,17 @@ class Searched(Canvas):
             for effort in efforts:
                 if found is not None:
                     break
-                found, lost = self._beam(machine, scores, weights, value, *effort)
+                guide = self._guide if effort.guided else no_guide(self.length + self.more_tokens)
+                guide.forget()
+                found, lost = self._beam(machine, scores, weights, value, effort, guide)
                 if lost == -np.inf:
                     break
         return found, lost
+
+    @cached_property
+    def _guide(self) -> Guide:
+        free = np.full(self.more_tokens, -1)
+        return guide_of(self.compiled.machine, self.compiled.vocabulary, np.append(self._pinned, free), self.tail)
 
     def _best_of_cover(self, machine, scores: Scores, weights: np.ndarray, value: np.ndarray) -> Found | None:
         """The best string of the cover, if it is in the language: then it is the best of all."""
@@ -274,10 +297,10 @@ class Searched(Canvas):
         scores: Scores,
         weights: np.ndarray,
         value: np.ndarray,
-        width: int,
-        transitions: int,
-        members: int,
+        effort: Effort,
+        guide: Guide,
     ):
+        width, transitions, members, _ = effort
         emission, row, partial, scale, noise, _ = scores
         automaton, vocabulary = self.compiled.automaton, self.compiled.vocabulary
         g = self._graph
@@ -297,6 +320,8 @@ class Searched(Canvas):
         lost, floor, incumbent = -np.inf, -np.inf, None
         following = np.full(self._graph.states, -np.inf)
         last = self.length + self.more_tokens
+        place, behind, ahead = guide.course
+        spare = np.where(place == OFF, last - np.arange(last + 1), 0)  # so much may be needed
         for i in range(last + 1):
             inside = i < self.length
             if inside:
@@ -318,15 +343,18 @@ class Searched(Canvas):
             guided = row is not None and i < len(partial)
             while True:
                 count, dropped = extend(
-                    machine.machine, cover, layer, weights[i] if inside else np.zeros(labels),
+                    machine.machine, cover, guide.remainder, layer, weights[i] if inside else np.zeros(labels),
                     emission[i] if inside else np.zeros(classes),
                     row(i) if guided else no_row, partial[i] if guided else no_partial, scale,
                     noise + (i << 20) if noise or not guided else 0, self._pinned[i] if inside else -1, following, floor, most,
-                    last - i - 1, not i and not self._after and vocabulary.strips_leading_space, scratch, space,
+                    place[i + 1], behind[i + 1], ahead[i + 1], max(spare[i] - 1, 1),
+                    not i and not self._after and vocabulary.strips_leading_space, scratch, space,
                 )  # fmt: skip
-                if not machine.lacks(count):
+                if count == GROW:
+                    guide.grow()
+                elif not machine.lacks(count):
                     break
-            layer, aside = choose(space, count, width, last - i - 1, row is None and noise % 2)
+            layer, aside = choose(space, count, width, int(spare[i + 1]), row is None and noise % 2)
             lost = max(lost, dropped, aside)
             layers.append(layer)
         if incumbent is None:

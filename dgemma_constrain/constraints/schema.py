@@ -9,6 +9,7 @@ from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.base import Constraint
+from dgemma_constrain.constraints.explain import Mismatch
 from dgemma_constrain.constraints.json_schema import Relaxed, Schema, compile_schema
 from dgemma_constrain.errors import EmptyConstraint, SchemaError
 
@@ -30,8 +31,17 @@ class JsonSchema(Constraint):
 
     @property
     def narrowed(self) -> tuple[Relaxed, ...]:
-        """Of what some values that the schema allows are left out: formats that are known in part."""
+        """Of what some values that the schema allows are left out: formats that are known in part, very long strings,
+        and, on a canvas only, some arrays and objects whose items or names must all be different."""
         return self.schema.narrowed
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole text satisfies the schema; also where it is a text that a canvas would leave out, because
+        items or names are told apart in part only (see `narrowed`)."""
+        return self.schema.accepts(text)
+
+    def explain(self, text: str) -> Mismatch | None:
+        return None if self.matches(text) else super().explain(text)
 
     def nfa(self, limits: Limits) -> NFA:
         return self.schema.nfa(limits)
@@ -79,7 +89,7 @@ def json_schema(
     """JSON texts that satisfy a schema: a dict, JSON text, a file's path (a Path, or a str that ends in .json), a pydantic
     model, dataclass, TypedDict or type like `list[int]` (then `value` is an instance).
 
-    Drafts 2020-12, 2019-09 and 07, as `$schema` says (without it, 2020-12). What texts there are is told in
+    Drafts 2020-12, 2019-09, 07, 06 and 04, as `$schema` says (without it, 2020-12). What texts there are is told in
     `constraints/json_schema`.
 
     whitespace: "any" wherever JSON allows it, "compact" none, "pretty" as json.dumps(…, indent=indent); or a regular

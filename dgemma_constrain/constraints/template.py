@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dgemma_constrain.automata import nfa as fragments
@@ -130,3 +131,11 @@ def read(source: str) -> list[str]:
             pieces += [token[1], ""]
     pieces[-1] += source[end:]
     return pieces
+
+
+def with_patterns(source: str, patterns: Mapping[str, str]) -> Constraint:
+    """A template whose holes are given by regexes; those without one take any text."""
+    from dgemma_constrain.constraints.terms import regex, text
+
+    given = {name: regex(pattern) for name, pattern in patterns.items()}
+    return template(source, **{**dict.fromkeys(read(source)[1::2], text()), **given})

@@ -1,10 +1,8 @@
 """DiffusionGemma under a constraint, by way of an unchanged `generate`.
 
-DiffusionGemma renoises: its canvas starts as random tokens, nothing is ever committed, and what leaves a canvas is the
-argmax, position by position, of the processed logits of the last step, whichever step that turns out to be (stopping is
-adaptive). So the argmax of what a processor returns must be a valid string *on every step*. Exact marginals alone don't
-give that: of {"1.", ".1"} each position may prefer ".". The jointly best string does, and the marginals raised to it
-where they disagree are still the best that sampling and entropies can be given.
+What leaves a canvas is the argmax, position by position, of the processed logits of the last step, whichever step that
+turns out to be. So what this processor returns has a valid string on top at every step: see `diffusion.renoise`, whose
+loop gives the same guarantee and can pin, trace, stream and cancel as well.
 """
 
 from __future__ import annotations
@@ -12,15 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Sequence
 
 from dgemma_constrain.canvas.compiled import Compiled
+from dgemma_constrain.canvas.posterior import NEVER
+from dgemma_constrain.diffusion.raised import raise_rows
 from dgemma_constrain.errors import ConstraintError, Infeasible
 
 if TYPE_CHECKING:
     import torch
 
     from dgemma_constrain.canvas.canvas import Canvas
-
-NEVER = -1e30  # finite, since processed scores come back as self-conditioning; a temperature may divide it
-LEAD = 1e-3  # nats by which the best string leads at each position: more than float32 loses by a division
 
 
 class ConstraintProcessor:
@@ -30,7 +27,8 @@ class ConstraintProcessor:
 
     compiled        the constraint, compiled for a vocabulary of as many ids as the model's logits have (see
                     `Vocabulary.from_tokenizer(…, size=…, eos_id=…)`; `eos_id` must be all that `generate` stops at),
-                    or one for each row of the batch, with None for a row that is free
+                    or one for each row of the batch, with None for a row that is free. A model that thinks first:
+                    `compiled.behind_header(…)` lets it, and holds for what follows
     max_new_tokens  as given to `generate`: a text may be spread over as many canvases as that allows. Without it the text
                     has to end within one canvas.
 
@@ -62,21 +60,19 @@ class ConstraintProcessor:
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, cur_step=None) -> torch.Tensor:
         """input_ids int64[B, T]: the prompt and the finished canvases; scores float[B, L, V] → float32[B, L, V], finite."""
+        import torch
+
         if scores.dim() != 3:
             raise ConstraintError(
                 f"scores have shape {list(scores.shape)}; a diffusion model gives [batch, canvas, vocabulary] (is it causal?)"
             )
         self._follow(input_ids, scores.shape[1])
-        out = scores.float().clone()
-        for row, canvas in enumerate(self._canvases):
-            if canvas is not None:
-                try:
-                    out[row] = _raised(canvas, scores[row])
-                except Infeasible as reason:
-                    self._fail(row, reason)
-            if row in self.failed:
-                out[row] = NEVER
-                out[row, :, self._of(row).vocabulary.eos_id or 0] = 0.0
+        out = torch.empty(scores.shape, device=scores.device)
+        for row, reason in raise_rows(self._canvases, scores, out).items():
+            self._fail(row, reason)
+        for row in self.failed:
+            out[row] = NEVER
+            out[row, :, self._of(row).vocabulary.eos_id or 0] = 0.0
         return out
 
     def _follow(self, input_ids: torch.Tensor, length: int) -> None:
@@ -124,21 +120,11 @@ class ConstraintProcessor:
 
     def _check_rows(self, rows: int) -> None:
         if not isinstance(self.compiled, Compiled) and len(self.compiled) != rows:
-            raise ConstraintError(f"{len(self.compiled)} constraints were given for a batch of {rows} rows; give one a row")
+            raise ConstraintError(
+                f"{len(self.compiled)} constraints were given for a batch of {rows} rows; give one a row"
+            )
 
     def _fail(self, row: int, reason: Infeasible) -> None:
         if len(self._seen) == 1:
             raise reason
         self.failed[row], self._canvases[row] = reason, None
-
-
-def _raised(canvas: Canvas, scores: torch.Tensor) -> torch.Tensor:
-    """The marginals under the constraint, float32[L, V], with the best string on top everywhere. Raises Infeasible."""
-    import torch
-
-    marginals = canvas.posterior(scores).marginals()
-    best = torch.tensor(canvas.best(scores).ids, device=marginals.device)[:, None]
-    own = marginals.gather(1, best)
-    marginals.scatter_(1, best, -torch.inf)
-    marginals.scatter_(1, best, torch.maximum(own, marginals.amax(1, keepdim=True) + LEAD).clamp_(min=NEVER + 1))
-    return marginals.clamp_(min=NEVER)

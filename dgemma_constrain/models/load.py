@@ -19,11 +19,11 @@ def load(name: str = "embedded", **options: Any) -> Model:
     """The model of that name.
 
     "embedded" is the one that ships with the package: no download, any CPU. Anything else is a hub id, or a folder, of a
-    masked language model (LLaDA, Dream, ModernBERT, …); `models.hub.load_hub` says what `options` there are, first of
-    all `trust_remote_code`. A network of your own: `dc.Model(dc.MaskedModel(network, vocabulary))`.
-    Raises ConstraintError for what cannot be loaded or is no masked language model.
+    masked language model (LLaDA, Dream, ModernBERT, …) or of a DiffusionGemma; `models.hub.load_hub` says what `options`
+    there are, first of all `trust_remote_code`. A network of your own: `dc.Model(dc.MaskedModel(network, vocabulary))`.
+    Raises ConstraintError for what cannot be loaded or is neither.
     """
-    if name == "embedded" and not options:
+    if name == "embedded" and not options.keys() - {"trust_remote_code"}:  # there is none
         return _embedded()
     from dgemma_constrain.models.hub import load_hub
 

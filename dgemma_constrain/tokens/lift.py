@@ -18,14 +18,15 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.encodings import ByteDFA
-from dgemma_constrain.automata.kernels import distances, grown, kernel, reversed_rows
+from dgemma_constrain.automata.kernels import distances, grown, kernel
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.minimize import keep_states
 from dgemma_constrain.errors import EmptyConstraint
-from dgemma_constrain.tokens.region import PICKY, find_region, number_equal
+from dgemma_constrain.tokens.region import OUTSIDE, PICKY, STAY, find_region, number_equal
 from dgemma_constrain.tokens.trie import build_trie
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
+APART = np.uint64(0xD1B54A32D192ED03)  # sets tokens with leaving bytes apart from all others (see copies.py)
 TOGETHER_DEPTH = 3  # bytes from the root
 TOGETHER = 4096  # states that walk at a time: their vectors stay in the processor's cache
 
@@ -99,8 +100,8 @@ def _walk(
     columns, byte_class, trie, k, end, states, weights, counts, place, right, column, known, found, count, max_work
 ):
     """Walk nodes k:end of a trie, where d is the depth of node k, from states[d-1, :counts[d-1]]; `weights` are the sums of
-    `left` over the states they began in. Adds to the hashes in `column` and to the states in `found`. Returns how many
-    those are, and the work.
+    `left` over the states they began in. Adds to the hashes in `column`, one for each position of the sorted tokens, and
+    to the states in `found`. Returns how many those are, and the work.
 
     Many states soon lead to one (of a hundred names that are not to be written, most tokens are none), and the hash is
     linear in `left`: so near the root, where it pays most, those that have met walk on as one.
@@ -127,16 +128,21 @@ def _walk(
                 found[count] = t
                 count += np.int64(not known[t])
                 known[t] = True
-            column[k] += total
+            for i in range(first[k], last[k]):
+                column[i] += total
         k += 1
     return count, work
 
 
 @kernel
-def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, stay_column, enter, enter_column, height,
-              left, right, all_bytes, max_states, max_work):  # fmt: skip
+def _discover(
+    columns, byte_class, tries, hashes, way, enters, picky, height, left, right, all_bytes, max_states, max_work
+):
     """Walk from every byte state that stands between two tokens. Returns those states in order of discovery, and a
-    status. With `all_bytes`, tokens of single bytes, those are all states, so none need be discovered first. The columns, one entry a node of each trie, receive the hashes."""
+    status. With `all_bytes`, tokens of single bytes, those are all states, so none need be discovered first. The tries:
+    those of each way, and those to `enter` the region; their hashes, one entry a token,
+    receive the sums."""
+    trie, enter = tries[0], tries[-1]
     total = columns.shape[1]
     found = np.empty(total + 1, np.int32)  # one more, for the writes that don't count
     known = np.zeros(total, np.bool_)
@@ -144,7 +150,8 @@ def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, st
     states, weights = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.uint64)
     place = np.full(total, -1, np.int32)
     counts = np.zeros(height + 1, np.int64)
-    outside = np.empty(width, np.int32)
+    outside = np.empty(width + 1, np.int32)
+    live, live_past = np.empty(4096, np.int32), np.zeros(len(columns) + 1, np.int64)  # states outside that read a class
     child, child_past = np.full(256, -1, np.int64), np.empty(256, np.int64)  # the subtree of each first byte in `enter`
     k = 0
     while k < len(enter[0]):
@@ -162,38 +169,46 @@ def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, st
     work = np.int64(0)
     while begin < count:
         past = min(count, begin + width)
-        n = out = 0
+        outsiders = out = 0
         for i in range(begin, past):
-            if inside[found[i]]:
-                states[0, n], weights[0, n] = found[i], left[found[i]]
-                n += 1
-            else:
-                outside[out] = found[i]
-                out += 1
+            outside[outsiders] = found[i]
+            outsiders += np.int64(way[found[i]] == OUTSIDE)
+        for c in range(len(columns)):
+            live = grown(live, out + outsiders + 1)
+            for i in range(outsiders):
+                live[out] = outside[i]
+                out += np.int64(columns[c, outside[i]] >= 0)
+            live_past[c + 1] = out
+        for kind in range(STAY, len(tries) - 1):
+            n = 0
+            for i in range(begin, past):
+                if way[found[i]] == kind:
+                    states[0, n], weights[0, n] = found[i], left[found[i]]
+                    n += 1
+            counts[0] = n
+            if n:
+                count, steps = _walk(columns, byte_class, tries[kind], np.int64(0), len(tries[kind][0]), states, weights,
+                                     counts, place, right, hashes[kind], known, found, count, max_work - work)  # fmt: skip
+                work += steps
         begin = past
-        counts[0] = n
-        if n:
-            count, steps = _walk(columns, byte_class, stay, np.int64(0), len(stay[0]), states, weights, counts,
-                                 place, right, stay_column, known, found, count, max_work - work)  # fmt: skip
-            work += steps
         k = np.int64(0)
         while out and k < len(trie[0]):
             b, past_k = trie[0][k], np.int64(trie[2][k])
             c = byte_class[b]
             for entering in (True, False):
                 n = 0
-                for j in range(out):
-                    t = columns[c, outside[j]]
-                    states[0, n], weights[0, n] = outside[j], left[outside[j]]
-                    n += np.int64(t >= 0 and (child[b] >= 0 and enters[t, np.int64(picky[b])]) == entering)
+                for j in range(live_past[c], live_past[c + 1]):
+                    states[0, n], weights[0, n] = live[j], left[live[j]]
+                    enter_here = child[b] >= 0 and enters[columns[c, live[j]], np.int64(picky[b])]
+                    n += np.int64(enter_here == entering)
                 counts[0] = n
                 if n and entering:
                     count, steps = _walk(columns, byte_class, enter, child[b], child_past[b], states, weights, counts,
-                                         place, right, enter_column, known, found, count, max_work - work)  # fmt: skip
+                                         place, right, hashes[-1], known, found, count, max_work - work)  # fmt: skip
                     work += steps
                 elif n:
                     count, steps = _walk(columns, byte_class, trie, k, past_k, states, weights, counts,
-                                         place, right, column, known, found, count, max_work - work)  # fmt: skip
+                                         place, right, hashes[0], known, found, count, max_work - work)  # fmt: skip
                     work += steps
             k = past_k
         if count > max_states:
@@ -204,8 +219,15 @@ def _discover(columns, byte_class, trie, column, inside, enters, picky, stay, st
 
 
 @kernel
-def _transitions(columns, byte_class, boundary, number, trie, height, max_work):
-    """Rows of the token automaton, and a status; the trie holds one token a class, and position i of it is class i."""
+def _add(column, stay_key, stay, enter_key, enter, near_key, near):
+    for i in range(len(stay_key)):
+        column[i] += stay[stay_key[i]] + enter[enter_key[i]] + near[near_key[i]]
+
+
+@kernel
+def _transitions(columns, byte_class, boundary, number, trie, height, left, right, max_work):
+    """Rows of the token automaton, the hash of each class's column (0: it has no transitions), and a status; the trie holds
+    one token a class, and position i of it is class i."""
     byte, depth, skip, first, last = trie
     offsets = np.zeros(len(boundary) + 1, np.int64)
     symbols, targets = np.empty(4096, np.int32), np.empty(4096, np.int32)
@@ -215,6 +237,7 @@ def _transitions(columns, byte_class, boundary, number, trie, height, max_work):
     source, target = np.empty(4096, np.int32), np.empty(4096, np.int32)  # transitions of one walk, class by class:
     group, ends = np.empty(len(byte), np.int32), np.zeros(len(byte), np.int64)  # those of group[g] end at ends[g]
     at = np.empty(width, np.int64)
+    sums = np.zeros(first[-1], np.uint64)
     work = np.int64(0)
     for begin in range(0, len(boundary), width):
         together = min(width, len(boundary) - begin)
@@ -233,11 +256,14 @@ def _transitions(columns, byte_class, boundary, number, trie, height, max_work):
             counts[d] = n
             if last[k] > first[k]:
                 source, target = grown(source, used + n), grown(target, used + n)
+                total = np.uint64(0)
                 for j in range(n):
                     source[used] = origins[d, j]
                     target[used] = states[d, j]
+                    total += left[boundary[begin + origins[d, j]]] * right[states[d, j]]
                     offsets[begin + origins[d, j] + 1] += 1
                     used += 1
+                sums[first[k]] += total
                 group[groups], ends[groups] = first[k], used
                 groups += 1
             k += 1
@@ -254,8 +280,34 @@ def _transitions(columns, byte_class, boundary, number, trie, height, max_work):
                 targets[place] = number[target[e]]
                 e += 1
         if work > max_work:
-            return offsets, symbols, targets, 2
-    return offsets, symbols[: offsets[-1]].copy(), targets[: offsets[-1]].copy(), 0
+            return offsets, symbols, targets, sums, 2
+    return offsets, symbols[: offsets[-1]], targets[: offsets[-1]], sums, 0
+
+
+@kernel
+def _inward(offsets, targets):
+    """The states that lead to each state, as rows (offsets, sources), each but once."""
+    into = np.zeros(len(offsets), np.int64)
+    stamp = np.full(len(offsets) - 1, -1, np.int32)
+    sources = np.empty(0, np.int32)
+    for fill in (False, True):
+        for s in range(len(offsets) - 1):
+            for e in range(offsets[s], offsets[s + 1]):
+                t = targets[e]
+                if stamp[t] != s:
+                    stamp[t] = s
+                    if fill:
+                        into[t] -= 1
+                        sources[into[t]] = s
+                    else:
+                        into[t] += 1
+        if not fill:
+            for t in range(len(stamp)):
+                into[t + 1] += into[t]
+                stamp[t] = -1
+            sources = np.empty(into[-2] if len(into) > 1 else 0, np.int32)
+            into[-1] = len(sources)
+    return into, sources
 
 
 def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> TokenAutomaton:
@@ -266,53 +318,82 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     if vocabulary.strips_leading_space:
         dfa = _with_leading_space(dfa)
     trie = vocabulary.trie
-    region = find_region(dfa, vocabulary)
+    all_bytes = _has_all_bytes(dfa, vocabulary)
+    region = find_region(dfa, vocabulary, all_bytes)
     columns = np.ascontiguousarray(dfa.table.T)
     left, right = np.random.default_rng(0x5EED).integers(0, 2**64, (2, len(dfa.table)), np.uint64)
-    column, stay, enter = (np.zeros(len(t.byte), np.uint64) for t in (trie, region.stay, region.enter))
+    tries = tuple(tuple(t) for t in (trie, region.stay, region.near, region.copies, region.leaving, region.enter))
+    hashes = tuple(np.zeros(first[-1], np.uint64) for *_, first, _ in tries)
     boundary, status = _discover(
-        columns, dfa.classes, tuple(trie), column, region.inside, region.enters, PICKY, tuple(region.stay), stay,
-        tuple(region.enter), enter, trie.height, left, right, _has_all_bytes(dfa, vocabulary), limits.states, limits.work,
+        columns, dfa.classes, tries, hashes, region.way, region.enters, PICKY, trie.height, left, right, all_bytes,
+        limits.states, limits.work,
     )  # fmt: skip
     limits.check(status, "lifting this constraint to tokens")
-    hashes = column[vocabulary.token_nodes]
-    if len(region.stay_node):
-        hashes += stay[region.stay_node] + enter[region.enter_node]
-    class_of, example = number_equal(hashes)
+    column, stay, near, copies, leaving, enter = hashes
+    near[region.copied] += copies
+    column[region.left] += leaving + APART
+    _add(column, region.stay_key, stay, region.enter_key, enter, region.near_key, near)
+    class_of, example = number_equal(column)
 
     number = np.full(len(dfa.table), -1, np.int32)
     number[boundary] = np.arange(len(boundary))
     small = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[example])
-    *rows, status = _transitions(columns, dfa.classes, boundary, number, tuple(small), trie.height, limits.work)
+    offsets, symbols, targets, sums, status = _transitions(
+        columns, dfa.classes, boundary, number, tuple(small), trie.height, left, right, limits.work
+    )
     limits.check(status, "lifting this constraint to tokens")
-    offsets, symbols, targets = rows
     accept = dfa.accept[boundary]
-    distance = distances(*reversed_rows(offsets, targets), accept)
+    distance = distances(*_inward(offsets, targets), accept)
     live = distance >= 0
     if not live[0]:
         raise EmptyConstraint("no tokens of this vocabulary spell any text that satisfies the constraint")
-    if not live.all():
+    trimmed = not live.all()
+    if trimmed:
         offsets, symbols, targets = keep_states(offsets, symbols, targets, live)
         accept, distance = accept[live], distance[live]
-    return _with_classes(vocabulary, class_of, offsets, symbols, targets, accept, distance)
+    return _with_classes(vocabulary, class_of, sums, trimmed, offsets, symbols, targets, accept, distance)
 
 
 def _has_all_bytes(dfa: ByteDFA, vocabulary: Vocabulary) -> bool:
     """Whether every byte that occurs in a text is a token of its own, as in most vocabularies."""
-    ordinary = (np.diff(vocabulary.offsets) == 1) & ~vocabulary.special
-    single = vocabulary.data[vocabulary.offsets[:-1][ordinary]]
     needed = (dfa.table >= 0).any(0)[dfa.classes]
-    needed[single] = False
+    trie, k = vocabulary.trie, 0
+    while k < len(trie.byte):  # the children of the root
+        if trie.last[k] > trie.first[k]:
+            needed[trie.byte[k]] = False
+        k = int(trie.skip[k])
     return not needed.any()
 
 
-def _with_classes(vocabulary, class_of, offsets, symbols, targets, accept, distance) -> TokenAutomaton:
-    """Number the classes that are in use, and list their members."""
-    used = np.zeros(int(class_of.max(initial=-1)) + 1, bool)
-    used[symbols] = True
+def _with_classes(vocabulary, class_of, sums, trimmed, offsets, symbols, targets, accept, distance) -> TokenAutomaton:
+    """Join classes with equal columns (those with leaving bytes were kept apart from all others), number those that are in
+    use, and list their members."""
+    _, first, inverse = np.unique(sums, return_index=True, return_inverse=True)
+    used = np.zeros(len(sums), bool)
+    used[first] = sums[first] != 0
+    if trimmed:
+        used &= np.bincount(symbols, minlength=len(sums)) > 0
     number = np.where(used, np.cumsum(used) - 1, -1).astype(np.int32)
+    size = len(symbols) if used.all() else _rename(offsets, symbols, targets, number)
+    symbols, targets = symbols[:size].copy(), targets[:size].copy()
+    number = number[first[inverse]]
     classes, member_offsets, members = _members(vocabulary.order, class_of, number, int(used.sum()), len(vocabulary))
-    return TokenAutomaton(classes, member_offsets, members, offsets, number[symbols], targets, accept, distance)
+    return TokenAutomaton(classes, member_offsets, members, offsets, symbols, targets, accept, distance)
+
+
+@kernel
+def _rename(offsets, symbols, targets, number):
+    """Rename the symbols of rows, in place, and drop transitions on those that have no number; how many are left."""
+    used = 0
+    begin = offsets[0]
+    for s in range(len(offsets) - 1):
+        for e in range(begin, offsets[s + 1]):
+            if number[symbols[e]] >= 0:
+                symbols[used], targets[used] = number[symbols[e]], targets[e]
+                used += 1
+        begin = offsets[s + 1]
+        offsets[s + 1] = used
+    return used
 
 
 @kernel

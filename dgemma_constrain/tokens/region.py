@@ -1,4 +1,4 @@
-"""Smaller tries for the states that look alike.
+r"""Smaller tries for the states that look alike.
 
 Inside a JSON string, a name or any run of free characters, hundreds of states treat most bytes alike: letters go on,
 a quote ends it. Take a partition of the bytes and let the *region* be the states that cannot tell two bytes of one part
@@ -7,13 +7,15 @@ leave it on, the bytes themselves do. So tokens with the same *key* (parts up to
 same place from every state of the region, and one token a key is enough to walk from them. The same holds for a walk
 that enters the region with its first byte (the last digit of an escape, say), if that byte is kept in the key.
 
+From some states every walk comes into the region in a few bytes: inside an escape such as \u00e9, say. For these *near*
+states the first bytes have parts of their own, which they cannot tell apart either (the kinds of hexadecimal digits).
+
 UTF-8 needs one refinement. After E0, ED, F0 and F4 not every continuation byte may follow, so there, and at the start
 of a token, where the byte before is unknown, continuation bytes have finer parts than elsewhere.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -22,6 +24,7 @@ from numba import njit
 
 from dgemma_constrain.automata.encodings import ByteDFA
 from dgemma_constrain.automata.kernels import grown, kernel
+from dgemma_constrain.tokens.copies import find_copies
 from dgemma_constrain.tokens.trie import Trie, build_trie
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
@@ -29,9 +32,14 @@ MANY_BYTES = 40  # a state with so many live bytes walks much of the trie
 WORTH_IT = 4  # so many of them pay for building two more tries
 MAX_PARTS = 40
 COMMON = 32  # one in so many of them makes a kind common
-SELDOM = 0.003  # of a vocabulary's bytes: what parts for rarer kinds may set apart; more would cost all others more than it saves
+SELDOM = 0.006  # of a vocabulary's bytes: what parts for other kinds may set apart, and for those that most bytes lead from into
+# the region anyway (in an undeclared name, while it could still become a declared one); more would cost more than it saves
+ODD = 0.003  # of a vocabulary's bytes: a byte that is so frequent, and by which few states leave the region; these are left out
+ROUNDS = 4
+HOPS = 4  # bytes within which a near state's walks come into the region
 SAMPLE = 256  # busy states looked at to find the commonest kinds
 NONE = np.uint64(0)
+OUTSIDE, STAY, NEAR, COPY, COPY_OUTSIDE = range(5)  # ways to walk
 SEED, MULTIPLIER = np.uint64(0x2545F4914F6CDD1D), np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -61,65 +69,151 @@ FINE = _byte_sets(
 
 
 class Region(NamedTuple):
-    """inside bool[S]: states that walk `stay`; enters bool[S, 2]: states whose predecessors may go on in `enter`, by
-    whether the byte between them is picky. `stay_node`, `enter_node` int32[n]: where each sorted token's key ends in
-    the trie of that name."""
+    """way int8[S]: how walks from each state go, one of the five below; enters bool[S, 2]: states whose predecessors
+    may go on in `enter`, by whether the byte between them is picky.
 
-    inside: np.ndarray
+    `stay`, `enter` and `near` have one token a key; `stay_key`, `enter_key` and `near_key`, int32[n], say which one has the
+    key of each sorted token. `copies` has those of `near` with leaving bytes (see copies.py), `leaving` all such tokens;
+    `copied` and `left`, int32[m], say which."""
+
+    way: np.ndarray
     enters: np.ndarray
     stay: Trie
-    stay_node: np.ndarray
+    stay_key: np.ndarray
     enter: Trie
-    enter_node: np.ndarray
+    enter_key: np.ndarray
+    near: Trie
+    near_key: np.ndarray
+    copies: Trie
+    copied: np.ndarray
+    leaving: Trie
+    left: np.ndarray
 
 
-def find_region(dfa: ByteDFA, vocabulary: Vocabulary) -> Region:
-    """The region of the commonest kinds of busy states; an empty one where it would not pay."""
+def find_region(dfa: ByteDFA, vocabulary: Vocabulary, copies: bool = True) -> Region:
+    """The region of the commonest kinds of busy states; an empty one where it would not pay. `copies`: whether states
+    may be walked from as copies of others."""
     widths = np.bincount(dfa.classes, minlength=dfa.table.shape[1])
     busy = np.flatnonzero(_live_bytes(dfa.table, widths) >= MANY_BYTES)
     if len(busy) < WORTH_IT:
-        nobody = np.zeros(len(dfa.table), bool)
         nothing = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[:0])
-        no_node = np.zeros(0, np.int32)
-        return Region(nobody, np.stack([nobody, nobody], 1), nothing, no_node, nothing, no_node)
+        enters = np.zeros((len(dfa.table), 2), bool)
+        return Region(np.zeros(len(dfa.table), np.int8), enters, *(nothing, np.zeros(0, np.int32)) * 5)
     sample = busy[:: -(-len(busy) // SAMPLE)]
-    kinds = Counter(pattern.tobytes() for pattern in _patterns(dfa.table[sample], dfa.classes))
     part = FINE
     weight = np.bincount(vocabulary.data[::SAMPLE], minlength=256)
     budget = SELDOM * weight.sum()
-    for pattern, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
-        kind = np.frombuffer(pattern, np.uint8)
-        finer = np.unique(part * 256 + kind, return_inverse=True)[1]
-        cost = 0 if count * COMMON >= len(sample) else _apart(part, finer, weight)
+    for kind, count, state in _kinds(dfa, sample):
+        finer = _finer(part, kind)
+        usual = np.bincount(dfa.table[state][dfa.classes] + 1, weight)[1:].argmax()  # where most bytes lead
+        needless = count * COMMON < len(sample) or _is_constant(dfa.table[usual][dfa.classes], part)
+        cost = _apart(part, finer, weight) if needless else 0
         if finer.max() < MAX_PARTS and cost <= budget:
             part, budget = finer, budget - cost
     coarse = np.where(CONTINUATION, part[0x80], part)
     inside = _constant(dfa.table, *_pairs(dfa.classes, part))
-    plain = inside & _constant(dfa.table, *_pairs(dfa.classes, coarse))  # may follow any byte; others, a picky one
-    enters = np.stack([plain, inside], 1)
-    leaves = _leaving(dfa.table, dfa.classes, inside, enters, PICKY)
-    return Region(inside, enters, *_tries(vocabulary, part, coarse, leaves))
+    plain = _constant(dfa.table, *_pairs(dfa.classes, coarse))
+    for _ in range(ROUNDS):
+        enters = np.stack([inside & plain, inside], 1)  # what may follow any byte, and a picky one
+        leaves = _leaving(dfa.table, dfa.classes, inside, enters, PICKY)
+        odd = (leaves > 0) & (weight > ODD * weight.sum()) & (leaves * COMMON < inside.sum())
+        if not odd.any():
+            break
+        inside = inside & ~_leave_by(dfa.table, dfa.classes, inside, enters, PICKY, odd)
+    leaves = leaves > 0
+    near, first = _near(dfa, part, inside, enters)
+    way = np.where(inside, STAY, np.where(near, NEAR, OUTSIDE)).astype(np.int8)
+    copy, leaving = find_copies(dfa, way > OUTSIDE) if copies else (inside & False, leaves & False)
+    region = Region(way, enters, *_tries(vocabulary, part, coarse, first, leaves, leaving & copy.any()))
+    if len(region.copies.byte) < len(region.stay.byte):
+        way[copy] = np.where(way[copy] > OUTSIDE, COPY, COPY_OUTSIDE)
+    return region
 
 
-# Constraints of one kind (JSON strings, say) cut the bytes alike, so a vocabulary's last few pairs of tries are kept.
-_KEPT = 8
+def _near(dfa: ByteDFA, part: np.ndarray, inside: np.ndarray, enters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The near states, bool[S], and finer parts for the first bytes of their walks."""
+    order = np.argsort(PICKY, kind="stable")[::-1]  # a class is picky if all of its bytes are
+    picky = np.ones(dfa.table.shape[1], bool)
+    picky[dfa.classes[order]] = PICKY[order]
+    near = _coming(dfa.table, picky, ~inside, enters)
+    sample = np.flatnonzero(near)
+    sample = sample[:: max(1, -(-len(sample) // SAMPLE))]
+    for kind, count, _ in _kinds(dfa, sample):
+        finer = _finer(part, kind)
+        if count * COMMON >= len(sample) and finer.max() < MAX_PARTS:
+            part = finer
+    return _coming(dfa.table, picky, near & _constant(dfa.table, *_pairs(dfa.classes, part)), enters), part
+
+
+def _kinds(dfa: ByteDFA, sample: np.ndarray) -> list[tuple[np.ndarray, int, int]]:
+    """The kinds of some states, the commonest first: which bytes they treat alike (int[256]), how many there are, and one."""
+    patterns = _patterns(dfa.table[sample])
+    found: dict[bytes, list[int]] = {}
+    for state, pattern in zip(sample.tolist(), patterns):
+        found.setdefault(pattern.tobytes(), []).append(state)
+    ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [(np.frombuffer(kind, np.uint8)[dfa.classes], len(states), states[0]) for kind, states in ordered]
+
+
+def _finer(part: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """The parts cut by a kind, int64[256]."""
+    return np.unique(part * 256 + kind, return_inverse=True)[1]
+
+
+def _is_constant(row: np.ndarray, part: np.ndarray) -> bool:
+    """Whether a state that leads to row[b] by byte b cannot tell two bytes of one part apart."""
+    first = np.zeros(256, np.int64)
+    first[part] = row
+    return bool((first[part] == row).all())
+
+
+# Constraints of one kind (JSON strings, say) cut the bytes alike, so a vocabulary's last few sets of tries are kept.
+_KEPT = 16
 _KNOWN: WeakKeyDictionary[Vocabulary, dict[bytes, tuple]] = WeakKeyDictionary()
 
 
-def _tries(vocabulary: Vocabulary, part: np.ndarray, coarse: np.ndarray, leaves: np.ndarray) -> tuple:
-    """(stay, stay_node, enter, enter_node) of `Region`."""
+def _tries(
+    vocabulary: Vocabulary,
+    part: np.ndarray,
+    coarse: np.ndarray,
+    first: np.ndarray,
+    leaves: np.ndarray,
+    leaving: np.ndarray,
+) -> tuple:
+    """What follows `way` and `enters` in `Region`."""
     known = _KNOWN.setdefault(vocabulary, {})
-    cut = part.tobytes() + leaves.tobytes()
+    cut = part.tobytes() + first.tobytes() + leaves.tobytes()
+    tries, tokens = known.get(cut, ([], vocabulary.order))
+    if not tries:
+        for hashes in _keys(tuple(vocabulary.trie), vocabulary.trie.height, part, coarse, first, PICKY, leaves):
+            key, example = number_equal(hashes)
+            tokens = vocabulary.order[example]
+            tries += [build_trie(vocabulary.data, vocabulary.offsets, tokens), key]
+        known[cut] = tries, tokens
+    cut += leaving.tobytes()
     if cut not in known:
-        tries: list = []
-        for hashes in _keys(tuple(vocabulary.trie), vocabulary.trie.height, part, coarse, PICKY, leaves):
-            key, first = number_equal(hashes)
-            trie = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[first])
-            tries += [trie, trie.token_nodes()[key]]
-        known[cut] = tuple(tries)
-        while len(known) > _KEPT:
-            del known[next(iter(known))]
-    return known[cut]
+        left = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, vocabulary.order, leaving)).astype(
+            np.int32
+        )
+        copied = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, tokens, leaving)).astype(np.int32)
+        known[cut] = ()
+        for ids, some in ((tokens, copied), (vocabulary.order, left)):
+            known[cut] += build_trie(vocabulary.data, vocabulary.offsets, ids[some]), some
+    copies = known[cut]
+    while len(known) > _KEPT:
+        del known[next(iter(known))]
+    return *tries, *copies
+
+
+@kernel
+def _with_byte(data, offsets, ids, wanted):
+    """bool[n]: the tokens that hold a wanted byte."""
+    found = np.zeros(len(ids), np.bool_)
+    for i in range(len(ids)):
+        for at in range(offsets[ids[i]], offsets[ids[i] + 1]):
+            if wanted[data[at]]:
+                found[i] = True
+    return found
 
 
 def _pairs(classes: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -153,62 +247,95 @@ def _constant(table, left, right):
 
 
 @kernel
+def _coming(table, picky, able, enters):
+    """bool[S]: those of the `able` states from which every walk is in the region after HOPS bytes at most, and in such
+    states before that. A class of bytes is picky if all of its bytes are."""
+    far = np.full(len(table), HOPS + 1, np.int32)
+    for hop in range(1, HOPS + 1):
+        for s in range(len(table)):
+            if able[s] and far[s] > hop:
+                comes = True
+                for c in range(len(picky)):
+                    t = table[s, c]
+                    if t >= 0 and not enters[t, np.int64(picky[c])] and far[t] >= hop:
+                        comes = False
+                        break
+                if comes:
+                    far[s] = hop
+    return far <= HOPS
+
+
+@kernel
 def _leaving(table, classes, inside, enters, picky):
-    """bool[256]: bytes on which some state of the region goes where a walk by parts could not follow."""
-    leaves = np.zeros(256, np.bool_)
+    """int64[256]: from how many states of the region each byte goes where a walk by parts could not follow."""
+    leaves = np.zeros(256, np.int64)
     for s in range(len(table)):
         if inside[s]:
             for b in range(256):
                 t = table[s, classes[b]]
                 if t >= 0 and not enters[t, np.int64(picky[b])]:
-                    leaves[b] = True
+                    leaves[b] += 1
     return leaves
 
 
 @kernel
-def _patterns(rows, classes):
-    """Which bytes each row treats alike: every byte is named by the first one with the same target. uint8[n, 256]."""
+def _leave_by(table, classes, inside, enters, picky, odd):
+    """bool[S]: the states of the region from which an odd byte goes where a walk by parts could not follow."""
+    found = np.zeros(len(table), np.bool_)
+    for b in range(256):
+        if odd[b]:
+            for s in range(len(table)):
+                t = table[s, classes[b]]
+                if inside[s] and t >= 0 and not enters[t, np.int64(picky[b])]:
+                    found[s] = True
+    return found
+
+
+@kernel
+def _patterns(rows):
+    """Which classes of bytes each row treats alike: each is named by the first one with the same target. uint8[n, K]."""
     n, width = rows.shape
-    patterns = np.empty((n, 256), np.uint8)
-    name = np.empty(width, np.int32)
+    patterns = np.empty((n, width), np.uint8)
     for i in range(n):
-        name[:] = -1
-        for b in range(256):
-            c = classes[b]
-            if name[c] < 0:
-                name[c] = b
-                for d in range(width):
-                    if name[d] >= 0 and rows[i, d] == rows[i, c]:
-                        name[c] = min(name[c], name[d])
-            patterns[i, b] = name[c]
+        for c in range(width):
+            d = 0
+            while rows[i, d] != rows[i, c]:
+                d += 1
+            patterns[i, c] = d
     return patterns
 
 
 @kernel
-def _keys(trie, height, part, coarse, picky, leaves):
-    """Two 64-bit hashes of each token's key, in sorted order: with its first byte as a part, and as it is.
+def _keys(trie, height, part, coarse, first_part, picky, leaves):
+    """Three 64-bit hashes of each token's key, in sorted order: by parts; with its first byte as it is; and with the first
+    HOPS bytes by parts of their own.
 
     Hashed along the trie, so that what tokens share is hashed once.
     """
     byte, depth, skip, first, last = trie
-    stay, enter = np.empty(first[-1], np.uint64), np.empty(first[-1], np.uint64)
-    hashes = np.empty((height + 1, 2), np.uint64)
-    left = np.zeros((height + 1, 2), np.bool_)
+    keys = np.empty((3, first[-1]), np.uint64)
+    hashes = np.empty((height + 1, 3), np.uint64)
+    left = np.zeros((height + 1, 3), np.bool_)
     path = np.empty(height + 1, np.uint8)
-    hashes[0, 0] = hashes[0, 1] = SEED
+    for way in range(3):
+        hashes[0, way] = SEED
     for k in range(len(byte)):
         d, b = depth[k], byte[k]
         path[d] = b
         p = coarse[b] if d > 1 and not picky[path[d - 1]] else part[b]
-        left[d, 0] = left[d - 1, 0] or leaves[b]
-        left[d, 1] = d > 1 and (left[d - 1, 1] or leaves[b])
-        for raw in range(2):
-            whole = left[d, raw] or d <= raw
-            h = (hashes[d - 1, raw] ^ np.uint64(256 + b if whole else p)) * MULTIPLIER
-            hashes[d, raw] = h ^ (h >> np.uint64(32))
+        for way in range(3):
+            left[d, way] = left[d - 1, way] or (leaves[b] and (d > 1 or way != 1))
+            letter = p
+            if left[d, way] or (way == 1 and d == 1):
+                letter = 256 + np.int64(b)
+            elif way == 2 and d <= HOPS:
+                letter = first_part[b]
+            h = (hashes[d - 1, way] ^ np.uint64(letter)) * MULTIPLIER
+            hashes[d, way] = h ^ (h >> np.uint64(32))
         for i in range(first[k], last[k]):
-            stay[i], enter[i] = hashes[d, 0], hashes[d, 1]
-    return stay, enter
+            for way in range(3):
+                keys[way, i] = hashes[d, way]
+    return keys
 
 
 @kernel

@@ -42,6 +42,8 @@ class Parts(NamedTuple):
 class CompositeMachine(GrammarMachine):
     """As the machine of a grammar."""
 
+    automata = None
+
     def __init__(self, parts: Parts, limits: Limits = Limits()):
         self.parts = parts
         grammars, automata = parts.grammars, (parts.skeleton, *parts.filters)

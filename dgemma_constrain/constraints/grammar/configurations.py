@@ -204,7 +204,7 @@ def accepts(machine, config):
 
 @kernel
 def shortest(machine, config):
-    """No fewer characters than this complete the text (one that is under way counts); FULL."""
+    """No fewer characters than this complete the text (one that is under way counts), whatever is pinned; FULL."""
     items, composite = machine.stacks.heap.items, machine.composite
     if items[config + 2] != COMPOSITE:
         return least(machine, config)

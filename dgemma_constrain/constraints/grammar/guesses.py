@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, UNKNOWN, intern, recall, remember
-from dgemma_constrain.automata.kernels import kernel, position
+from dgemma_constrain.automata.kernels import grown, kernel, position
 from dgemma_constrain.automata.stacks import DEAD, FAR, KIND, LIMIT, Stacks, advance, fewest, followers
 
 MISSING = -3
@@ -31,6 +31,7 @@ CALL = -1  # in the place of a filter: a grammar
 # What is remembered of a row, besides what stacks.py does:
 STEP = 1 << 18  # + c, of a configuration: the one after a class, or after bytes that lead to inner node c - classes
 SCANNER = (1 << 19) + 16  # of a kind: where its scanner begins
+WINNERS = SCANNER + 1  # of a scanner's state: the row of terminals that may yet win, IGNORED for all that are ignored
 
 
 class Composite(NamedTuple):
@@ -160,6 +161,41 @@ def least(machine, config):
         here = np.int64(items[i + 1])
         result = min(result, cost if here == BEGIN else max(cost + scan[here + 3], np.int64(scan[here + 2])))
     return max(result, np.int64(items[config + 1] != WHOLE))
+
+
+@kernel
+def winners(machine, here):
+    """The row of the terminals that may yet win after a scanner's state; FULL."""
+    heap, scan = machine.stacks.heap, machine.scan
+    known = recall(heap.keys, heap.values, here, np.int64(WINNERS))
+    if known != UNKNOWN:
+        return known
+    states, found = np.empty(64, np.int32), np.empty(16, np.int32)
+    states[0] = here
+    n, m, i = np.int64(1), np.int64(0), np.int64(0)
+    while i < n:
+        s = np.int64(states[i])
+        for e in range(s + 4 + scan[s], s + 4 + 2 * scan[s]):
+            t = scan[e]
+            j = np.int64(0)
+            while j < n and states[j] != t:
+                j += 1
+            if j < n:
+                continue
+            states = grown(states, n + 1)
+            states[n] = t
+            n += 1
+            won = scan[t + 1]
+            j = np.int64(0)
+            while j < m and found[j] != won:
+                j += 1
+            if won != -1 and j == m:
+                found = grown(found, m + 1)
+                found[m] = won
+                m += 1
+        i += 1
+    row = intern(heap, found, m)
+    return row if row == FULL else remember(heap, here, np.int64(WINNERS), row)
 
 
 @kernel

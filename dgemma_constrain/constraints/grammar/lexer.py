@@ -86,6 +86,11 @@ class Lexer:
         self.priority = np.array([terminal.priority for terminal in grammar.terminals], np.int64)
         self._scanners: dict[frozenset[int], Scanner] = {}
 
+    @property
+    def automata(self) -> tuple[np.ndarray, ...]:
+        """All terminals' own automata: offsets, symbols, targets, accept, and where each one begins."""
+        return self._offsets, self._symbols, self._targets, self._accept, self._starts
+
     def automaton(self, terminal: int) -> tuple[list[dict[int, int]], list[bool]]:
         """A terminal's own automaton: the state after each class, state by state, and which states accept."""
         first, past = self._starts[terminal : terminal + 2]

@@ -6,6 +6,7 @@ Without a lexer (GBNF) the terminals are the classes of the alphabet, each of wh
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 from heapq import heappop, heappush
 
 import numpy as np
@@ -31,6 +32,7 @@ from dgemma_constrain.constraints.grammar.guesses import (
 )
 from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
 from dgemma_constrain.constraints.grammar.rules import Grammar
+from dgemma_constrain.constraints.grammar.spans import Automata, side_by_side
 from dgemma_constrain.errors import LimitExceeded
 
 MANY = 1 << 25  # integers in a heap
@@ -71,10 +73,21 @@ class GrammarMachine:
             np.packbits(bits, bitorder="little").view(np.int32), composite,
             np.empty(max(2 * GUESSES + 1, 2 + composite.items.size), np.int32), np.zeros(1, np.int64),
         )  # fmt: skip
-        self._length, self._is_ignored, self._ends = length, ignored, frozenset(ends)
+        self._length, self.ignored, self._ends = length, ignored, frozenset(ends)
         self._used = 0  # of scan
         self._made: dict[frozenset[int], int] = {}
         self.start = self._begin()
+
+    @cached_property
+    def automata(self) -> Automata | None:
+        """How the terminals are spelt; None of a composite, of which they are not all there is."""
+        if self.grammar.scannerless:
+            size = self.terminals
+            return side_by_side(
+                (np.arange(2 * size + 1) + 1) // 2, np.arange(size, dtype=np.int32), 2 * np.arange(size, dtype=np.int32) + 1,
+                np.arange(2 * size) % 2 == 1, 2 * np.arange(size + 1),
+            )  # fmt: skip
+        return side_by_side(*self.lexer.automata)
 
     def _begin(self) -> int:
         return self._first(first_set(self.machine.stacks.heap))
@@ -206,7 +219,7 @@ class GrammarMachine:
         if followers not in self._made:
             scanner = self._scanner(followers)
             row = scanner_row(
-                scanner.offsets, scanner.symbols, scanner.targets, scanner.winner, self._is_ignored, self._length, self._used
+                scanner.offsets, scanner.symbols, scanner.targets, scanner.winner, self.ignored, self._length, self._used
             )  # fmt: skip
             if self._used + len(row) > len(machine.scan):
                 longer = np.empty(2 * (self._used + len(row)), np.int32)

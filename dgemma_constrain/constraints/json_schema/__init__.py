@@ -1,4 +1,4 @@
-"""JSON Schema → the JSON texts of the values that satisfy it. Drafts 2020-12, 2019-09 and 07, chosen by `$schema`.
+"""JSON Schema → the JSON texts of the values that satisfy it. Drafts 2020-12 to 04, chosen by `$schema`.
 
     source → documents → read ⇄ values → plan → write → texts, an automaton over characters
     JSON      places,     what    normal  order   the
@@ -6,8 +6,8 @@
                           says    sets    names
 
 Reading order: source, keywords (what there is), documents (places, references), exprs, values (the algebra; start here),
-arrays, objects, leaves (strings and numbers), numbers, formats, literals, read, unevaluated, conflict; then plan, spelling,
-number_spellings, layout, extraction, write.
+arrays, objects, leaves (strings and numbers), numbers, formats, literals, read, unevaluated, conflict, membership; then
+plan, distinct, spelling, number_spellings, layout, extraction, write.
 
 *Normal form.* A set of JSON values is, type by type: a DFA of strings (over decoded characters), a DFA of numbers (over
 canonical decimals), a union of array shapes, a union of object shapes. Shapes hold formulas over places of the schema for
@@ -26,20 +26,21 @@ nothing special, and `not`, `if`, `oneOf`, `dependentSchemas` and unevaluated na
   (see `number_spellings`).
 - Formats in `formats.LEFT_OUT` are known in part; schemas with more than 1,000 characters in names and listed strings
   leave out escapes such as `\\u0061` for a. `Schema.narrowed` lists both.
+- Strings of more than 1,000 characters, where `maxLength` allows them. `Schema.narrowed` lists them.
+- Of arrays and objects whose items or names must all be different, a part (see `distinct`); `Schema.accepts` knows them all.
 
-*Not expressed*, so UnsupportedSchema (or relaxed, and checked in the end): `uniqueItems` unless the items are one of up to
-10 values or cannot be equal anyway; its negation; the negation of a format that is known in part; `minProperties` that
-asks for two or more undeclared names. LimitExceeded, with the place, for what grows too large.
+*Not expressed*, so UnsupportedSchema (or relaxed, and checked in the end): what would leave out all texts so; the negation of
+a format or length that is known in part. LimitExceeded, with the place, for what grows too large.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dgemma_constrain.automata.dfa import DFA, compile_nfa
+from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING
 from dgemma_constrain.constraints.json_schema import keywords, leaves
@@ -47,6 +48,7 @@ from dgemma_constrain.constraints.json_schema.conflict import conflict
 from dgemma_constrain.constraints.json_schema.documents import Documents
 from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
+from dgemma_constrain.constraints.json_schema.membership import holds
 from dgemma_constrain.constraints.json_schema.read import Reader, Relaxed
 from dgemma_constrain.constraints.json_schema.source import instance, read
 from dgemma_constrain.constraints.json_schema.write import ANYTHING, Outline, Writer
@@ -62,6 +64,7 @@ USUAL = 3  # that deep, anyhow, if it takes no more than ENOUGH states
 ENOUGH = 60_000
 ANY_STATES = 100  # of any JSON value, doubled at each level
 DEEPEST = 12
+COUNTED = ("uniqueItems", "minProperties")  # what an automaton can tell of some values only
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Schema:
     on_unsupported: str = "error"
     formats: bool = True
     kind: Any = None  # the Python type it was made from
-    registry: Any = None
+    registry: Any = field(default=None, hash=False)  # a Registry says that it can be hashed, but its schemas cannot
     values_from: Source | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -112,11 +115,28 @@ class Schema:
                     raise conflict(reader, documents.root)
                 outline = Outline(reader.space, root, self.property_order == "any")
                 if outline.fits_nothing():
+                    counted = [note for note in reader.narrowed if note.keyword in COUNTED]
+                    if counted and not Outline(reader.space, root, loose=True).fits_nothing():
+                        reader.cannot(*counted[0], "drop it and check the value afterwards")
                     raise SchemaError("no value fits this schema: what it requires contains itself without end")
             except RecursionError:
                 raise LimitExceeded("the schema has too many schemas inside one another; flatten it") from None
             self.__dict__["_outline"] = outline, reader
         return self.__dict__["_outline"]
+
+    def accepts(self, text: str, limits: Limits = Limits()) -> bool:
+        """Whether a text is one of a value that satisfies the schema: of those that `dfa` holds, or of those that it lacks
+        since an automaton cannot tell names or items apart (see `distinct`). Raises LimitExceeded."""
+        outline, reader = self._read()
+        if not any(note.keyword in COUNTED for note in reader.narrowed):
+            return self.dfa(limits).accepts(text)
+        if "_loose" not in self.__dict__:
+            loose = Outline(outline.space, outline.root, outline.any_order, loose=True)
+            writer = Writer(loose, self._layout, limits, NOTHING, self.values_from)
+            self.__dict__["_loose"] = compile_nfa(writer.text(self.depth(limits) or 0), limits)
+        if not self.__dict__["_loose"].accepts(text):
+            return False
+        return holds(outline.space, outline.root, json.loads(text, parse_float=Decimal))
 
     def nfa(self, limits: Limits = Limits()) -> NFA:
         """The texts, over characters. Raises LimitExceeded."""
@@ -154,9 +174,9 @@ class Schema:
             if self.values_from is not None and writer.fits_nothing():
                 made = None, leaves.NONE
             elif not self.outline.is_recursive:
-                made = None, compile_nfa(writer.text(0), limits)
+                made = None, writer.dfa(0)
             elif self.max_depth is not None:
-                made = self.max_depth, compile_nfa(writer.text(self.max_depth), limits)
+                made = self.max_depth, writer.dfa(self.max_depth)
             else:
                 made = self._deepest(writer, limits)
             self.__dict__["_texts"] = made
@@ -170,7 +190,7 @@ class Schema:
             sizes = [copies * ANY_STATES * 2**depth for depth in range(DEEPEST)]
             usual = sum(size <= ENOUGH for size in sizes[: USUAL + 1])
             depth = max(usual, sum(size <= STATES for size in sizes), 1) - 1
-            return depth, compile_nfa(writer.text(depth), limits)
+            return depth, writer.dfa(depth)
         made = [writer.text(0)]
         most = max(made[0].states + STATES, ENOUGH)
         writer.limits = Limits(min(4 * most, limits.states), limits.seconds)
@@ -186,7 +206,7 @@ class Schema:
             made.append(nfa)
         writer.limits = limits
         for depth in range(len(made) - 1, DEEPEST + 1):
-            dfa = compile_nfa(made[depth] if depth < len(made) else writer.text(depth), limits)
+            dfa = writer.dfa(depth)
             if not dfa.is_empty:
                 return depth, dfa
         raise LimitExceeded(f"the values of this schema contain themselves more than {DEEPEST} times; set max_depth")

@@ -17,7 +17,7 @@ Count = tuple[int, Expr, int, int | None]  # (from this place on, so much fits t
 class ArrayShape:
     """Arrays of `least` to `most` items (None: no bound): `prefix` says what the first ones are, `rest` the others.
 
-    counts: how many of the items from some place on fit a formula; unique: no two are equal.
+    counts: how many of the items from some place on fit a formula; unique: no two are equal; repeats: some two are.
     """
 
     prefix: tuple[Expr, ...] = ()
@@ -26,6 +26,7 @@ class ArrayShape:
     most: int | None = None
     counts: tuple[Count, ...] = ()
     unique: bool = False
+    repeats: bool = False
 
     def exprs(self) -> Iterator[Expr]:
         yield from self.prefix
@@ -69,8 +70,10 @@ def shapes(space: Space, shape: ArrayShape) -> list[ArrayShape]:
         return []
     if any(low and space.is_never(part) for _, part, low, _ in counts):
         return []
+    if shape.repeats and (shape.unique or (most is not None and most < 2)):
+        return []
     unique = shape.unique and (most is None or most > 1)
-    return [ArrayShape(tuple(prefix), rest, least, most, tuple(counts), unique)]
+    return [ArrayShape(tuple(prefix), rest, least, most, tuple(counts), unique, shape.repeats)]
 
 
 def intersect(space: Space, a: ArrayShape, b: ArrayShape) -> list[ArrayShape]:
@@ -84,12 +87,13 @@ def intersect(space: Space, a: ArrayShape, b: ArrayShape) -> list[ArrayShape]:
             _lower(a.most, b.most),
             a.counts + b.counts,
             a.unique or b.unique,
+            a.repeats or b.repeats,
         ),
     )
 
 
 def complement(space: Space, a: ArrayShape) -> Iterator[ArrayShape]:
-    """An item that does not fit, too few or too many, or a count that is wrong. Raises Repeated for `unique`."""
+    """An item that does not fit, too few or too many, a count that is wrong, or two items that are equal or not."""
     found = [
         ArrayShape((ANY,) * i + (space.non(part),), ANY, i + 1) for i, part in enumerate(a.prefix) if part is not ANY
     ]
@@ -105,13 +109,11 @@ def complement(space: Space, a: ArrayShape) -> Iterator[ArrayShape]:
         if high is not None:
             found.append(ArrayShape(counts=((start, part, high + 1, None),)))
     if a.unique:
-        raise Repeated
+        found.append(ArrayShape(repeats=True))
+    if a.repeats:
+        found.append(ArrayShape(unique=True))
     for shape in found:
         yield from shapes(space, shape)
-
-
-class Repeated(Exception):
-    """Arrays in which something stands twice were asked for."""
 
 
 def _lower(a: int | None, b: int | None) -> int | None:

@@ -6,16 +6,16 @@ that the schema doesn't contain come from the registry that the caller passes, o
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 from referencing import Registry, exceptions
 from referencing.jsonschema import lookup_recursive_ref, specification_with
 
-from dgemma_constrain.constraints.json_schema.keywords import CURRENT, DRAFTS, Dialect, step
+from dgemma_constrain.constraints.json_schema.keywords import CURRENT, GUESSED, Dialect, dialect_of, step
 from dgemma_constrain.errors import SchemaError, UnsupportedSchema
 
-_URIS = {dialect.year: uri for uri, dialect in reversed(DRAFTS.items())}
 _VOCABULARY = "https://json-schema.org/draft/{}/vocab/{}"
 
 
@@ -41,10 +41,10 @@ class Documents:
         from jsonschema_specifications import REGISTRY
 
         self.registry = REGISTRY if registry is None else REGISTRY.combine(registry)
-        self._dialects: dict[str, Dialect] = dict(DRAFTS)
-        declared = schema.get("$schema", CURRENT) if isinstance(schema, dict) else CURRENT
-        dialect = self.dialect(declared, "/$schema")
-        resource = specification_with(_URIS[dialect.year]).create_resource(schema)
+        self._dialects: dict[str, Dialect] = {}
+        declared = isinstance(schema, dict) and "$schema" in schema
+        dialect = self.dialect(schema["$schema"], "/$schema") if declared else GUESSED
+        resource = specification_with(dialect.uri).create_resource(schema)
         try:
             resolver = self.registry.resolver_with_root(resource)
         except (TypeError, AttributeError, ValueError) as error:
@@ -67,6 +67,9 @@ class Documents:
         """The draft of a `$schema`; that of a meta-schema in the registry is the one it is written in."""
         if not isinstance(uri, str):
             raise SchemaError(f"'$schema' must be a string, not {uri!r:.60}", pointer, "$schema")
+        known = dialect_of(uri)
+        if known is not None:
+            return known
         uri = uri.rstrip("#")
         if uri not in self._dialects:
             try:
@@ -75,8 +78,8 @@ class Documents:
                 meta = None
             if not isinstance(meta, dict) or str(meta.get("$schema", uri)).rstrip("#") == uri:
                 raise UnsupportedSchema(
-                    f"the dialect {uri!r:.80} is not known; write {CURRENT}, leave '$schema' out, or pass its meta-schema "
-                    "in registry",
+                    f"the dialect {uri!r:.80} is not known (drafts from 04 are); write {CURRENT}, leave '$schema' out, or pass "
+                    "its meta-schema in registry",
                     pointer,
                     "$schema",
                 )
@@ -104,11 +107,13 @@ class Documents:
         if isinstance(schema, dict):
             if "$schema" in schema:
                 dialect = self.dialect(schema["$schema"], f"{pointer}/$schema")
-            for keyword in ("$id", "$anchor", "$dynamicAnchor", "$ref"):
+            if dialect.guessed and isinstance(schema.get("items"), list):
+                dialect = dataclasses.replace(dialect, year=2019)
+            for keyword in ("id" if dialect.year == 4 else "$id", "$anchor", "$dynamicAnchor", "$ref"):
                 if not isinstance(schema.get(keyword, ""), str):
                     raise SchemaError(f"{keyword!r} must be a string", f"{pointer}/{keyword}", keyword)
             if not entered:
-                resolver = resolver.in_subresource(specification_with(_URIS[dialect.year]).create_resource(schema))
+                resolver = resolver.in_subresource(specification_with(dialect.uri).create_resource(schema))
         return Place(schema, resolver, dialect, pointer)
 
     def inside(self, place: Place, *steps: str | int) -> Place:

@@ -1,6 +1,6 @@
 """`format` and `contentEncoding`: the strings that each name stands for, as automata over decoded characters.
 
-    formats.language("date", "2020-12")     # DFA; None for a name that this draft doesn't define: it asserts nothing
+    formats.language("date", 2020)          # DFA; None for a name that this draft doesn't define: it asserts nothing
     formats.LEFT_OUT.get("hostname")        # what is missing, if the automaton holds only a part of the format
 
 The automata are exact but for the names in LEFT_OUT. Those hold less than their format, so what they accept is right,
@@ -36,12 +36,14 @@ LEFT_OUT = {
     "regex": "parentheses in parentheses in parentheses; names and back-references; what Python reads differently",
 }
 
-_FROM_2019 = frozenset(("duration", "uuid"))
+_SINCE = {"uri-reference": 6, "uri-template": 6, "json-pointer": 6, "duration": 2019, "uuid": 2019} | dict.fromkeys(
+    ("date", "time", "idn-email", "idn-hostname", "iri", "iri-reference", "relative-json-pointer"), 7
+)
 
 
-def language(name: str, draft: str = "2020-12") -> DFA | None:
-    """The strings of a format, or None if this draft ("2020-12", "2019-09" or "7") doesn't know it."""
-    return None if name not in _FORMATS or (draft == "7" and name in _FROM_2019) else _made(name)
+def language(name: str, year: int = 2020) -> DFA | None:
+    """The strings of a format, or None if this draft (4, 6, 7, 2019 or 2020) doesn't know it."""
+    return None if name not in _FORMATS or year < _SINCE.get(name, 4) else _made(name)
 
 
 @lru_cache(maxsize=32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Callable
@@ -13,26 +14,57 @@ TYPES = ("null", "boolean", "object", "array", "number", "string", "integer")
 
 @dataclass(frozen=True)
 class Dialect:
-    """A draft. year: 7, 2019 or 2020; validation: whether its vocabularies assert anything but the shape of schemas;
-    formats: whether one of them says that `format` is an assertion."""
+    """A draft. year: 4, 6, 7, 2019 or 2020; validation: whether its vocabularies assert anything but the shape of schemas;
+    formats: whether one of them says that `format` is an assertion; guessed: nothing in the schema names the draft, so
+    what is malformed in it (a list under `items`, a boolean `exclusiveMinimum`) is read as older drafts do."""
 
     year: int
     validation: bool = True
     formats: bool = False
+    guessed: bool = False
 
     @property
     def ref_alone(self) -> bool:
         """Whether nothing beside a $ref counts."""
-        return self.year == 7
+        return self.year <= 7
+
+    @property
+    def uri(self) -> str:
+        return _URIS[self.year]
 
 
-CURRENT = "https://json-schema.org/draft/2020-12/schema"
-DRAFTS = {
-    CURRENT: Dialect(2020),
-    "https://json-schema.org/draft/2019-09/schema": Dialect(2019),
-    "http://json-schema.org/draft-07/schema": Dialect(7),
-    "http://json-schema.org/draft-06/schema": Dialect(7),  # what 7 adds to it is if, then, else
+_URIS = {
+    2020: "https://json-schema.org/draft/2020-12/schema",
+    2019: "https://json-schema.org/draft/2019-09/schema",
+    7: "http://json-schema.org/draft-07/schema",
+    6: "http://json-schema.org/draft-06/schema",
+    4: "http://json-schema.org/draft-04/schema",
 }
+CURRENT = _URIS[2020]
+GUESSED = Dialect(2020, guessed=True)
+_NAMES = {"2020-12": 2020, "2019-09": 2019, "07": 7, "06": 6, "05": 4, "04": 4}  # 05 changed nothing in validation
+_URI = re.compile(
+    r"(?:https?://)?(?:www\.)?json-schema[.-]org/draft[-/](2020-12|2019-09|0[4-7])(?:/(?:hyper-)?schema)?/?#?/?"
+)
+# Meta-schemas that are a draft's and a few annotations, under the names that real schemas give them.
+_EXTENSIONS = (
+    (re.compile(r"https?://iglucentral\.com/schemas/com\.snowplowanalytics\.self-desc/.*"), Dialect(4)),
+    (re.compile(r"https://schema\.cloudformation\..*/provider\.definition\.schema\.v1\.json#?"), Dialect(7)),
+    (
+        re.compile(r"https://raw\.githubusercontent\.com/aws-cloudformation/.*/provider\.definition\.schema.*"),
+        Dialect(7),
+    ),
+    (re.compile(r"https?://json-schema\.org/schema/?#?"), GUESSED),  # once "the latest draft, whichever it is"
+)
+
+
+def dialect_of(uri: str) -> Dialect | None:
+    """The draft that a `$schema` names, however it is spelt: with http or https, of hyper-schemas or not, with # or without;
+    None if it names none of them."""
+    named = _URI.fullmatch(uri)
+    if named:
+        return Dialect(_NAMES[named[1]])
+    return next((dialect for pattern, dialect in _EXTENSIONS if pattern.fullmatch(uri)), None)
 
 
 def _shape(expected: str, holds: Callable[[Any], bool]) -> Callable[[Any, str, str], None]:
@@ -76,21 +108,23 @@ _schemas = _shape("a list of at least one schema", _is_list)
 _string = _shape("a string", lambda v: isinstance(v, str))
 _anything = _shape("a value", lambda v: True)
 _items = _shape("a schema, or (before 2020-12) a list of some", lambda v: _is_schema(v) or isinstance(v, list))
+_limit = _shape("a number, or (in draft 04) true or false", lambda v: is_number(v) or isinstance(v, bool))
 
-ALL, SINCE_2019, SINCE_2020, BEFORE_2020 = (7, 2019, 2020), (2019, 2020), (2020,), (7, 2019)
+ALL, SINCE_6, SINCE_7, SINCE_2019, SINCE_2020 = ((4, 6, 7, 2019, 2020)[k:] for k in range(5))
+BEFORE_2020 = (4, 6, 7, 2019)
 
 # What asserts, or leads to what does: the drafts, and the shape.
 ASSERTIONS: dict[str, tuple[tuple[int, ...], Callable]] = {
     "type": (ALL, _type),
     "enum": (ALL, _shape("a list of at least one value", _is_list)),
-    "const": (ALL, _anything),
+    "const": (SINCE_6, _anything),
     "allOf": (ALL, _schemas),
     "anyOf": (ALL, _schemas),
     "oneOf": (ALL, _schemas),
     "not": (ALL, _schema),
-    "if": (ALL, _schema),
-    "then": (ALL, _schema),
-    "else": (ALL, _schema),
+    "if": (SINCE_7, _schema),
+    "then": (SINCE_7, _schema),
+    "else": (SINCE_7, _schema),
     "$ref": (ALL, _string),
     "$dynamicRef": (SINCE_2020, _string),
     "$recursiveRef": ((2019,), _string),
@@ -98,16 +132,16 @@ ASSERTIONS: dict[str, tuple[tuple[int, ...], Callable]] = {
     "maxLength": (ALL, _count),
     "pattern": (ALL, _string),
     "format": (ALL, _string),
-    "contentEncoding": (ALL, _string),
+    "contentEncoding": (SINCE_7, _string),
     "minimum": (ALL, _number),
     "maximum": (ALL, _number),
-    "exclusiveMinimum": (ALL, _number),
-    "exclusiveMaximum": (ALL, _number),
+    "exclusiveMinimum": (ALL, _limit),
+    "exclusiveMaximum": (ALL, _limit),
     "multipleOf": (ALL, _shape("a number above 0", lambda v: is_number(v) and v > 0)),
     "items": (ALL, _items),
     "prefixItems": (SINCE_2020, _schemas),
     "additionalItems": (BEFORE_2020, _schema),
-    "contains": (ALL, _schema),
+    "contains": (SINCE_6, _schema),
     "minContains": (SINCE_2019, _count),
     "maxContains": (SINCE_2019, _count),
     "minItems": (ALL, _count),
@@ -117,7 +151,7 @@ ASSERTIONS: dict[str, tuple[tuple[int, ...], Callable]] = {
     "properties": (ALL, _map),
     "patternProperties": (ALL, _map),
     "additionalProperties": (ALL, _schema),
-    "propertyNames": (ALL, _schema),
+    "propertyNames": (SINCE_6, _schema),
     "required": (ALL, _shape("a list of distinct names", _is_names)),
     "minProperties": (ALL, _count),
     "maxProperties": (ALL, _count),
@@ -130,7 +164,8 @@ ASSERTIONS: dict[str, tuple[tuple[int, ...], Callable]] = {
 # What says where things are.
 PLACES: dict[str, tuple[tuple[int, ...], Callable]] = {
     "$schema": (ALL, _string),
-    "$id": (ALL, _string),
+    "id": ((4,), _string),
+    "$id": (SINCE_6, _string),
     "$anchor": (SINCE_2019, _string),
     "$dynamicAnchor": (SINCE_2020, _string),
     "$recursiveAnchor": ((2019,), _shape("true or false", lambda v: isinstance(v, bool))),

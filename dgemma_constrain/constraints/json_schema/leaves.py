@@ -82,8 +82,8 @@ def lengths(least: int, most: int | None, limits: Limits = Limits()) -> DFA:
 
 @lru_cache(maxsize=256)
 def pattern(source: str) -> DFA:
-    """The strings in which an ECMA-262 pattern is found. Raises RegexError."""
-    return full(compile_nfa(regex.parse(source, flavor="ecma", search=True).nfa(Limits())))
+    """The strings in which a pattern is found (see `regex.searched_loosely`). Raises RegexError."""
+    return full(compile_nfa(regex.searched_loosely(source)))
 
 
 @lru_cache(maxsize=1024)
@@ -102,7 +102,7 @@ def multiples(of: numbers.Value, within: DFA) -> DFA:
 def named(keyword: str, name: str, year: int) -> DFA | None:
     """The strings of a format or contentEncoding in a draft; None if it doesn't know it."""
     if keyword == "format":
-        found = formats.language(name, {7: "7", 2019: "2019-09", 2020: "2020-12"}[year])
+        found = formats.language(name, year)
     else:
         found = formats.content(name)
     return None if found is None else full(found)
@@ -133,6 +133,11 @@ def plain_number_texts(dfa: DFA, limits: Limits = Limits()) -> NFA:
     whole = meet(dfa, INTEGERS)
     parts = [dfa.nfa()] + ([] if whole is NONE else [concat([whole.nfa(), _ZEROS])])
     return union(parts)
+
+
+def whole_number_texts(dfa: DFA) -> NFA:
+    """Those without point and exponent, of a set of whole numbers."""
+    return union([dfa.nfa(), literal("-0")]) if dfa.accepts("0") else dfa.nfa()
 
 
 @lru_cache(maxsize=1024)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
-from dgemma_constrain.constraints.json_schema import leaves, objects
+from dgemma_constrain.constraints.json_schema import distinct, leaves, objects
 from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.exprs import Expr
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
@@ -23,7 +23,8 @@ from dgemma_constrain.errors import LimitExceeded
 if TYPE_CHECKING:
     from dgemma_constrain.constraints.json_schema.values import Space
 
-MAX_UNIQUE = 10  # values that are told apart in an array without repetition
+MAX_UNIQUE = 10  # values that are told apart in an array without repetition, in any order
+MAX_LISTED = 60  # in one order
 MAX_FREE = 8  # members that may stand in any order
 MAX_JOINTS = 50_000
 
@@ -84,13 +85,20 @@ class Plan:
         self.add(source, (",",) if started else (), at)
 
 
-def plan_array(space: Space, shape: ArrayShape) -> Plan:
+def plan_array(space: Space, shape: ArrayShape, loose: bool = False) -> Plan:
+    """loose: items may be equal, or not, whatever the shape says of it."""
     plan = Plan()
     lows = [low for _, _, low, _ in shape.counts]
     starts = [start for start, _, _, _ in shape.counts]
     cap = max(len(shape.prefix), shape.least, shape.most or 0, 1, *starts)
-    values = _distinguishable(space, shape) if shape.unique else None
-    begin = (0, (0,) * len(lows), frozenset())
+    if (
+        shape.repeats
+        and not loose
+        and space.narrow(space.where(), "uniqueItems", "arrays with equal items are left out")
+    ):
+        return plan
+    values, ascending = _distinguishable(space, shape) if shape.unique and not loose else (None, False)
+    begin = (0, (0,) * len(lows), -1 if ascending else frozenset())
     first, _ = plan.joint(begin)
     plan.add(0, ("[",), first)
     agenda = [begin]
@@ -141,44 +149,40 @@ def _counted(space: Space, shape: ArrayShape, i: int, counts: tuple[int, ...]) -
     return ways
 
 
-def _distinguishable(space: Space, shape: ArrayShape) -> tuple[Expr, ...] | None:
-    """The values that the items can have, one by one; None if no two items can be equal anyway."""
+def _distinguishable(space: Space, shape: ArrayShape) -> tuple[tuple[Expr, ...] | None, bool]:
+    """Disjoint sets, out of each of which no more than one item comes, and whether items stand in the order of these sets;
+    None if no two items can be equal anyway. Few values are sets of their own, in any order; see `distinct` for others."""
     places = [shape.at(i) for i in range(len(shape.prefix) if shape.most is None else min(shape.most, 64))]
     if shape.most is not None and shape.most <= 64:
         pairs = ((a, b) for k, a in enumerate(places) for b in places[:k])
         if all(a is not b and space.disjoint(a, b) for a, b in pairs):
-            return None
+            return None, False
+    parts = list(dict.fromkeys([*shape.prefix, shape.rest] if shape.most is None else places))
     found: dict[Expr, None] = {}
-    for part in dict.fromkeys([*shape.prefix, shape.rest] if shape.most is None else places):
+    for part in parts:
         some = finite(space, part)
         if some is None:
-            space.cannot(
-                space.where(),
-                "uniqueItems",
-                f"items that must all be different are remembered if they are one of up to {MAX_UNIQUE} values",
-                "give them an enum, or drop 'uniqueItems' and check the value afterwards",
-            )
-            return None
+            why = f"items that must all be different {distinct.WHY}, unless they are one of up to {MAX_LISTED} values"
+            if not space.narrow(space.where(), "uniqueItems", why):
+                return None, False
+            return distinct.marks(space, parts), True
         found.update(dict.fromkeys(some))
-    if len(found) > MAX_UNIQUE:
-        space.cannot(
-            space.where(),
-            "uniqueItems",
-            f"{len(found)} different values are too many to remember which of them were used (up to {MAX_UNIQUE})",
-            "drop 'uniqueItems' and check the value afterwards",
-        )
-        return None
-    return tuple(found)
+    if len(found) <= MAX_UNIQUE:
+        return tuple(found), False
+    why = (
+        f"of more than {MAX_UNIQUE} values that must all be different, all stand in the order in which they are listed"
+    )
+    return (tuple(found), True) if space.narrow(space.where(), "uniqueItems", why) else (None, False)
 
 
-def finite(space: Space, part: Expr, most: int = MAX_UNIQUE) -> list[Expr] | None:
+def finite(space: Space, part: Expr) -> list[Expr] | None:
     """The values of a formula, one by one; None if they are too many, or arrays or objects are among them."""
     from dgemma_constrain.constraints.json_schema.values import of_type
 
     values = space.values(part)
     if values.arrays or values.objects:
         return None
-    texts, counts = leaves.listed(values.strings, 1000), leaves.listed(values.numbers, 1000)
+    texts, counts = leaves.listed(values.strings, MAX_LISTED), leaves.listed(values.numbers, MAX_LISTED)
     if texts is None or counts is None:
         return None
 
@@ -191,12 +195,17 @@ def finite(space: Space, part: Expr, most: int = MAX_UNIQUE) -> list[Expr] | Non
     return found + [one(("number", text), numbers=leaves.words(frozenset({text}))) for text in counts]
 
 
-def _unused(space: Space, item: Expr, values: tuple[Expr, ...], used: frozenset) -> list[tuple[Expr, frozenset]]:
-    ways = [(space.both(item, value), used | {value}) for value in values if value not in used]
+def _unused(space: Space, item: Expr, values: tuple[Expr, ...], used: frozenset | int):
+    """What may stand next, and what is used then: a set, or where they ascend the last one."""
+    if isinstance(used, int):
+        ways = [(space.both(item, values[k]), k) for k in range(used + 1, len(values))]
+    else:
+        ways = [(space.both(item, value), used | {value}) for value in values if value not in used]
     return [(part, more) for part, more in ways if not space.is_never(part)]
 
 
-def plan_object(space: Space, shape: ObjectShape, any_order: bool) -> Plan:
+def plan_object(space: Space, shape: ObjectShape, any_order: bool, loose: bool = False) -> Plan:
+    """loose: to `least`, a name that is written twice may count twice."""
     plan = Plan()
     members = [member for member in shape.members if not space.is_never(member[1])]
     free = (shape.free or any_order) and 1 < len(members) <= MAX_FREE
@@ -205,15 +214,12 @@ def plan_object(space: Space, shape: ObjectShape, any_order: bool) -> Plan:
     taken = objects.declared(shape)
     cells = [(leaves.less(names, taken), part) for names, part in shape.cells]
     cells = [(names, part) for names, part in cells if names is not leaves.NONE and not space.is_never(part)]
-    twice = True
+    twice, ascending = True, False  # whether the others count for one; whether their marks ascend
     if cells and shape.least > len(required) + 1:
-        space.cannot(
-            space.where(),
-            "minProperties",
-            "that more than one undeclared name is there cannot be told from one that is there twice",
-            "declare names under 'properties', or ask for one",
-        )
         twice = False
+        why = f"where two or more undeclared names must be there, these {distinct.WHY}"
+        ascending = not loose and space.narrow(space.where(), "minProperties", why)
+    groups = _marked(cells, ascending)
     begin = (frozenset() if free else 0, False, (0,) * len(shape.needs), 0, 0)
     first, _ = plan.joint(begin)
     plan.add(0, ("{",), first)
@@ -236,7 +242,7 @@ def plan_object(space: Space, shape: ObjectShape, any_order: bool) -> Plan:
         here, _ = plan.joint(state)
         _check(space, plan, 0)
         full = shape.most is not None and high >= shape.most
-        others = where == "others"
+        others = isinstance(where, tuple)
         if not others:
             if not free:
                 choices = [where] if where < last else []
@@ -262,12 +268,24 @@ def plan_object(space: Space, shape: ObjectShape, any_order: bool) -> Plan:
             plan.add(*((here, ("}",), 1) if started else (0, ("{}",), 1)))
         if full:
             continue
-        for names, part in cells:
+        for k, names, part in groups:
+            if others and ascending and k <= where[1]:
+                continue
             for some, value, then in _needed_others(space, shape, names, part, bits):
                 if not space.is_never(value):
-                    after = ("others", True, then, *counted(low, high, twice))
+                    after = (("others", k), True, then, *counted(low, high, twice))
                     go(here, started, (some, ":", value), (some, value), after, False)
     return plan
+
+
+def _marked(cells: list[tuple[DFA, Expr]], ascending: bool) -> list[tuple[int, DFA, Expr]]:
+    """The cells, each with a number: cut by the marks of their names, if these are to ascend."""
+    if not ascending:
+        return [(0, names, part) for names, part in cells]
+    cut = [
+        (k, leaves.meet(names, mark), part) for k, mark in enumerate(distinct.string_marks()) for names, part in cells
+    ]
+    return [(k, names, part) for k, names, part in cut if names is not leaves.NONE]
 
 
 def _needed(space: Space, shape: ObjectShape, name: str, part: Expr, bits: tuple[int, ...]):

@@ -21,6 +21,7 @@ from dgemma_constrain.constraints.json_schema.unevaluated import unevaluated
 from dgemma_constrain.constraints.json_schema.values import BOTH, EVERYTHING, LOOSE, Space, Values, of_type
 from dgemma_constrain.errors import LimitExceeded, RegexError, SchemaError, UnsupportedSchema
 
+LONG = 1_000  # characters of a string that maxLength allows more of; to count further takes as many states
 MAX_REFERENCES = 64  # followed at once; more are a circle, or read one by one
 
 
@@ -41,15 +42,16 @@ class Reader:
 
     def __init__(self, documents: Documents, relax: bool = False, formats: bool = True, dynamic: bool = False):
         self.documents, self.relax, self.formats, self.dynamic = documents, relax, formats, dynamic
-        self.space = Space(self.cannot)
+        self.space = Space(self.cannot, self.narrow)
         self.relaxed: dict[Relaxed, None] = {}
         self.narrowed: dict[Relaxed, None] = {}
 
     def expr(self, place: Place) -> Expr:
         for _ in range(MAX_REFERENCES):  # what is a reference and nothing else is what it leads to
-            if not _is_reference(place):
+            keyword = _reference(place)
+            if keyword is None:
                 break
-            place = self.documents.target(place, "$ref")
+            place = self.documents.target(place, keyword)
         if isinstance(place.schema, bool):
             return ANY if place.schema else NEVER
         key = (id(place.schema), place.dialect, place.scope if self.dynamic else ())
@@ -64,6 +66,11 @@ class Reader:
             raise UnsupportedSchema(f"{why}; {way_out}, or relax it (on_unsupported)", pointer, keyword)
         self.relaxed[Relaxed(pointer, keyword, why)] = None
         return LOOSE
+
+    def narrow(self, pointer: str, keyword: str, why: str) -> bool:
+        """Note that texts are left out; or, to relax, that there are too many of them, and give False."""
+        (self.relaxed if self.relax else self.narrowed)[Relaxed(pointer, keyword, why)] = None
+        return not self.relax
 
     def note(self, pointer: str, keyword: str, why: str) -> None:
         """What the standard says is to be ignored is not hidden."""
@@ -103,6 +110,8 @@ class Reader:
             objects=EVERYTHING.objects if "object" in kinds else (),
         )  # fmt: skip
         changes: dict[str, Any] = {} if count is found.numbers else {"numbers": count}
+        if place.dialect.year == 4 and "integer" in kinds and "number" not in kinds:
+            changes["fractions"] = leaves.NONE
         if "string" in kinds and not _STRING.isdisjoint(said):
             changes["strings"], changes["wide"] = self.strings(place, said)
         if "array" in kinds and not _ARRAY.isdisjoint(said):
@@ -113,6 +122,16 @@ class Reader:
 
     def numbers(self, place: Place, said: dict[str, Any]) -> DFA:
         bounds = {_BOUNDS[name]: said[name] for name in _BOUNDS if name in said}
+        for exclusive, plain, name in (("above", "least", "exclusiveMinimum"), ("below", "most", "exclusiveMaximum")):
+            if isinstance(bounds.get(exclusive), bool):  # of draft 04: whether the other bound is exclusive
+                if place.dialect.year > 4 and not place.dialect.guessed:
+                    raise SchemaError(
+                        f"{name!r} must be a number; true and false belong to draft 04", f"{place.pointer}/{name}", name
+                    )
+                if bounds.pop(exclusive) and plain in bounds:
+                    bounds[exclusive] = bounds.pop(plain)
+            elif exclusive in bounds and place.dialect.year == 4:
+                raise SchemaError(f"{name!r} must be true or false in draft 04", f"{place.pointer}/{name}", name)
         with self.growing(place, next((name for name in (*_BOUNDS, "multipleOf") if name in said), "")):
             found = leaves.interval(frozenset(bounds.items())) if bounds else leaves.NUMBERS
             if "multipleOf" in said:
@@ -121,18 +140,23 @@ class Reader:
 
     def strings(self, place: Place, said: dict[str, Any]) -> tuple[DFA, DFA | None]:
         """The strings, and at least all of them where these are not all."""
-        found = leaves.STRINGS
+        found, wide = leaves.STRINGS, None
         if "minLength" in said or "maxLength" in said:
             most = said.get("maxLength")
             least = int(said.get("minLength", 0))
             if most is not None and least > most:
                 return leaves.NONE, None
             with self.growing(place, "maxLength" if most is not None else "minLength"):
+                if most is not None and most > LONG >= least:
+                    why = f"strings of more than {LONG:,} characters are left out"
+                    self.narrowed[Relaxed(f"{place.pointer}/maxLength", "maxLength", why)] = None
+                    most, wide = LONG, leaves.lengths(least, None)
                 found = leaves.lengths(least, None if most is None else int(most))
         if "pattern" in said:
             with self.growing(place, "pattern"):
-                found = leaves.meet(found, self.pattern(said["pattern"], place.pointer + "/pattern", "pattern"))
-        wide = None
+                language = self.pattern(said["pattern"], place.pointer + "/pattern", "pattern")
+                found = leaves.meet(found, language)
+                wide = None if wide is None else leaves.meet(wide, language)
         for keyword in ("format", "contentEncoding"):
             if keyword in said and (self.formats or (keyword == "format" and place.dialect.formats)):
                 language = leaves.named(keyword, said[keyword], place.dialect.year)
@@ -283,11 +307,17 @@ class Reader:
         return self.space.values(self.space.non(self.inside(place, "not")))
 
 
-def _is_reference(place: Place) -> bool:
+def _reference(place: Place) -> str | None:
+    """The keyword of a place that is a reference and nothing else."""
     schema = place.schema
-    if not isinstance(schema, dict) or not isinstance(schema.get("$ref"), str):
-        return False
-    return place.dialect.ref_alone or schema.keys() - keywords.ANNOTATIONS - keywords.PLACES.keys() == {"$ref"}
+    if not isinstance(schema, dict):
+        return None
+    if place.dialect.ref_alone:
+        return "$ref" if isinstance(schema.get("$ref"), str) else None
+    said = schema.keys() - keywords.ANNOTATIONS - keywords.PLACES.keys()
+    keyword = next(iter(said)) if len(said) == 1 else None
+    known = {2019: ("$ref", "$recursiveRef"), 2020: ("$ref", "$dynamicRef")}[place.dialect.year]
+    return keyword if keyword in known and isinstance(schema[keyword], str) else None
 
 
 def has(name: str) -> Values:

@@ -32,8 +32,10 @@ class Values:
     """A set of JSON values.
 
     exact: false where it holds more than the schema says, because something was relaxed
-    wide: where it lacks some strings that the schema allows (formats that are known in part): at least all of those
+    wide: where it lacks some strings that the schema allows (of formats that are known in part, or very long ones): at least
+        all of those
     listed_numbers, listed_strings: what of them enum and const list; it stays as it is where values come from a source
+    fractions: the numbers that may be written with a point or an exponent, if not all: in draft 04, 1.0 is no integer
     """
 
     null: bool
@@ -46,6 +48,7 @@ class Values:
     wide: DFA | None = None
     listed_numbers: DFA = leaves.NONE
     listed_strings: DFA = leaves.NONE
+    fractions: DFA | None = None
 
     @property
     def is_never(self) -> bool:
@@ -62,6 +65,10 @@ class Values:
     def all_strings(self) -> DFA:
         return self.strings if self.wide is None else self.wide
 
+    @property
+    def all_fractions(self) -> DFA:
+        return self.numbers if self.fractions is None else self.fractions
+
     def exprs(self) -> Iterator[Expr]:
         """What stands inside."""
         for shape in (*self.arrays, *self.objects):
@@ -69,6 +76,7 @@ class Values:
 
 
 BOTH = frozenset({False, True})
+FRACTIONAL = leaves.less(leaves.NUMBERS, leaves.INTEGERS)
 EVERYTHING = Values(True, BOTH, leaves.NUMBERS, leaves.STRINGS, (ALL_ARRAYS,), (ALL_OBJECTS,))
 NOTHING = Values(False, frozenset(), leaves.NONE, leaves.NONE, (), ())
 LOOSE = Values(True, BOTH, leaves.NUMBERS, leaves.STRINGS, (ALL_ARRAYS,), (ALL_OBJECTS,), exact=False)
@@ -79,11 +87,22 @@ def of_type(**parts) -> Values:
     return Values(**{**NOTHING.__dict__, **parts})
 
 
+class _Circle(SchemaError):
+    """What is being read was asked for."""
+
+    def __init__(self, at: Expr, message: str):
+        super().__init__(message, at.name or "", "$ref")
+        self.at = at
+
+
 class Space:
     """The formulas of one schema, each a single object, and their normal forms."""
 
-    def __init__(self, cannot: Callable[[str, str, str, str], Values]) -> None:
+    def __init__(self, cannot: Callable[[str, str, str, str], Values], narrow: Callable[[str, str, str], bool]) -> None:
         self.cannot = cannot  # (pointer, keyword, why, what to do instead): raises, or gives a looser set
+        self.narrow = (
+            narrow  # (pointer, keyword, why): notes that texts are left out; False if more are to be given instead
+        )
         self._made: dict[tuple, Expr] = {}
         self._values: dict[Expr, Values] = {ANY: EVERYTHING, NEVER: NOTHING}
         self._active: dict[Expr, None] = {}
@@ -143,9 +162,7 @@ class Space:
                     "#" + name
                     for name in [*names[names.index(expr.name) if expr.name in names else 0 :], expr.name or ""]
                 )
-                raise SchemaError(
-                    f"references lead in a circle: {circle}; nothing is said on the way", expr.name or "", "$ref"
-                )
+                raise _Circle(expr, f"references lead in a circle: {circle}; nothing is said on the way")
             if len(self._active) > MAX_DEEP:
                 raise LimitExceeded(
                     f"more than {MAX_DEEP} schemas inside one another (at {self.where() or '/'}); flatten the schema"
@@ -181,7 +198,13 @@ class Space:
         """Whether nothing fits, as far as it is known by now: what is being read counts as something."""
         if expr not in self._values and (expr in self._active or self._touches_active(expr)):
             return False
-        return self.values(expr).is_never
+        active = set(self._active)
+        try:
+            return self.values(expr).is_never
+        except _Circle as circle:
+            if circle.at in active:  # to know, one would have to know already what is being read
+                return False
+            raise
 
     def _touches_active(self, expr: Expr) -> bool:
         return any(
@@ -210,6 +233,7 @@ class Space:
             None if a.wide is b.wide is None else leaves.meet(a.all_strings, b.all_strings),
             leaves.join(leaves.meet(a.listed_numbers, b.numbers), leaves.meet(a.numbers, b.listed_numbers)),
             leaves.join(leaves.meet(a.listed_strings, b.strings), leaves.meet(a.strings, b.listed_strings)),
+            None if a.fractions is b.fractions is None else leaves.meet(a.all_fractions, b.all_fractions),
         )
 
     def unite(self, a: Values, b: Values) -> Values:
@@ -228,6 +252,7 @@ class Space:
             None if a.wide is b.wide is None else leaves.join(a.all_strings, b.all_strings),
             leaves.join(a.listed_numbers, b.listed_numbers),
             leaves.join(a.listed_strings, b.listed_strings),
+            None if a.fractions is b.fractions is None else leaves.join(a.all_fractions, b.all_fractions),
         )
 
     def complement(self, a: Values) -> Values:
@@ -238,25 +263,17 @@ class Space:
             return self.cannot(
                 self.where(),
                 "format",
-                "which strings are not of this format cannot be said, since the automaton knows it in part",
+                "which strings are not of this format or length cannot be said, since the automaton knows a part of those that are",
                 "use it without not, oneOf, if and dependentSchemas",
-            )
-        exact = True
-        try:
-            without = self._without(a.arrays, ALL_ARRAYS, arrays)
-        except arrays.Repeated:
-            without, exact = (ALL_ARRAYS,), False
-            self.cannot(
-                self.where(), "uniqueItems", "'not uniqueItems' asks for two equal items", "say it without negation"
             )
         return Values(
             not a.null,
             BOTH - a.booleans,
             leaves.less(leaves.NUMBERS, a.numbers),
             leaves.less(leaves.STRINGS, a.strings),
-            without,
+            self._without(a.arrays, ALL_ARRAYS, arrays),
             self._without(a.objects, ALL_OBJECTS, objects),
-            exact,
+            fractions=None if a.fractions is None else FRACTIONAL,  # no more than is right, of this and its complement
         )
 
     def _pairwise(self, left: tuple, right: tuple, whole, intersect) -> tuple:

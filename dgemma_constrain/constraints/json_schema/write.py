@@ -26,14 +26,18 @@ from dgemma_constrain.constraints.json_schema.values import Space
 from dgemma_constrain.errors import LimitExceeded
 
 ESCAPED = 1_000  # characters in names and strings; with more of them, spellings that nobody writes are left out
+LARGE = 4
 NUMBER = 20  # so many characters stands a set of numbers for
 
 
 class Outline:
-    """What stands inside what: the plans of all formulas under one, and which of them contain themselves."""
+    """What stands inside what: the plans of all formulas under one, and which of them contain themselves.
 
-    def __init__(self, space: Space, root: Expr, any_order: bool = False):
-        self.space, self.root, self.any_order = space, root, any_order
+    loose: of more texts, since what no automaton can tell (see `distinct`) is not asked for
+    """
+
+    def __init__(self, space: Space, root: Expr, any_order: bool = False, loose: bool = False):
+        self.space, self.root, self.any_order, self.loose = space, root, any_order, loose
         self.plans: dict[Expr, list[Plan]] = {}
         self._collect(root)
         number = {expr: k for k, expr in enumerate(self.plans)}
@@ -80,8 +84,8 @@ class Outline:
     def _plans(self, expr: Expr) -> list[Plan]:
         values = self.space.values(expr)
         with self.space.at(expr):
-            return [plan_array(self.space, shape) for shape in values.arrays] + [
-                plan_object(self.space, shape, self.any_order) for shape in values.objects
+            return [plan_array(self.space, shape, self.loose) for shape in values.arrays] + [
+                plan_object(self.space, shape, self.any_order, self.loose) for shape in values.objects
             ]
 
     def fits_nothing(self, scalar: Callable[[Expr], bool] | None = None) -> bool:
@@ -133,6 +137,23 @@ class Writer:
         """The texts with recursion up to a level. Raises LimitExceeded."""
         return self.layout.whole(self._write(self.outline.root, level, 0))
 
+    def dfa(self, level: int) -> DFA:
+        """The same, minimal; of no more than limits.states / LARGE states, since a character takes some states over bytes,
+        and each of those a row of the tables."""
+        whole = self.text(level)
+        try:
+            made = compile_nfa(whole, self.limits)
+        except LimitExceeded as error:
+            raise self._growing(self._largest(whole), error) from None
+        if made.states > self.limits.states // LARGE:
+            raise self._growing(self._largest(whole), None, self.limits.states // LARGE)
+        return made
+
+    def _largest(self, whole: NFA) -> Expr:
+        """The smallest formula with an eighth of all states, or the root: what to make smaller."""
+        parts = [(nfa.states, expr) for (expr, *_), nfa in self._made.items() if 8 * nfa.states >= whole.states]
+        return min(parts, key=lambda part: part[0], default=(0, self.outline.root))[1]
+
     def _write(self, expr: Expr, level: int, depth: int) -> NFA:
         if level < 0:
             return self.trap
@@ -162,7 +183,12 @@ class Writer:
             parts += self._from_source(self.source, expr)
         if numbers is not leaves.NONE:
             spelt = leaves.number_texts if self.outline.escapes else leaves.plain_number_texts
-            parts.append(spelt(numbers, self.limits))
+            if values.fractions is None:
+                parts.append(spelt(numbers, self.limits))
+            else:
+                whole, others = leaves.meet(numbers, leaves.INTEGERS), leaves.meet(numbers, values.fractions)
+                parts += [spelt(others, self.limits)] if others is not leaves.NONE else []
+                parts += [leaves.whole_number_texts(whole)] if whole is not leaves.NONE else []
         if strings is not leaves.NONE:
             parts.append(quoted(strings, self.outline.escapes))
         return parts
@@ -213,11 +239,11 @@ class Writer:
         swap = {1: last, last: 1}
         return graph(plan.joints, [(swap.get(i, i), part, swap.get(j, j)) for i, part, j in arcs]) if arcs else NOTHING
 
-    def _growing(self, expr: Expr, error: LimitExceeded | None) -> LimitExceeded:
+    def _growing(self, expr: Expr, error: LimitExceeded | None, most: int = 0) -> LimitExceeded:
         if error is not None and "(at " in str(error):
             return error
         return LimitExceeded(
-            f"the texts of this part need more than {self.limits.states:,} states (at {name_of(expr) or '/'}); lower maxItems, "
+            f"the texts of this part need more than {most or self.limits.states:,} states (at {name_of(expr) or '/'}); lower maxItems, "
             "maxLength or max_depth, list fewer values, use fewer references, or raise Limits(states=…)"
         )
 

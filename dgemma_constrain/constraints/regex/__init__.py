@@ -11,12 +11,13 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.regex.compile import to_nfa
 from dgemma_constrain.constraints.regex.fields import ecma_fields, python_fields
-from dgemma_constrain.constraints.regex.parse_ecma import EcmaReader
+from dgemma_constrain.constraints.regex.parse_ecma import EcmaReader, LegacyReader
 from dgemma_constrain.constraints.regex.parse_python import PythonReader
 from dgemma_constrain.constraints.regex.syntax import Node
 from dgemma_constrain.errors import RegexError
 
 _READERS = {"python": PythonReader, "ecma": EcmaReader}
+_LOOSER = (EcmaReader, LegacyReader, PythonReader)
 
 
 @dataclass(frozen=True)
@@ -49,3 +50,20 @@ def parse(pattern: str, flavor: str = "python", ignore_case: bool = False, searc
     reader = _READERS[flavor](pattern, ignore_case)
     root = reader.read()
     return Pattern(pattern, flavor, ignore_case, search, root, tuple(reader.group_names))
+
+
+def searched_loosely(pattern: str, limits: Limits = Limits()) -> NFA:
+    """The texts in which the pattern of a JSON schema is found: as ECMA-262 reads it with the `u` flag; if that is an error,
+    without; if that is one, too, as Python does (`(?i)`, `\\A`, `(?P<name>…)`).
+
+    Raises the first RegexError if none of them can read it; LimitExceeded.
+    """
+    errors = []
+    for reader in _LOOSER:
+        try:
+            root = reader(pattern).read()
+        except RegexError as error:
+            errors.append(error)
+        else:
+            return to_nfa(root, True, limits)
+    raise errors[0]

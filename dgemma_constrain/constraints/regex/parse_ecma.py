@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dgemma_constrain.automata.charset import EMPTY, Charset
 from dgemma_constrain.constraints.regex.characters import (
     ECMA_LINE_BREAKS,
@@ -52,10 +54,14 @@ class EcmaReader(Reader):
                 if bounds is not None:
                     item = repeat(item, *bounds, lazy=self.take("?"))
             items.append(item)
-            if self.next() and self.next() in "*+?{":
+            if self.repeats():
                 raise self.error("nothing to repeat")
             assert self.at > start
         return cat(items)
+
+    def repeats(self) -> bool:
+        """Whether a quantifier comes next."""
+        return self.next() != "" and self.next() in "*+?{"
 
     def assertion(self) -> Node | None:
         """An anchor or a look-around; no quantifier may follow it."""
@@ -235,3 +241,39 @@ class EcmaReader(Reader):
             raise self.error(f"no such Unicode property: {self.pattern[self.at : end]!r}", start)
         self.at = end + 1
         return members
+
+
+class LegacyReader(EcmaReader):
+    """What ECMA-262 without the `u` flag reads besides (its Annex B.1.2), for patterns that are an error under it: a
+    backslash before what needs none, braces and a "]" that are plain characters, and `[\\w-_]`.
+
+    Two things are not as in Annex B, which would read a pattern as what surely nobody meant by it: the text is code points,
+    not UTF-16 units, with `\\u{…}` and `\\p{…}` as under `u`; and a backslash before a letter or digit that means nothing
+    here (`\\A`, `\\Z`) remains an error.
+    """
+
+    sets_bound_ranges = True
+
+    def quantifier(self) -> tuple[int, int | None] | None:
+        if self.next() == "{" and not _BOUNDS.match(self.pattern, self.at):
+            return None
+        return super().quantifier()
+
+    def repeats(self) -> bool:
+        return self.next() != "" and (self.next() in "*+?" or bool(_BOUNDS.match(self.pattern, self.at)))
+
+    def atom(self) -> Node:
+        if self.next() and self.next() in "{}]" and not self.repeats():
+            self.at += 1
+            return self.literal(ord(self.pattern[self.at - 1]))
+        return super().atom()
+
+    def escaped(self, start: int) -> int | Charset:
+        letter = self.next()
+        if letter and not letter.isalnum():
+            self.at += 1
+            return ord(letter)
+        return super().escaped(start)
+
+
+_BOUNDS = re.compile(r"\{[0-9]+(?:,[0-9]*)?\}")

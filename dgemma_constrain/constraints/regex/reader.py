@@ -16,6 +16,7 @@ class Reader:
 
     flavor: str
     bracket_opens_class = False  # whether a "]" right after "[" or "[^" is a member
+    sets_bound_ranges = False  # whether the hyphen of `\w-z` is a member, and no error
 
     def __init__(self, pattern: str):
         self.pattern, self.at = pattern, 0
@@ -107,17 +108,24 @@ class Reader:
             first = False
             start = self.at
             low = high = self.class_item(flags, opened)
+            items = [low]
             if self.take("-"):
                 if self.next() == "]":
-                    pairs.append((ord("-"), ord("-")))
+                    items.append(ord("-"))
                 else:
                     high = self.class_item(flags, opened)
-                    if isinstance(low, Charset) or isinstance(high, Charset) or high < low:
+                    of_sets = isinstance(low, Charset) or isinstance(high, Charset)
+                    if of_sets and self.sets_bound_ranges:
+                        items += [ord("-"), high]
+                    elif of_sets or high < low:
                         raise self.error(f"bad character range {self.pattern[start : self.at]}", start)
-            if isinstance(low, Charset):
-                sets |= low
-            else:
-                pairs.append((low, high))
+                    else:
+                        pairs.append((low, high))
+            for item in items:
+                if isinstance(item, Charset):
+                    sets |= item
+                else:
+                    pairs.append((item, item))
         members = self.class_set(Charset.ranges(pairs), sets, flags)
         return ~members if negated else members
 

@@ -73,18 +73,35 @@ class EmbeddedModel:
         """
         import torch
 
+        return self._look(ids, torch.ones_like(ids, dtype=torch.bool), [(start, stop)] * len(ids))
+
+    pads = True
+
+    def padded_logits(self, questions):
+        """The same of rows of different lengths, float32 [stop - start, V] each."""
+        from dgemma_constrain.diffusion.denoiser import padded
+
+        from .network import PAD
+
+        answers = self._look(*padded(questions, PAD), [(q.start, q.stop) for q in questions])
+        return [one[: q.stop - q.start] for one, q in zip(answers, questions)]
+
+    def _look(self, ids, real, spans):
+        """Log-probabilities [B, N, V] of the spans' positions; what is beyond a shorter span is to be left unread."""
+        import torch
+
         from dgemma_constrain.errors import ConstraintError
 
-        B, T = ids.shape
+        T = ids.shape[1]
         if T > self.context_length:
             raise ConstraintError(
                 f"{T} tokens do not fit the embedded model's context of {self.context_length}; shorten the prompt or the canvas"
             )
         with torch.inference_mode():
-            canvas = torch.zeros(B, T, dtype=torch.bool)
-            canvas[:, start:stop] = True
-            at = torch.arange(start, stop).expand(B, -1)
-            hidden = self.network.hidden(ids, canvas, torch.zeros_like(canvas))
+            start, stop = torch.tensor(spans).T[:, :, None]
+            canvas = (torch.arange(T) >= start) & (torch.arange(T) < stop)
+            at = (start + torch.arange(int((stop - start).max()))).clamp(max=T - 1)
+            hidden = self.network.hidden(ids, canvas, ~real)
             return self.network.log_probabilities(hidden, at, ids)
 
 

@@ -73,10 +73,10 @@ class Block(nn.Module):
         self.up = nn.Linear(shape.width, 2 * shape.hidden, bias=False)
         self.down = nn.Linear(shape.hidden, shape.width, bias=False)
 
-    def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], bias: Tensor) -> Tensor:
-        """x [B, T, width], turn two of [T, head/2], bias [B, 1, 1, T] -> [B, T, width]."""
+    def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], real: Tensor, bias: Tensor) -> Tensor:
+        """x [B, T, width], turn two of [T, head/2], real [B, T, 1] (0 on padding), bias [B, 1, 1, T] -> [B, T, width]."""
         B, T, D = x.shape
-        q, k, v = self.qkv(self.mix(self.norm(x))).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(self.mix(self.norm(x) * real)).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         q, k = rotate(self.q_norm(q), turn), rotate(self.k_norm(k), turn)
         # Written out: on a CPU the backward pass of the fused kernel is three times slower than this.
         weights = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + bias).softmax(-1)
@@ -124,11 +124,12 @@ class Denoiser(nn.Module):
         # The noise level and where the canvas lies, as four numbers per position.
         marks = torch.stack([canvas.float(), noise, noise.square(), masked * noise], -1).to(dtype)
         x = self.embed(ids) * self.shape.width**0.5 + self.region(marks)
+        real = (~padding)[..., None].to(dtype)  # padding is nobody's neighbour, as beyond the edge nothing is
         bias = torch.where(padding, -1e4, 0.0).to(dtype)[:, None, None, :]
         T = ids.shape[1]
         turn = self.cos[:T].to(dtype), self.sin[:T].to(dtype)
         for block in self.blocks:
-            x = block(x, turn, bias)
+            x = block(x, turn, real, bias)
         return self.norm(x)
 
     def heads(self, hidden: Tensor, at: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,0 +1,80 @@
+"""The marginals under a constraint with the best string on top: what a renoising model is given as its logits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Sequence
+
+from dgemma_constrain.canvas.canvas import Canvas
+from dgemma_constrain.canvas.posterior import LEAD, NEVER
+from dgemma_constrain.errors import Infeasible
+
+if TYPE_CHECKING:
+    import torch
+
+
+def raised(canvas: Canvas, logits: torch.Tensor) -> tuple[torch.Tensor, list[int], float]:
+    """The marginals under the constraint, float32[L, V], finite, with the best string on top everywhere; that string;
+    and the sum of its positions' log-probabilities. Raises Infeasible."""
+    import torch
+
+    if canvas.runs_with(logits):
+        out = torch.empty(logits.shape, device=logits.device)
+        (found,) = _on_device([canvas], logits[None], out[None])
+        if isinstance(found, Exception):
+            raise found
+        return out, *found
+    posterior = canvas.posterior(logits)
+    ids = canvas.best(logits).ids
+    logp = float(posterior.of(ids)[: canvas.compiled.vocabulary.text_length(ids) + 1].sum())
+    marginals = posterior.marginals()
+    best = torch.tensor(ids, device=marginals.device)[:, None]
+    own = marginals.gather(1, best)
+    marginals.scatter_(1, best, -torch.inf)
+    marginals.scatter_(1, best, torch.maximum(own, marginals.amax(1, keepdim=True) + LEAD).clamp_(min=NEVER + 1))
+    return marginals.clamp_(min=NEVER), ids, logp
+
+
+def raise_rows(canvases: Sequence[Canvas | None], logits: torch.Tensor, out: torch.Tensor) -> dict[int, Infeasible]:
+    """`raised` for every row of logits [B, L, V], into out float32[B, L, V]; rows without a canvas stay as they are.
+
+    Neighbours of one constraint run together where the device of the logits answers them. Returns the rows that failed.
+    """
+    failed: dict[int, Infeasible] = {}
+    for rows in _alike(canvases, logits):
+        some = canvases[rows]
+        if some[0] is None:
+            out[rows] = logits[rows]
+        elif some[0].runs_with(logits[rows.start]):
+            for row, found in enumerate(_on_device(some, logits[rows], out[rows]), rows.start):
+                if isinstance(found, Infeasible):
+                    failed[row] = found
+                elif isinstance(found, Exception):
+                    raise found
+        else:
+            try:
+                out[rows] = raised(some[0], logits[rows.start])[0]
+            except Infeasible as reason:
+                failed[rows.start] = reason
+    return failed
+
+
+def _alike(canvases: Sequence[Canvas | None], logits: torch.Tensor) -> list[slice]:
+    """Runs of rows that are answered together, the others one by one."""
+    runs: list[slice] = []
+    for row, canvas in enumerate(canvases):
+        before = canvases[row - 1] if row else None
+        alike = before is not None and canvas is not None and before._graph is canvas._graph
+        alike = alike and canvas.is_finite and before.is_finite and canvas.runs_with(logits[row])
+        runs.append(slice(runs.pop().start if alike else row, row + 1))
+    return runs
+
+
+def _on_device(canvases, logits: torch.Tensor, out: torch.Tensor) -> list[tuple[list[int], float] | Exception]:
+    """Of each, the best string and the sum of its log-probabilities up to the end token, or its LogitsError or Infeasible."""
+    from dgemma_constrain.canvas import device
+
+    vocabulary = canvases[0].compiled.vocabulary
+    return [
+        one if isinstance(one, Exception) else (one[0], sum(one[1][: vocabulary.text_length(one[0]) + 1]))
+        for one in device.raised(canvases, logits, out)
+    ]

@@ -1,0 +1,126 @@
+"""States that are copies of others, as far as texts stay among them.
+
+Ten properties that are strings are ten copies of one automaton, which differ in where the closing quote leads. Take a
+set W of states, and let the *leaving* bytes be those by which some state of W leaves W. Call two states of W alike if
+they are bisimilar by all other bytes. Let s be in a connected component of W (by other bytes) in which no two states are
+alike, and r be a state like s. Where two tokens without leaving bytes lead r to one place, they lead s to places that
+are alike, so, in one component, to one place. Hence what tells tokens without leaving bytes apart in s does so in r, too: if all tokens are walked
+from r, it is enough to walk those with a leaving byte from s, and to keep them apart from all others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dgemma_constrain.automata.encodings import ByteDFA
+from dgemma_constrain.automata.kernels import grouped, kernel, mix
+from dgemma_constrain.automata.minimize import equivalent_states
+
+ROUNDS = 12  # bytes, at least, of the longest escape, a surrogate pair; W may be any set
+
+
+def find_copies(dfa: ByteDFA, region: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The states that are copies of others, bool[S], and the leaving bytes, bool[256]. W is the states of the region,
+    bool[S], and those from which every walk comes into it (inside an escape, say)."""
+    within = _coming(dfa.table, region)
+    number = np.where(within, np.cumsum(within) - 1, -1).astype(np.int32)
+    _, columns, merged = np.unique(_columns(dfa.table, within), return_index=True, return_inverse=True)
+    leaving, *rows = _among(dfa.table, columns, number)
+    copy = np.zeros(len(dfa.table), bool)
+    block, blocks = equivalent_states(*rows, copy[within])
+    copy[within] = _copies(*rows, block, blocks)
+    return copy, leaving[merged][dfa.classes]
+
+
+@kernel
+def _coming(table, region):
+    """bool[S]: the region, and states that lead to such states only."""
+    within = region.copy()
+    for _ in range(ROUNDS):
+        for s in range(len(table) - 1, -1, -1):
+            if not within[s]:
+                comes = True
+                for c in range(table.shape[1]):
+                    if table[s, c] >= 0 and not within[table[s, c]]:
+                        comes = False
+                        break
+                within[s] = comes
+    return within
+
+
+@kernel
+def _columns(table, within):
+    """A hash of every column of the rows in W."""
+    hashes = np.zeros(table.shape[1], np.uint64)
+    for s in range(len(table)):
+        if within[s]:
+            for c in range(table.shape[1]):
+                hashes[c] += mix((np.int64(s) << 32) | np.int64(table[s, c] + 1))
+    return hashes
+
+
+@kernel
+def _among(table, columns, number):
+    """The columns by which numbered states lead to others, bool[n], and the transitions among them by all other
+    columns, in rows."""
+    leaving = np.zeros(len(columns), np.bool_)
+    count = 0
+    for s in range(len(table)):
+        if number[s] >= 0:
+            for c in range(len(columns)):
+                t = table[s, columns[c]]
+                if t >= 0:
+                    count += 1
+                    if number[t] < 0:
+                        leaving[c] = True
+    offsets, labels, heads = np.zeros(number.max() + 2, np.int64), np.empty(count, np.int32), np.empty(count, np.int32)
+    used = 0
+    for s in range(len(table)):
+        if number[s] >= 0:
+            for c in range(len(columns)):
+                t = table[s, columns[c]]
+                if t >= 0 and not leaving[c]:
+                    labels[used], heads[used] = c, number[t]
+                    used += 1
+            offsets[number[s] + 1] = used
+    return leaving, offsets, labels[:used].copy(), heads[:used].copy()
+
+
+@kernel
+def _root(parent, s):
+    while parent[s] != s:
+        parent[s] = parent[parent[s]]
+        s = parent[s]
+    return s
+
+
+@kernel
+def _copies(offsets, labels, heads, block, blocks):
+    """bool[n]: the states of those components that have no two states in one block, and of each block one in an earlier
+    component that is not of these."""
+    n = len(block)
+    parent = np.arange(n).astype(np.int32)
+    for s in range(n):
+        for e in range(offsets[s], offsets[s + 1]):
+            a, b = _root(parent, np.int32(s)), _root(parent, heads[e])
+            parent[max(a, b)] = min(a, b)
+    root = np.empty(n, np.int32)
+    for s in range(n):
+        root[s] = _root(parent, np.int32(s))
+    begins, order = grouped(root, n)
+    walked = np.zeros(blocks, np.bool_)
+    seen = np.full(blocks, -1, np.int32)
+    copy = np.zeros(n, np.bool_)
+    for component in range(n):
+        copied = True
+        for i in range(begins[component], begins[component + 1]):
+            b = block[order[i]]
+            if seen[b] == component or not walked[b]:
+                copied = False
+            seen[b] = component
+        for i in range(begins[component], begins[component + 1]):
+            if copied:
+                copy[order[i]] = True
+            else:
+                walked[block[order[i]]] = True
+    return copy
