@@ -9,6 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
 
+from torch import nn  # noqa: E402
+
 from dgemma_constrain.errors import ConstraintError  # noqa: E402
 from dgemma_constrain.models.embedded import load_embedded  # noqa: E402
 from dgemma_constrain.models.embedded.network import EOS, FLOOR, MASK, SPECIALS, Denoiser, Shape  # noqa: E402
@@ -114,23 +116,31 @@ def test_target_loss_is_the_mixture_seen_from_one_token():
     ids = torch.randint(5, 40, (2, 12))
     ids[:, 8:] = MASK
     canvas = torch.arange(12).expand(2, -1) >= 8
-    hidden = network.hidden(ids, canvas, torch.zeros_like(canvas))
+    hidden = network.hidden(ids, canvas)
     at, targets = torch.tensor([[8, 9], [10, 11]]), torch.randint(5, 40, (2, 2))
     whole = network.log_probabilities(hidden, at, ids).gather(2, targets[..., None])[..., 0]
     assert torch.allclose(-whole, network.target_loss(hidden, at, ids, targets), atol=1e-3)
     assert network.log_probabilities(hidden, at, ids).min() >= torch.tensor(FLOOR).log() - 1
 
 
-def test_padding_does_not_change_what_is_said():
+def test_texts_in_one_row_dont_see_each_other():
     torch.manual_seed(0)
     network = Denoiser(Shape(vocabulary=40, width=16, layers=2, heads=2, hidden=16, pointer=8, context=32))
-    ids = torch.randint(5, 40, (1, 12))
-    canvas = torch.arange(12)[None] >= 8
-    short = network.hidden(ids, canvas, torch.zeros_like(canvas))
-    more = torch.zeros(1, 4, dtype=torch.long)
-    padding = torch.arange(16)[None] >= 12
-    long = network.hidden(torch.cat([ids, more], 1), torch.cat([canvas, more.bool()], 1), padding)
-    assert torch.allclose(short, long[:, :12], atol=1e-5)
+    for block in network.blocks:  # a fresh block does nothing
+        nn.init.normal_(block.out.weight), nn.init.normal_(block.down.weight)
+    rows = [torch.randint(5, 40, (1, n)) for n in (12, 7)]
+    rows[0][:, 8:] = rows[1][:, 2:4] = MASK
+    canvases = [torch.arange(12)[None] >= 8, (torch.arange(7)[None] >= 2) & (torch.arange(7)[None] < 6)]
+    alone = [network.hidden(ids, canvas) for ids, canvas in zip(rows, canvases)]
+    texts = torch.tensor([[0] * 12 + [1] * 7])
+    ids = torch.cat(rows, 1)
+    together = network.hidden(ids, torch.cat(canvases, 1), texts)
+    assert torch.allclose(torch.cat(alone, 1), together, atol=1e-5)
+    at, targets = torch.tensor([[9, 14]]), torch.randint(5, 40, (1, 2))
+    losses = network.target_loss(together, at, ids, targets, texts)
+    for k, (hidden, row, place) in enumerate(zip(alone, rows, (9, 2))):
+        one = network.target_loss(hidden, torch.tensor([[place]]), row, targets[:, k : k + 1])
+        assert torch.allclose(losses[:, k], one[:, 0], atol=1e-4)
 
 
 def test_loading_needs_neither_transformers_nor_the_rest_of_the_package():

@@ -1,6 +1,9 @@
 """What the model practises: each task gives an `Example`, drawn from one seeded generator.
 
 record    a text and the keys asked for   ->  a JSON record
+document  the same for a list, a table, a log line, another record
+several   rows or sentences               ->  an array of records
+lookup    made-up keys and their values   ->  a JSON record
 copy      a short text of odd words       ->  itself, or a run of it (where copying is learnt first)
 fill      a form letter and some facts    ->  the letter, its holes filled
 choose    options and a text              ->  one of the options
@@ -11,12 +14,13 @@ code      Python around a hole            ->  what stood in the hole
 import json
 import random
 import re
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from sentences import Fact, expand, facts, listing
-from values import MONTHS, UNITS, Values, invented
+from families import document, several, story
+from sentences import Fact, expand, listing
+from sources import load
+from values import LAST, MONTHS, UNITS, Values, in_words, invented
 
 from dgemma_constrain.models.embedded.prompts import choice_prompt, fill_prompt, record_prompt
 
@@ -35,38 +39,46 @@ class Example:
         return "".join(self.pieces)
 
 
-def stdlib_sources() -> list[str]:
-    """The Python standard library's own files, without its tests and tables."""
-    root = Path(sysconfig.get_path("stdlib"))
-    skip = re.compile(
-        r"(^|/)(tests?|site-packages|encodings|pydoc_data|lib2to3|idlelib|turtledemo|config-[^/]*)/|_sysconfigdata|/_?test"
-    )
-    files = sorted(p for p in root.rglob("*.py") if not skip.search(str(p.relative_to(root))))
-    return [text for p in files if 500 < len(text := p.read_text("utf-8", "replace"))]
-
-
 class Tasks:
-    def __init__(self, rng: random.Random, test: bool = False):
+    def __init__(self, rng: random.Random, sources: Path, test: bool = False):
+        """sources: the file that `sources.py` wrote; test: only what is held out."""
         self.rng, self.values, self.test = rng, Values(rng, test), test
-        self.sources = stdlib_sources()
-        # One file in twenty is kept out of training.
-        self.sources = [s for i, s in enumerate(self.sources) if (i % 20 == 3) == test]
-        names = {w for s in self.sources for w in re.findall(r"\b[a-z][a-z_]{2,14}\b", s)}
-        self.words = sorted(names)
+        files = [f for f in load(sources) if f["test"] == test]
+        self.sources = {"python": [], "other": []}
+        for f in files:
+            self.sources["python" if f["language"] == "python" else "other"].append(f["text"])
+        some = rng.sample(self.sources["python"], min(400, len(self.sources["python"])))
+        self.words = sorted({w for s in some for w in re.findall(r"\b[a-z][a-z_]{2,14}\b", s)})
 
     def example(self, progress: float = 1.0) -> Example:
         """One example; early in training (progress 0 … 1) more of them are short copies."""
         early = max(0.0, 1 - 5 * progress)
         weights = dict(
-            record=6, lookup=2 + 2 * early, copy=0.4 + 5 * early, fill=1.2, choose=0.8, rewrite=1.0, code=3.0
+            record=6,
+            lookup=1.8 + 2 * early,
+            document=1.8,
+            several=0.7,
+            copy=0.5 + 5 * early,
+            fill=1.2,
+            choose=1,
+            rewrite=1.2,
+            code=7,
         )
         return getattr(self, self.rng.choices(list(weights), list(weights.values()))[0])()
 
     # -- records
 
     def record(self) -> Example:
-        text, found, roles = facts(self.rng, self.values)
-        asked = self.rng.sample(list(found), self.rng.randint(max(1, len(found) - 2), len(found)))
+        return self._facts(*story(self.rng, self.values))
+
+    def document(self) -> Example:
+        return self._facts(*document(self.rng, self.values))
+
+    def _facts(self, text: str, found: dict[str, Fact], roles: dict) -> Example:
+        if self.rng.random() < 0.5:  # ask for nearly all
+            asked = self.rng.sample(list(found), self.rng.randint(max(1, len(found) - 2), len(found)))
+        else:
+            asked = self.rng.sample(list(found), self.rng.randint(1, len(found)))
         asked = [found[role] for role in asked] if self.rng.random() < 0.6 else [found[r] for r in found if r in asked]
         absent = [
             Fact(self.rng.choice(roles[r].keys), roles[r].type, None, list(roles[r].said))
@@ -74,6 +86,18 @@ class Tasks:
             if r not in found
         ]
         return self._record(text, asked, absent)
+
+    def several(self) -> Example:
+        text, rows = several(self.rng, self.values)
+        facts = list({fact.key: fact for fact in rows[0].values()}.values())
+        properties = {fact.key: self._schema(fact, plain=self.rng.random() < 0.5) for fact in facts}
+        schema = {"type": "object", "properties": properties, "required": list(properties)}
+        value = [{fact.key: fact.value for fact in row.values()} for row in rows]
+        schema = {"type": "array", "items": schema}
+        if self.rng.random() < 0.4:
+            outer = self.rng.choice(["items", "rows", "people", "entries", "results", "list", "records", "data"])
+            schema, value = {"type": "object", "properties": {outer: schema}, "required": [outer]}, {outer: value}
+        return Example("several", record_prompt(schema, text), ["", self._json(value)])
 
     def lookup(self) -> Example:
         text, found, _ = listing(self.rng, self.values, self.words)
@@ -141,14 +165,10 @@ class Tasks:
         }
 
     def _json(self, value) -> str:
-        style = self.rng.random()
-        if isinstance(value, dict) and style < 0.9:  # the schema's own order, mostly: readers expect it
-            value = dict(value)
-        if style < 0.82:
+        style = self.rng.random()  # nearly always the same: what is not said in the prompt cannot be known
+        if style < 0.96:
             return json.dumps(value, ensure_ascii=False)
-        if style < 0.92:
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        return json.dumps(value, ensure_ascii=False, indent=2)
+        return json.dumps(value, ensure_ascii=False, **self.rng.choice([dict(separators=(",", ":")), dict(indent=2)]))
 
     # -- copying
 
@@ -160,10 +180,14 @@ class Tasks:
                     invented(self.rng),
                     self.values.code(),
                     self.values.first(),
+                    self.values.name(),
+                    self.values.email(),
+                    self.values.phone(),
                     self.values.text(),
+                    self.values.sentence(),
                 ]
             )
-            for _ in range(self.rng.randint(1, 8))
+            for _ in range(self.rng.randint(1, 6))
         ]
         glue = self.rng.choice([" ", " ", ", ", "\n", "_"])
         if self.rng.random() < 0.5:
@@ -174,7 +198,7 @@ class Tasks:
 
     # -- form letters
 
-    LETTERS = """Dear {first},\n[thank you for|we received|we have] your order {order} of {date}.[ It will be sent to {city}.|]\n[Yours|Best regards|Sincerely],\n{company}
+    LETTERS = r"""Dear {first},\n[thank you for|we received|we have] your order {order} of {date}.[ It will be sent to {city}.|]\n[Yours|Best regards|Sincerely],\n{company}
 Dear {name},\nyour appointment is on {date} at {time}[ in room {code}|].\nYours,\n{company}
 Hello {first},\n[the|your] {product} you ordered costs {price} and [leaves|ships] on {date}.\n[Thanks|Best], {company}
 Invoice {order}\nTo: {name}, {city}\nFor: {product}\nTotal: {price}\nDue: {date}
@@ -184,7 +208,18 @@ Hi {first}! [We are happy to|I would like to] invite you to {title} on {date} in
 Meeting with {name} on {date}, {time}, room {code}.
 Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}.\n{company}
 - name: {name}\n- job: {job}\n- phone: {phone}
-# {title}\nby {name}, {company}, {date}"""
+# {title}\nby {name}, {company}, {date}
+{name}, {address}, {city}
+[The|Our] {product} {code} [costs|is] {price}.
+Host {host}\n  HostName {ip}\n  User {first}\n  Port {port}
+[Error|Warning] in {path}: {sentence}
+{sentence}\n-- {name}, {city}
+To: {email}\nFrom: {name}\nSubject: {sentence}
+{name} was born on {date} in {city} and works as a {job} [at|for] {company}.
+Ship {quantity} {product} to {name}, {address}.
+name = "{name}"\nage = {age}\ncity = "{city}"
+SELECT * FROM orders WHERE name = '{name}' AND city = '{city}';
+[<b>{title}</b>|<h1>{title}</h1>] {sentence} <i>{name}</i>"""
 
     def fill(self) -> Example:
         letter = expand(self.rng, self.rng.choice(self.LETTERS.split("\n")).replace("\\n", "\n"))
@@ -219,6 +254,27 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
         negative="terrible awful bad hate disappointed poor horrible worst angry useless",
         question="what when how could why where would-you is-it-possible who which",
         request="please send could-you need want kindly give provide help",
+        complaint="complain unacceptable refund broken rude disappointed waited never-arrived damaged angry",
+        praise="thank-you excellent brilliant wonderful well-done superb helpful friendly impressed amazing",
+        spam="winner prize click free-offer lottery cheap-pills congratulations million-dollars claim urgent-transfer",
+        urgent="immediately asap emergency right-now critical urgent down outage deadline tonight",
+        music="concert guitar song album band singer piano orchestra melody drums",
+        technology="software computer smartphone chip internet robot app laptop algorithm startup",
+        finance="loan mortgage interest stocks savings tax dividend account investment insurance",
+        education="school teacher exam students university homework lecture diploma classroom course",
+        animals="dog cat horse elephant bird fish rabbit zoo puppy wolf",
+        nature="forest river mountain lake tree flower ocean valley island meadow",
+        cars="engine wheel tyre driver motor brake garage petrol gearbox road",
+        family="mother father sister brother son daughter wedding baby grandmother uncle",
+        history="war king empire ancient century revolution castle medieval emperor ruins",
+        art="painting museum sculpture gallery artist canvas drawing exhibition portrait colours",
+        law="court lawyer judge contract trial lawsuit attorney verdict crime sentence",
+        feature="would-be-nice add support-for dark-mode export option new-button integrate wish suggestion",
+        return_="send-back return exchange wrong-size refund unwanted replace gift-receipt label warehouse",
+        greeting="hello hi good-morning good-evening hey welcome nice-to-meet-you greetings",
+        goodbye="bye goodbye see-you farewell take-care good-night until-next-time so-long",
+        yes="sure of-course certainly yes-please absolutely agreed sounds-good definitely okay gladly",
+        no="no-thanks never not-at-all refuse decline cannot-agree no-way certainly-not impossible sorry-no",
     )
     FRAMES = [
         "The {w} {x} again.",
@@ -231,6 +287,13 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
         "Nothing but {w} here, {x}.",
         "We talked about {w}, {x} and {y}.",
         "This is about {w}.",
+        "{w}! {x}!",
+        "Yesterday: {w}, {x}, {y}.",
+        "Can you tell me about {w} and {x}?",
+        "It was {w}, really {x}.",
+        "The {w} with the {x} {y}",
+        "{w} and {x}, but above all {y}",
+        "They said {w} because of {x}.",
     ]
 
     def choose(self) -> Example:
@@ -258,13 +321,17 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
             right = rng.choice(options)
             w, x, y = (word.replace("-", " ") for word in rng.sample(self.TOPICS[right].split(), 3))
             text = rng.choice(self.FRAMES).format(w=w, x=x, y=y).capitalize()
+            right, options = right.rstrip("_"), [option.rstrip("_") for option in options]
         return Example("choose", choice_prompt(options, text), ["", right])
 
     # -- normal forms
 
     def rewrite(self) -> Example:
         rng, v = self.rng, self.values
-        kind = rng.choice(["date", "date", "number", "phone", "time", "words", "price", "email", "initials", "code"])
+        kinds = (
+            "date date date number phone time words words price email initials code turned case percent clock".split()
+        )
+        kind = rng.choice(kinds)
         around = rng.choice(
             [
                 "{}",
@@ -310,8 +377,36 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
                 f"{h + 12 * late:02d}:{m:02d}",
             )
         elif kind == "words":
-            n = rng.randrange(13)
-            said, what, answer = UNITS[n], rng.choice(["number", "digits", "integer"]), str(n)
+            n = rng.choice([rng.randrange(13), rng.randrange(100), rng.randrange(10000)])
+            said, what, answer = in_words(n), rng.choice(["number", "digits", "integer"]), str(n)
+        elif kind == "turned":
+            name = f"{v.first()} {v.word(LAST)}"
+            first, last = name.split()
+            said, what, answer = rng.choice(
+                [(name, "last name, first name", f"{last}, {first}"), (f"{last}, {first}", "name", name),
+                 (name, "last name", last), (name, "first name", first), (f"{last} {first}".upper(), "upper case", f"{last} {first}".upper())]
+            )  # fmt: skip
+        elif kind == "case":
+            words = [rng.choice(self.words).strip("_") or "x" for _ in range(rng.randint(1, 3))]
+            said = " ".join(words)
+            what, answer = rng.choice(
+                [
+                    ("snake_case", "_".join(words)),
+                    ("kebab-case", "-".join(words)),
+                    ("upper case", said.upper()),
+                    ("title case", said.title()),
+                ]
+            )
+        elif kind == "percent":
+            value, said = v.percent()
+            what, answer = rng.choice([("percent as number", str(value)), ("number", str(value))])
+        elif kind == "clock":
+            h, m = rng.randint(1, 12), rng.choice([0, 15, 30, 45])
+            spoken = UNITS[h]
+            said = {0: f"{spoken} o'clock", 15: f"quarter past {spoken}", 30: f"half past {spoken}"}.get(
+                m, f"quarter to {UNITS[h % 12 + 1]}"
+            )
+            what, answer = rng.choice(["time as HH:MM", "time"]), f"{h:02d}:{m:02d}"
         elif kind == "price":
             value, said = v.price()
             what, answer = rng.choice(["price", "amount", "number"]), str(value)
@@ -327,7 +422,8 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
 
     def code(self) -> Example:
         """A hole of a few lines, the rest of a line, what stands in brackets, or one name."""
-        rng, source = self.rng, self.rng.choice(self.sources)
+        rng = self.rng
+        source = rng.choice(self.sources["python" if rng.random() < 0.75 else "other"])
         lines = source.splitlines(keepends=True)
         i = rng.randrange(len(lines))
         shape, size = rng.random(), rng.choice([1, 1, 1, 2, 3])
@@ -349,6 +445,6 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
         hole = source[start:end]
         if not hole.strip() or len(hole) > 240:
             return self.code()
-        back, ahead = rng.choice([(150, 60), (250, 100), (250, 100), (400, 150), (900, 300)])
+        back, ahead = rng.choice([(60, 25), (150, 0), (150, 60), (250, 100), (250, 100), (400, 150), (900, 300)])
         before, after = source[max(0, start - back) : start], source[end : end + ahead]
         return Example("code", before[before.find("\n") + 1 :] if start > back else before, ["", hole], after)

@@ -84,7 +84,7 @@ class EmbeddedModel:
             canvas = torch.zeros(B, T, dtype=torch.bool)
             canvas[:, start:stop] = True
             at = torch.arange(start, stop).expand(B, -1)
-            hidden = self.network.hidden(ids, canvas, torch.zeros_like(canvas))
+            hidden = self.network.hidden(ids, canvas)
             return self.network.log_probabilities(hidden, at, ids)
 
 

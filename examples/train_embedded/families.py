@@ -1,0 +1,387 @@
+"""More families of short texts, in the notation of `sentences.py`, and texts that are no sentences at all: lists of keys and values, rows
+of tables, log lines, mails, other records."""
+
+import json
+import random
+
+from sentences import DOMAINS, Fact, Role, facts, role, state
+from values import Values
+
+VEHICLE = dict(
+    brand=role("label", "string", "brand make manufacturer"),
+    model=role("code", "string", "model type variant"),
+    color=role("colour", "string", "color colour paint"),
+    year=role("year", "integer", "year built model_year first_registered"),
+    km=role("integer", "integer", "mileage km kilometers odometer"),
+    price=role("price", "number", "price asking_price cost"),
+    owner=role("name", "string", "owner seller driver contact"),
+    plate=role("code", "string", "plate license_plate registration"),
+    city=role("city", "string", "city location"),
+    electric=role(
+        "flag",
+        "boolean",
+        "electric is_electric",
+        true="electric; fully electric",
+        false="petrol; with a petrol engine; diesel",
+    ),
+)
+VACANCY = dict(
+    job=role("job", "string", "position title job role"),
+    company=role("company", "string", "company employer organization"),
+    city=role("city", "string", "location city office place"),
+    salary=role("integer", "integer", "salary pay annual_salary"),
+    percent=role("percent", "number", "workload percent pensum"),
+    start=role("date", "date", "start start_date from begin"),
+    contact=role("name", "string", "contact recruiter contact_person"),
+    email=role("email", "email", "email apply_to contact_email"),
+    languages=role("tongues", "list", "languages required_languages"),
+    remote=role(
+        "flag", "boolean", "remote is_remote home_office", true="remote; from home", false="on site; in the office"
+    ),
+)
+RECIPE = dict(
+    dish=role("dish", "string", "dish name title recipe"),
+    cook=role("name", "string", "cook author by chef"),
+    minutes=role("quantity", "integer", "minutes time_minutes duration prep_time cooking_time"),
+    serves=role("quantity", "integer", "serves servings portions people"),
+    country=role("country", "string", "origin country cuisine"),
+    ingredients=role("tags", "list", "ingredients needs contains"),
+    vegan=role("flag", "boolean", "vegan is_vegan", true="vegan; purely plant-based", false="not vegan; with meat"),
+    rating=role("number", "number", "rating stars score"),
+)
+WEATHER = dict(
+    city=role("city", "string", "city place location station"),
+    temperature=role("degrees", "integer", "temperature temp degrees celsius"),
+    wind=role("quantity", "integer", "wind wind_speed wind_kmh"),
+    humidity=role("percent", "number", "humidity humidity_percent"),
+    day=role("day", "string", "day weekday"),
+    date=role("date", "date", "date day on"),
+    sky=role(
+        "choice",
+        "enum",
+        "sky weather condition",
+        sunny="sunny; clear skies",
+        rainy="rainy; rain",
+        cloudy="cloudy; overcast",
+        snowy="snowy; snow",
+    ),
+)
+PATIENT = dict(
+    patient=role("name", "string", "patient name patient_name"),
+    born=role("date", "date", "born birth_date date_of_birth birthday"),
+    doctor=role("name", "string", "doctor physician seen_by"),
+    pulse=role("quantity", "integer", "pulse heart_rate"),
+    weight=role("number", "number", "weight weight_kg"),
+    room=role("code", "string", "room ward bed"),
+    insurance=role("code", "string", "insurance insurance_number policy"),
+    allergies=role("tags", "list", "allergies allergic_to"),
+    smoker=role("flag", "boolean", "smoker smokes", true="a smoker; smoking", false="a non-smoker; not a smoker"),
+)
+COURSE = dict(
+    title=role("title", "string", "course title subject name"),
+    teacher=role("name", "string", "teacher lecturer instructor taught_by professor"),
+    language=role("language", "string", "language taught_in"),
+    credits=role("quantity", "integer", "credits ects points"),
+    day=role("day", "string", "day weekday"),
+    time=role("time", "string", "time starts_at start"),
+    room=role("code", "string", "room classroom hall"),
+    students=role("integer", "integer", "students participants enrolled"),
+    level=role(
+        "choice", "enum", "level difficulty", beginner="for beginners; beginner", advanced="advanced; for experts"
+    ),
+)
+SONG = dict(
+    title=role("title", "string", "title song track film name"),
+    artist=role("name", "string", "artist singer director by performer"),
+    album=role("title", "string", "album record series"),
+    year=role("year", "integer", "year released release_year"),
+    minutes=role("number", "number", "minutes length duration"),
+    rating=role("number", "number", "rating score stars"),
+    language=role("language", "string", "language sung_in"),
+    genres=role("tags", "list", "genres genre_list tags styles"),
+)
+SERVER = dict(
+    host=role("host", "string", "host hostname server machine node"),
+    ip=role("ip", "string", "ip ip_address address"),
+    port=role("port", "integer", "port port_number"),
+    user=role("first", "string", "user username login account"),
+    file=role("path", "string", "file path filename log_file"),
+    message=role("sentence", "string", "message text msg description error"),
+    level=role(
+        "choice", "enum", "level severity log_level", error="ERROR; error", warning="WARN; warning", info="INFO; info"
+    ),
+    code=role("integer", "integer", "status code exit_code status_code"),
+    seconds=role("number", "number", "seconds duration took latency"),
+    date=role("date", "date", "date day on"),
+    time=role("time", "string", "time at clock"),
+    up=role("flag", "boolean", "up online reachable", true="up; reachable; online", false="down; unreachable; offline"),
+)
+RELEASE = dict(
+    project=role("label", "string", "project name package product library"),
+    version=role("release", "string", "version release tag"),
+    author=role("name", "string", "author maintainer released_by committer"),
+    commit=role("hash", "string", "commit sha hash revision"),
+    branch=role("host", "string", "branch ref"),
+    url=role("website", "string", "url website link homepage"),
+    date=role("date", "date", "date released published on"),
+    note=role("sentence", "string", "summary message note changes description"),
+    files=role("quantity", "integer", "files changed_files files_changed"),
+)
+PLACE = dict(
+    name=role("label", "string", "name place restaurant hotel shop"),
+    address=role("address", "string", "address street location street_address"),
+    city=role("city", "string", "city town"),
+    phone=role("phone", "string", "phone telephone tel"),
+    website=role("website", "string", "website url web site homepage"),
+    opens=role("time", "string", "opens opening open_from"),
+    closes=role("time", "string", "closes closing open_until"),
+    rooms=role("quantity", "integer", "rooms tables seats"),
+    rating=role("number", "number", "rating stars score"),
+    open=role("flag", "boolean", "open is_open", true="open; open today", false="closed; closed today"),
+)
+MESSAGE = dict(
+    sender=role("name", "string", "sender from author from_name"),
+    to=role("name", "string", "recipient to receiver addressee"),
+    subject=role("sentence", "string", "subject title topic about"),
+    email=role("email", "email", "email reply_to sender_email"),
+    body=role("sentence", "string", "message body text content quote"),
+    date=role("date", "date", "date sent received on"),
+    time=role("time", "string", "time sent_at at"),
+    files=role("paths", "list", "attachments files documents"),
+)
+
+MORE = [
+    (
+        VEHICLE,
+        """[For sale:|Selling|I sell my] {brand} {model}, {color}, {year}, {km} km, {price}.
+{owner} [drives|owns|bought] a {color} {brand} {model}[ from {year}|].
+The {color} {brand} with the plate {plate} belongs to {owner} [from|in] {city}.
+{brand} {model} ({year}): {km} km, {electric}, {price}
+A {brand} {model} was [stolen|found|seen] in {city}; [the plate is|its plate:] {plate}.
+{owner} in {city} wants {price} for the {brand}, which is {electric}.""",
+        [
+            "It has {km} km on the clock.",
+            "[Contact|Call] {owner}.",
+            "It is {electric}.",
+            "Price: {price}.",
+            "Plate {plate}.",
+        ],
+    ),
+    (
+        VACANCY,
+        """{company} [is looking for|seeks|is hiring|needs] a {job} in {city}[ from {start}|].
+[Job|Vacancy|Open position]: {job} ({percent}), {company}, {city}
+We [need|are looking for] a {job}, {percent}, {remote}, [starting|from] {start}. [Salary|Pay]: {salary}.
+[Apply|Send your CV|Write] to {contact} ({email}) [for the job|to become] {job} at {company}.
+The {job} at {company} earns {salary} and works {remote}.
+You speak {languages} and want to be a {job} in {city}? [Write to|Ask] {contact}.""",
+        [
+            "[Languages|You speak]: {languages}.",
+            "It is {remote}.",
+            "[Start|Begins]: {start}.",
+            "[Contact|Apply to] {email}.",
+            "[Salary|Pay]: {salary}.",
+        ],
+    ),
+    (
+        RECIPE,
+        """{dish} by {cook}: [takes|ready in] {minutes} minutes, [serves|for] {serves}.
+[This|My|Our] {dish} [comes from|is from] {country}, takes {minutes} minutes and is {vegan}.
+[For the|To make] {dish} you need {ingredients}; it serves {serves}[ people|].
+{cook} [cooked|made|prepared] {dish} for {serves} [people|guests] in {minutes} minutes.
+{dish} ({country}, {minutes} min) is {vegan} and [rated|has] {rating} [stars|].""",
+        [
+            "It is {vegan}.",
+            "Ingredients: {ingredients}.",
+            "Rating: {rating}.",
+            "It serves {serves}.",
+            "A recipe of {cook}.",
+        ],
+    ),
+    (
+        WEATHER,
+        """[It is|It's|It will be] {temperature} degrees [and {sky} |]in {city}[ on {day}|].
+{city}, {day}: {sky}, {temperature}°C, wind {wind} km/h
+On {date} the temperature in {city} was {temperature} degrees, humidity {humidity}.
+[The forecast for|In] {city}: {sky}, {temperature} degrees, wind of {wind} km/h.
+{day} in {city}: {temperature} degrees, {sky}, {humidity} humidity.""",
+        ["The wind blows at {wind} km/h.", "Humidity is {humidity}.", "It was {sky}."],
+    ),
+    (
+        PATIENT,
+        """[Patient|Pat.] {patient}, born {born}, [lies|is|stays] in room {room}.
+{patient} ([born |*]{born}) was seen by Dr. {doctor}; pulse {pulse}, weight {weight} kg.
+Dr. {doctor} [examined|treated|saw] {patient}, {smoker}.
+{patient} is {smoker}, weighs {weight} kg and has a pulse of {pulse}.
+{patient} is allergic to {allergies}; insurance number {insurance}.
+[Admitted|Discharged]: {patient}, room {room}, insurance {insurance}, Dr. {doctor}""",
+        ["Allergies: {allergies}.", "Insurance: {insurance}.", "Born on {born}.", "The patient is {smoker}."],
+    ),
+    (
+        COURSE,
+        """{teacher} teaches {title} [in {language}|] on {day} at {time}[ in room {room}|].
+[The course|The lecture] {title} [gives|is worth] {credits} credits and is {level}.
+{title} ({language}, {credits} credits), {teacher}, {day} {time}, {room}
+{students} students [attend|take|signed up for] {title} with {teacher}.
+{title} with {teacher} is {level} and [held|taught] in {language}.""",
+        ["It is worth {credits} credits.", "Room {room}.", "There are {students} students.", "It is {level}."],
+    ),
+    (
+        SONG,
+        """"{title}" by {artist} [came out|was released|appeared] in {year}.
+{artist} [sang|recorded|released] {title} [on the album {album}|] in {year}.
+{artist} - {title} ({album}, {year}), {minutes} min
+I [like|watched|heard] "{title}" by {artist}, {minutes} minutes [long|], rating {rating}.
+{title} is sung in {language} by {artist}. [Genres|Tags]: {genres}.""",
+        ["It lasts {minutes} minutes.", "Genres: {genres}.", "I give it {rating}.", "It is on the album {album}."],
+    ),
+    (
+        SERVER,
+        """{date} {time} {level} {host}: {message}
+[{time}|{date}T{time}] {level} {ip} {user} {message}
+{level}: {message} ({file}, {seconds}s)
+{host} ({ip}:{port}) is {up}.
+[The server|Host|Machine] {host} at {ip} [listens on|uses] port {port} and is {up}.
+{user} logged in [on|to] {host} from {ip} at {time}.
+{ip} - {user} [on {date}|] "GET {file}" {code} {seconds}
+{host} kernel: {message}; code {code}
+{date} {time} user={user} host={host} status={code} msg="{message}" """,
+        ["File: {file}.", "It took {seconds} seconds.", "The exit code was {code}.", "It is {up}."],
+    ),
+    (
+        RELEASE,
+        """{author} released {project} {version} on {date}.
+{project} {version} [is out|was published]: {note}. See {url}
+commit {commit} by {author} on {date}: {note}
+{author} pushed {commit} to {branch}: {note} ({files} files)
+[The latest version of|Version of] {project} is {version}[, see {url}|].
+{commit} {branch} {author} {note}
+{project} v{version}, {date}, {url}""",
+        ["{files} files were changed.", "Website: {url}.", "Commit {commit}.", "Maintainer: {author}."],
+    ),
+    (
+        PLACE,
+        """[The restaurant|The hotel|The shop] {name} is at {address}[ in {city}|].
+{name}, {address}, {city}, {phone}
+{name} in {city} opens at {opens} and closes at {closes}.
+[Visit|Find|See] {name} at {website} or call {phone}.
+{name} ({rating} stars) has {rooms} [rooms|tables] and is {open}.
+The hotel {name} in {city}, {address}, [has|with] {rooms} rooms, is {open}.""",
+        [
+            "[Phone|Call]: {phone}.",
+            "[Web|Website]: {website}.",
+            "It is {open}.",
+            "Rating: {rating}.",
+            "Open from {opens} to {closes}.",
+        ],
+    ),
+    (
+        MESSAGE,
+        """From: {sender}\\nTo: {to}\\nSubject: {subject}\\n\\n{body}
+From: {sender} <{email}>\\nDate: {date}\\nSubject: {subject}\\n\\n{body}\\n{sender}
+{sender} wrote to {to} on {date}: "{body}"
+[{date} {time}|{time}] {sender}: {body}
+{sender}: "{body}" ({date})
+Hi {to},\\n{body}.\\n[Best|Regards|Yours],\\n{sender}
+{sender} ({email}) sent {to} {files} at {time}. Subject: {subject}""",
+        ["Sent at {time}.", "[Attached|Attachments]: {files}.", "Reply to {email}."],
+    ),
+]
+
+FILLERS = """The weather was fine that day.
+Please let me know if there is anything else.
+We talked about it for a while.
+See the attached document for details.
+It was a long week.
+This message was sent automatically.
+Thanks a lot for your help!
+I hope this finds you well.
+More information will follow soon.
+Nobody had expected that.
+As far as I know that is all.
+Have a nice day.
+(Page 3 of 7)
+Do not reply to this message.""".split("\n")
+
+
+def story(rng: random.Random, values: Values) -> tuple[str, dict[str, Fact], dict[str, Role]]:
+    """A short text of any family, sometimes with a sentence that has nothing to do with it."""
+    domains = DOMAINS if rng.random() < 0.5 else MORE
+    weights = [4, 2, 2, 2, 2, 1, 2] if domains is DOMAINS else [1] * len(MORE)
+    text, found, roles = facts(rng, values, rng.choices(domains, weights)[0])
+    if rng.random() < 0.12:
+        filler = rng.choice(FILLERS)
+        text = f"{filler} {text}" if rng.random() < 0.5 else f"{text} {filler}"
+    return text, found, roles
+
+
+def spoken(key: str, rng: random.Random) -> str:
+    """A key as a heading may have it."""
+    words = key.replace("_", " ")
+    return rng.choice(
+        [key, words, words.capitalize(), words.title(), words, key.upper() if rng.random() < 0.3 else words]
+    )
+
+
+def document(rng: random.Random, values: Values) -> tuple[str, dict[str, Fact], dict[str, Role]]:
+    """The facts of any family as a list, a row, a log line or another record; the keys in the text needn't be those asked for."""
+    roles = rng.choice(DOMAINS + MORE)[0]
+    chosen = rng.sample(list(roles), min(len(roles), rng.randint(2, 7)))
+    found, said, heads = {}, {}, {}
+    for name in chosen:
+        found[name], said[name] = state(rng, values, roles[name])
+        heads[name] = spoken(found[name].key if rng.random() < 0.5 else rng.choice(roles[name].keys), rng)
+    style = rng.randrange(9)
+    if style == 0:
+        glue = rng.choice([": ", " = ", ":\t", "=", " - ", ":  "])
+        text = "\n".join(heads[n] + glue + said[n] for n in chosen)
+    elif style == 1:
+        glue = rng.choice([",", ";", "\t", ", ", " | "])
+        text = glue.join(heads[n] for n in chosen) + "\n" + glue.join(said[n] for n in chosen)
+    elif style == 2:
+        text = "\n".join(
+            "| " + " | ".join(row) + " |"
+            for row in ([heads[n] for n in chosen], ["---"] * len(chosen), [said[n] for n in chosen])
+        )
+    elif style == 3:
+        text = " ".join(
+            f"{heads[n].replace(' ', '_')}=" + (json.dumps(said[n], ensure_ascii=False) if " " in said[n] else said[n])
+            for n in chosen
+        )
+    elif style == 4:
+        text = json.dumps({heads[n]: said[n] for n in chosen}, ensure_ascii=False, indent=rng.choice([None, None, 2]))
+    elif style == 5:
+        text = rng.choice(["- ", "* ", "• "]).join(["", *(f"{heads[n]}: {said[n]}\n" for n in chosen)]).strip()
+    elif style == 6:
+        text = "".join(f"<{heads[n].replace(' ', '-')}>{said[n]}</{heads[n].replace(' ', '-')}>" for n in chosen)
+    elif style == 7:
+        text = rng.choice(["; ", ", ", " / ", " | "]).join(f"{heads[n]} {said[n]}" for n in chosen)
+    else:
+        text = " ".join(
+            f"{rng.choice(['The', 'Its', 'Our', 'My'])} {heads[n]} {rng.choice(['is', 'was', 'will be'])} {said[n]}."
+            for n in chosen
+        )
+    return text, found, roles
+
+
+def several(rng: random.Random, values: Values) -> tuple[str, list[dict[str, Fact]]]:
+    """A few records of one kind in one text: rows of a table, or sentences one after another."""
+    roles, templates, _ = rng.choice(DOMAINS + MORE)
+    names = rng.sample(list(roles), rng.randint(1, 3))
+    keys = {n: rng.choice(roles[n].keys) for n in names}
+    count, rows, texts = rng.randint(2, 4), [], []
+    style = rng.choice(["csv", "lines", "sentence"])
+    glue = rng.choice([",", ";", ", ", " | ", "\t"])
+    options = {n: rng.sample(list(roles[n].said), len(roles[n].said)) for n in names}
+    for _ in range(count):
+        stated = {n: state(rng, values, roles[n]) for n in names}
+        rows.append({n: Fact(keys[n], f.type, f.value, options[n]) for n, (f, _) in stated.items()})
+        said = [s for _, s in stated.values()]
+        texts.append(
+            glue.join(said)
+            if style != "sentence"
+            else " ".join([said[0], *(f"({s})" if rng.random() < 0.3 else s for s in said[1:])])
+        )
+    if style == "csv":
+        return "\n".join([glue.join(spoken(keys[n], rng) for n in names), *texts]), rows
+    return ("\n" if style == "lines" else rng.choice([", ", " and ", "; "])).join(texts), rows
