@@ -150,7 +150,199 @@ MESSAGE = dict(
     files=role("paths", "list", "attachments files documents"),
 )
 
+COUNTRY = dict(
+    country=role("country", "string", "country name nation state"),
+    capital=role("city", "string", "capital capital_city seat_of_government"),
+    people=role("integer", "integer", "population inhabitants people"),
+    area=role("number", "number", "area area_km2 surface"),
+    language=role("language", "string", "language official_language spoken"),
+    leader=role("name", "string", "president leader head_of_state prime_minister"),
+    founded=role("year", "integer", "founded since independent_since"),
+    coast=role(
+        "flag", "boolean", "coast has_coast", true="on the sea; with a coast", false="landlocked; without a coast"
+    ),
+)
+EXAM = dict(
+    student=role("name", "string", "student pupil candidate learner"),
+    subject=role("title", "string", "subject exam paper topic"),
+    grade=role("number", "number", "grade mark score result"),
+    points=role("quantity", "integer", "points achieved_points correct"),
+    date=role("date", "date", "date exam_date taken_on"),
+    school=role("company", "string", "school university college"),
+    examiner=role("name", "string", "examiner supervisor graded_by"),
+    passed=role("flag", "boolean", "passed has_passed success", true="passed; a pass", false="failed; not passed"),
+)
+SHIPMENT = dict(
+    parcel=role("code", "string", "tracking tracking_number parcel shipment_id"),
+    carrier=role("company", "string", "carrier shipper sent_with courier"),
+    start=role("city", "string", "from origin sent_from"),
+    goal=role("city", "string", "to destination deliver_to"),
+    weight=role("number", "number", "weight weight_kg kilograms"),
+    receiver=role("name", "string", "receiver recipient consignee"),
+    arrives=role("date", "date", "arrives eta expected arrival_date"),
+    pieces=role("quantity", "integer", "pieces boxes items packages"),
+    fragile=role(
+        "flag",
+        "boolean",
+        "fragile handle_with_care",
+        true="fragile; to be handled with care",
+        false="not fragile; robust",
+    ),
+)
+FLIGHT = dict(
+    flight=role("code", "string", "flight flight_number number"),
+    airline=role("company", "string", "airline operator carrier"),
+    start=role("city", "string", "from departs_from origin"),
+    goal=role("city", "string", "to destination lands_in"),
+    gate=role("code", "string", "gate terminal"),
+    delay=role("quantity", "integer", "delay delay_minutes minutes_late"),
+    pilot=role("name", "string", "pilot captain"),
+    time=role("time", "string", "departure departs time"),
+    status=role(
+        "choice",
+        "enum",
+        "status state",
+        on_time="on time; punctual",
+        delayed="delayed; late",
+        cancelled="cancelled; called off",
+    ),
+)
+CLAIM = dict(
+    insured=role("name", "string", "insured claimant policyholder name"),
+    policy=role("code", "string", "policy policy_number contract"),
+    item=role("product", "string", "item object damaged_item what"),
+    damage=role("price", "number", "damage amount loss claim_amount"),
+    date=role("date", "date", "date happened_on date_of_loss"),
+    city=role("city", "string", "city where place"),
+    cause=role(
+        "choice",
+        "enum",
+        "cause reason kind",
+        fire="fire; burnt",
+        theft="theft; stolen",
+        water="water; flooded",
+        storm="storm; wind",
+    ),
+    witness=role("name", "string", "witness seen_by"),
+)
+MEMBER = dict(
+    member=role("name", "string", "member subscriber user name"),
+    plan=role("label", "string", "plan tier subscription product"),
+    monthly=role("price", "number", "price monthly monthly_fee fee"),
+    start=role("date", "date", "start start_date since from"),
+    end=role("date", "date", "end end_date until expires"),
+    email=role("email", "email", "email login account"),
+    user=role("host", "string", "username user_id handle nickname"),
+    active=role(
+        "flag", "boolean", "active is_active enabled", true="active; enabled", false="inactive; cancelled; suspended"
+    ),
+)
+TASK = dict(
+    task=role("sentence", "string", "task todo title description"),
+    owner=role("first", "string", "owner assignee assigned_to who"),
+    due=role("date", "date", "due deadline due_date by"),
+    hours=role("number", "number", "hours effort estimate"),
+    project=role("label", "string", "project client board"),
+    tags=role("tags", "list", "tags labels topics"),
+    progress=role("percent", "number", "progress percent_done completed"),
+    state=role(
+        "choice",
+        "enum",
+        "state status",
+        todo="to do; not started",
+        doing="in progress; being worked on",
+        done="done; finished",
+    ),
+)
+ATHLETE = dict(
+    athlete=role("name", "string", "athlete runner swimmer name cyclist"),
+    country=role("country", "string", "country nation from"),
+    seconds=role("number", "number", "time seconds result"),
+    metres=role("integer", "integer", "distance metres meters"),
+    rank=role("quantity", "integer", "rank place position"),
+    coach=role("name", "string", "coach trainer"),
+    club=role("company", "string", "club team"),
+    year=role("year", "integer", "year season"),
+)
+
 MORE = [
+    (
+        COUNTRY,
+        """{country} has {people} inhabitants[ and its capital is {capital}|].
+[The capital of|The seat of government of] {country} is {capital}.
+In {country} [people speak|they speak|one speaks] {language}; [the capital is|its capital:] {capital}.
+{country} ({capital}), {area} km2, {people} people, {language}
+{leader} [is|became|has been] president of {country}, which is {coast}.
+{country}, founded in {founded}, covers {area} square kilometres.""",
+        [
+            "The official language is {language}.",
+            "It is {coast}.",
+            "{leader} governs the country.",
+            "Area: {area} km2.",
+        ],
+    ),
+    (
+        EXAM,
+        """{student} [scored|got|reached] {points} points in {subject}[ on {date}|].
+{student} {passed}: {subject}, grade {grade}
+{student} of {school} [took|sat] the exam {subject} [on {date}|with {examiner}] and {passed}.
+[Result|Grade] for {student} in {subject}: {grade}
+{examiner} gave {student} a {grade} in {subject}.""",
+        ["The grade is {grade}.", "Examiner: {examiner}.", "[School|University]: {school}.", "Date: {date}."],
+    ),
+    (
+        SHIPMENT,
+        """[Parcel|Shipment|Package] {parcel} [from|sent from] {start} to {goal} arrives on {arrives}.
+{carrier} [delivers|ships|brings] {pieces} [boxes|parcels] to {receiver} in {goal}.
+{parcel}: {weight} kg, {pieces} pieces, {fragile}
+[Your parcel|The parcel] {parcel} ({weight} kg) is {fragile} and [travels|goes] with {carrier}.
+{carrier} {parcel}, {start} - {goal}, for {receiver}, expected {arrives}""",
+        ["It weighs {weight} kg.", "It is {fragile}.", "[Recipient|For]: {receiver}.", "Sent with {carrier}."],
+    ),
+    (
+        FLIGHT,
+        """[Flight|Our flight] {flight} [from|out of] {start} to {goal} is {status}[, gate {gate}|].
+{airline} flight {flight} to {goal} leaves at {time} from gate {gate}.
+{flight} ({airline}): {start} to {goal}, {time}, {status}
+{flight} is {delay} minutes late[, says captain {pilot}|].
+Captain {pilot} flies {flight} from {start} to {goal} at {time}.""",
+        ["Delay: {delay} minutes.", "Gate {gate}.", "Operated by {airline}.", "Status: {status}."],
+    ),
+    (
+        CLAIM,
+        """{insured} reports a damage of {damage} to a {item}[ in {city}|]; cause: {cause}.
+[Policy|Contract] {policy}, {insured}: {item}, {cause}, {damage}
+On {date} the {item} of {insured} was damaged in {city}; [witness|seen by]: {witness}.
+{insured} claims {damage} for the {item} under policy {policy}.""",
+        ["Witness: {witness}.", "The cause was {cause}.", "It happened on {date}.", "Policy {policy}."],
+    ),
+    (
+        MEMBER,
+        """{member} [subscribed to|has|booked] the plan {plan} [since|from] {start} [until {end}|for {monthly} a month].
+{user} <{email}>: {plan}, {active}, until {end}
+[The account|The membership] of {member} ({user}) is {active}.
+{member} pays {monthly} [per|a] month for {plan}, {active}.
+[Welcome|Hello] {member}, your plan {plan} starts on {start}. [Log in|Sign in] as {user}.""",
+        ["It costs {monthly}.", "Email: {email}.", "It runs until {end}.", "The account is {active}."],
+    ),
+    (
+        TASK,
+        """{owner}: {task} [until|by|before] {due}
+[TODO|Task]: {task} ({owner}, {hours} h)
+{task} [belongs to|is part of] {project} and is {state}.
+{owner} [has to|must|will] {task} for {project}; {progress} done.
+[{project}]: {task} - {owner}, due {due}, {state}""",
+        ["It takes {hours} hours.", "Tags: {tags}.", "It is {state}.", "[Deadline|Due]: {due}."],
+    ),
+    (
+        ATHLETE,
+        """{athlete} ({country}) ran {metres} metres in {seconds} seconds.
+{rank}. {athlete}, {country}, {seconds}
+{athlete} of {club} [finished|came] in place {rank} over {metres} m[ in {year}|].
+{coach} [trains|coaches] {athlete} [from|of] {country} at {club}.
+In {year} {athlete} swam {metres} metres in {seconds} s for {country}.""",
+        ["Coach: {coach}.", "Club: {club}.", "That is rank {rank}."],
+    ),
     (
         VEHICLE,
         """[For sale:|Selling|I sell my] {brand} {model}, {color}, {year}, {km} km, {price}.

@@ -22,7 +22,7 @@ def orthogonal(m: Tensor) -> Tensor:
 class Optimizer:
     """What is trained, in float32 (`master`, by name), while the network computes with bfloat16 copies."""
 
-    def __init__(self, parameters: dict[str, nn.Parameter], rate: float, rate_matrices: float, decay: float = 0.02):
+    def __init__(self, parameters: dict[str, nn.Parameter], rate: float, rate_matrices: float, decay: float = 0.1):
         self.parameters, self.rate_matrices, self.decay = parameters, rate_matrices, decay
         shapes: dict[tuple, list[str]] = {}
         for name, p in parameters.items():

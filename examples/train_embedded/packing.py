@@ -6,10 +6,12 @@ are masked is not decided here but on the device (`noise.py`), so that a row can
 
 import os
 import random
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from sources import load
 from tasks import Example, Tasks
 from tokenizers import Tokenizer
 
@@ -111,8 +113,9 @@ def leave(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
 def work(folder: Path, sources: Path, tokenizer: Path, seed: int, until: float, began: float, most: int) -> None:
     """Fill `folder` with shards until the clock (time.time) says `until`; at most `most` wait there unread."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.nice(10)
     rng = random.Random(seed)
-    tasks, encode = Tasks(rng, sources), encoder(tokenizer)
+    tasks, encode = Tasks(rng, load(sources)), encoder(tokenizer)
     count, beside = 0, folder.parent / f"{folder.name}-pairs"
     beside.mkdir(exist_ok=True)
     while (now := time.time()) < until:
@@ -121,7 +124,17 @@ def work(folder: Path, sources: Path, tokenizer: Path, seed: int, until: float, 
             continue
         progress, items, size = (now - began) / (until - began), [], 0
         while size < 1.02 * ROWS * ROW:  # some space is lost at the ends of rows
-            if item := render(tasks.example(progress), encode, rng):
+            try:
+                item = render(tasks.example(progress), encode, rng)
+            except (
+                ValueError,
+                IndexError,
+                KeyError,
+                RecursionError,
+            ) as error:  # one in millions must not end the worker
+                print(f"worker {seed}: {error!r}", file=sys.stderr)
+                continue
+            if item:
                 items.append(item)
                 size += len(item[0])
         shard, name = pack(items), f"{seed}-{count:06d}.npz"

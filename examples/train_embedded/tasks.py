@@ -15,11 +15,9 @@ import json
 import random
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from families import document, several, story
 from sentences import Fact, expand, listing
-from sources import load
 from values import LAST, MONTHS, UNITS, Values, in_words, invented
 
 from dgemma_constrain.models.embedded.prompts import choice_prompt, fill_prompt, record_prompt
@@ -40,10 +38,10 @@ class Example:
 
 
 class Tasks:
-    def __init__(self, rng: random.Random, sources: Path, test: bool = False):
-        """sources: the file that `sources.py` wrote; test: only what is held out."""
+    def __init__(self, rng: random.Random, files: list[dict], test: bool = False):
+        """files: what `sources.load` gives; test: only what is held out."""
         self.rng, self.values, self.test = rng, Values(rng, test), test
-        files = [f for f in load(sources) if f["test"] == test]
+        files = [f for f in files if f["test"] == test]
         self.sources = {"python": [], "other": []}
         for f in files:
             self.sources["python" if f["language"] == "python" else "other"].append(f["text"])
@@ -219,20 +217,38 @@ To: {email}\nFrom: {name}\nSubject: {sentence}
 Ship {quantity} {product} to {name}, {address}.
 name = "{name}"\nage = {age}\ncity = "{city}"
 SELECT * FROM orders WHERE name = '{name}' AND city = '{city}';
+Dear {first},\nyour order {order} [leaves|ships|arrives] on {day}.[\nYours, {company}|\nYours, {name}||]
+Dear {first},\nyour [parcel|package|booking] {code} [arrives|starts] on {day} at {time}.
+[On {day}|Today] {name} [meets|calls|visits] {first} in {city} at {time}.
 [<b>{title}</b>|<h1>{title}</h1>] {sentence} <i>{name}</i>"""
+
+    NAMES = dict(
+        name="who customer name2 person sender by from", first="name who customer person", order="number id order_number n code",
+        code="number id reference n ref", city="where place town", date="when day on", day="when weekday", time="at when hour",
+        company="sender firm team by", product="item thing what article", price="cost amount total", email="mail to address", phone="tel number",
+        sentence="text message what", title="subject topic name", host="machine server name", ip="address", quantity="count n number",
+    )  # fmt: skip
 
     def fill(self) -> Example:
         letter = expand(self.rng, self.rng.choice(self.LETTERS.split("\n")).replace("\\n", "\n"))
         roles = re.findall(r"{(\w+)}", letter)
         said = {role: self.values.kind("code" if role == "order" else role)[1] for role in roles}
+        if self.rng.random() < 0.3 and "order" in said:
+            said["order"] = "".join(self.rng.choices("0123456789", k=self.rng.randint(3, 7)))
         pieces = re.split(r"{\w+}", letter)
         pieces = [part for pair in zip(pieces, [said[role] for role in roles] + [""]) for part in pair]
         order = self.rng.sample(list(said), len(said)) if self.rng.random() < 0.5 else list(said)
-        if self.rng.random() < 0.5:
-            given = self.rng.choice([", ", "; ", "\n"]).join(f"{role}: {said[role]}" for role in order)
-        else:
-            given = ", ".join(said[role] for role in order)
-        prompt = fill_prompt(letter, given) if self.rng.random() < 0.8 else given
+        # A hole may be called something else, and the facts are stated in one way or another.
+        names = {role: self.rng.choice([role] * 3 + self.NAMES.get(role, "x it value").split()) for role in said}
+        style = self.rng.choice(["{n}: {v}", "{n}: {v}", "{v}", "{v}", "{v}", "{n} {v}", "{n} = {v}", "the {n} is {v}"])
+        given = self.rng.choice([", ", "; ", "; ", "\n", " / "]).join(
+            (style if self.rng.random() < 0.8 else self.rng.choice(["{v}", "{n} {v}"])).format(
+                n=names[role], v=said[role]
+            )
+            for role in order
+        )
+        shown = re.sub(r"{(\w+)}", lambda m: "{%s}" % names[m[1]], letter)
+        prompt = fill_prompt(shown, given) if self.rng.random() < 0.7 else given
         return Example("fill", prompt, pieces)
 
     # -- choices

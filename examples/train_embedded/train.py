@@ -33,6 +33,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 from muon import Optimizer  # noqa: E402
 from noise import choose_scored, draw_masks  # noqa: E402
 from packing import GIVEN, work  # noqa: E402
+from sources import load  # noqa: E402
 from tasks import Tasks  # noqa: E402
 from text import train_tokenizer  # noqa: E402
 
@@ -41,7 +42,7 @@ from dgemma_constrain.models.embedded.network import MASK, Denoiser, Shape  # no
 
 WARMUP, DECAY = 200, 0.6  # rising for so many steps, falling to zero in this last share of the run
 RATE, RATE_MATRICES = 3e-3, 3e-3
-SCORED = 192  # masked positions of a row that are scored
+SCORED = 128  # masked positions of a row that are scored
 SAVE_SECONDS = 60
 PIECE = 15_000_000  # bytes
 
@@ -127,6 +128,7 @@ def train(args: argparse.Namespace, shape: Shape) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_float32_matmul_precision("high")
     until = args.began + args.seconds
+    (args.out / "config.json").write_text(json.dumps(asdict(shape), indent=2) + "\n")
     start_workers(args, until)
     network = Denoiser(shape).to(device).bfloat16()
     optimizer = Optimizer(dict(network.named_parameters()), RATE, RATE_MATRICES)
@@ -147,7 +149,7 @@ def train(args: argparse.Namespace, shape: Shape) -> None:
                 args.out,
                 dict(
                     event="first step",
-                    loss=float(loss),
+                    loss=float(loss.detach()),
                     began=round(began - args.began, 1),
                     seconds=round(time.time() - args.began, 1),
                 ),
@@ -171,7 +173,6 @@ def train(args: argparse.Namespace, shape: Shape) -> None:
             write(args.out, "model", optimizer.master, state)
             saved = time.time()
     write(args.out, "model", optimizer.master, state)
-    (args.out / "config.json").write_text(json.dumps(asdict(shape), indent=2) + "\n")
 
 
 def note(out: Path, record: dict) -> None:
@@ -244,7 +245,7 @@ def main() -> None:
     args.shards = args.shards or Path("/dev/shm" if Path("/dev/shm").is_dir() else args.out) / f"shards-{os.getpid()}"
     if not args.tokenizer.exists():
         train_tokenizer(
-            tokenizer_texts(Tasks(random.Random(args.seed), args.sources)), shape.vocabulary, args.tokenizer
+            tokenizer_texts(Tasks(random.Random(args.seed), load(args.sources))), shape.vocabulary, args.tokenizer
         )
     Tokenizer.from_file(str(args.tokenizer))
     train(args, shape)

@@ -7,10 +7,12 @@ level) is wrong, and half of the time the decoder is told what it said before (s
 what another run's workers leave.
 """
 
+import itertools
 import math
 import os
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +30,12 @@ from train import arguments, note, rate, start_workers, write  # noqa: E402
 from dgemma_constrain.models.embedded.network import BOS, EOS, PAD, Shape  # noqa: E402
 
 
+SPARE = 8  # ids beyond the tokenizer's: the class wants some for images
+
+
 def configuration(size: int) -> transformers.DiffusionGemmaConfig:
     text = dict(
-        vocab_size=size, hidden_size=192, intermediate_size=256, num_hidden_layers=6, num_attention_heads=4,
+        vocab_size=size + SPARE, hidden_size=192, intermediate_size=256, num_hidden_layers=6, num_attention_heads=4,
         num_key_value_heads=4, num_global_key_value_heads=4, head_dim=48, global_head_dim=48, sliding_window=1024,
         max_position_embeddings=1024, pad_token_id=PAD, eos_token_id=EOS, bos_token_id=BOS,
         layer_types=["sliding_attention"] * 5 + ["full_attention"],
@@ -41,36 +46,40 @@ def configuration(size: int) -> transformers.DiffusionGemmaConfig:
     )  # fmt: skip
     return transformers.DiffusionGemmaConfig(
         text_config=text, vision_config=vision, canvas_length=ANSWER,
-        image_token_id=size - 1, boi_token_id=size - 2, eoi_token_id=size - 3,
+        image_token_id=size, boi_token_id=size + 1, eoi_token_id=size + 2,
     )  # fmt: skip
 
 
 class Pairs:
-    """Prompts [B, PROMPT], padded on the left, and answers [B, ANSWER], as long as there are new ones; else old ones."""
+    """Batches of prompts of one length [B, n], so that there is no padding, and their answers [B, ANSWER]."""
 
     def __init__(self, folder: Path, device: torch.device, batch: int):
         self.folder, self.device, self.batch = folder, device, batch
-        self.pool: list[tuple] = []
+        self.shards: deque = deque(maxlen=40)  # (prompts, answers, lengths), some 300,000 examples
+        self.lengths = np.zeros(0, np.int64)
 
-    def _shard(self) -> tuple:
-        while True:
-            names = sorted(n for n in os.listdir(self.folder) if n[0] != ".") if self.folder.is_dir() else []
-            if names:
-                with np.load(self.folder / names[0]) as shard:
-                    arrays = [torch.from_numpy(shard[key]).to(self.device) for key in ("prompt", "answer")]
-                os.remove(self.folder / names[0])
-                self.pool.append(arrays)
-                return arrays
-            if self.pool:
-                return self.pool[np.random.randint(len(self.pool))]
-            time.sleep(0.2)
+    def _take_new(self) -> None:
+        names = [n for n in os.listdir(self.folder) if n[0] != "."] if self.folder.is_dir() else []
+        for name in names[:8]:
+            with np.load(self.folder / name) as shard:
+                prompt, answer = shard["prompt"], shard["answer"]
+            os.remove(self.folder / name)
+            self.shards.append((prompt, answer, (prompt != PAD).sum(1)))
+        if names:
+            self.prompts, self.answers, self.lengths = map(np.concatenate, zip(*self.shards))
 
     def __iter__(self):
-        while True:
-            prompt, answer = self._shard()
-            for chosen in torch.randperm(len(prompt), device=self.device).split(self.batch):
-                if len(chosen) == self.batch:
-                    yield prompt[chosen].long(), answer[chosen].long()
+        for step in itertools.count():
+            if step % 50 == 0 or not len(self.lengths):
+                self._take_new()
+            if not len(self.lengths):
+                time.sleep(0.2)
+                continue
+            n = np.random.choice(self.lengths)
+            alike = np.flatnonzero(self.lengths == n)
+            chosen = np.random.choice(alike, min(self.batch, len(alike)), replace=False)
+            prompt, answer = self.prompts[chosen, -n:], self.answers[chosen]
+            yield tuple(torch.from_numpy(a.astype(np.int64)).to(self.device) for a in (prompt, answer))
 
 
 def loss_of(network, prompt, answer, know: bool, size: int):
@@ -80,12 +89,11 @@ def loss_of(network, prompt, answer, know: bool, size: int):
     level = torch.where(torch.rand(B, 1, device=device) < 0.25, 1.0, torch.rand(B, 1, device=device))
     wrong = torch.rand(B, N, device=device) < level
     canvas = torch.where(wrong, torch.randint(0, size, (B, N), device=device), answer)
-    there = prompt != PAD
     P = prompt.shape[1]
     facts = dict(
         input_ids=prompt,
-        attention_mask=there,
-        decoder_attention_mask=F.pad(there, (0, N), value=True),
+        attention_mask=torch.ones_like(prompt, dtype=torch.bool),
+        decoder_attention_mask=torch.ones(B, P + N, dtype=torch.bool, device=device),
         position_ids=torch.arange(P, device=device)[None],
         decoder_position_ids=torch.arange(P, P + N, device=device)[None],
     )
@@ -111,24 +119,30 @@ def train(args) -> None:
     if args.workers:
         start_workers(args, args.began + args.seconds)
     size = Shape().vocabulary
-    network = transformers.DiffusionGemmaForBlockDiffusion(configuration(size))
+    config = configuration(size)
+    config._experts_implementation = config.text_config._experts_implementation = "eager"
+    network = transformers.DiffusionGemmaForBlockDiffusion(config)
     with torch.no_grad():
         network.model.decoder.embed_tokens.weight.normal_(std=192**-0.5)
-    network = network.to(device).bfloat16().train()
+    network = network.to(device, torch.float32 if args.float32 else torch.bfloat16).train()
     parameters = {n: p for n, p in network.named_parameters() if "vision" not in n}
     optimizer = Optimizer(parameters, 2e-3, 2e-3)
-    data, state, total, logged, saved = (
-        iter(Pairs(args.shards.parent / f"{args.shards.name}-pairs", device, args.batch)),
-        dict(step=0),
-        0.0,
-        time.time(),
-        time.time(),
-    )
+    data = iter(Pairs(args.shards.parent / f"{args.shards.name}-pairs", device, args.batch))
+    state, total, skipped, logged, saved = dict(step=0), 0.0, 0, time.time(), time.time()
     while (progress := (time.time() - args.began) / args.seconds) < 1:
         began = time.time()
         prompt, answer = next(data)
         loss = loss_of(network, prompt, answer, state["step"] % 2 == 1, size)
         loss.backward()
+        norms = torch._foreach_norm([p.grad for p in parameters.values() if p.grad is not None])
+        if not math.isfinite(
+            float(torch.stack(norms).norm() + loss.detach())
+        ):  # one bad batch must not spoil the weights
+            skipped += 1
+            if skipped > 30:
+                raise RuntimeError("the loss is not finite")
+            network.zero_grad(set_to_none=True)
+            continue
         optimizer.step(rate(state["step"], progress))
         state["step"] += 1
         total = total + loss.detach()
@@ -140,7 +154,7 @@ def train(args) -> None:
             value, now = float(total) / args.every, time.time()
             note(args.out, state | dict(
                 seconds=round(now - args.began, 1), diffusion_gemma_loss=round(value, 4),
-                examples_per_second=int(args.every * args.batch / (now - logged)),
+                steps_per_second=round(args.every / (now - logged), 1), skipped=skipped,
             ))  # fmt: skip
             total, logged = 0.0, now
             if not math.isfinite(value):
@@ -153,6 +167,7 @@ def train(args) -> None:
 
 def main() -> None:
     parser = arguments(__doc__)
+    parser.add_argument("--float32", action="store_true", help="compute in float32 instead of bfloat16")
     args = parser.parse_args()
     args.began = args.began or time.time()
     args.out.mkdir(parents=True, exist_ok=True)
