@@ -22,8 +22,9 @@ _HOME = {
     "tokens.vocabulary": "Vocabulary",
     "canvas.compiled": "compile load_compiled Compiled",
     "canvas.canvas": "Canvas Completion",
-    "diffusion.model": "Model Output",
-    "diffusion.denoise": "Cancelled",
+    "diffusion.model": "Model",
+    "diffusion.writing": "Output",
+    "diffusion.settings": "Cancelled",
     "models.load": "load",
     "models.masked": "MaskedModel",
     "errors": "ConstraintError RegexError SchemaError UnsupportedSchema TemplateError GrammarError GrammarWarning "

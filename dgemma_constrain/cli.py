@@ -18,7 +18,7 @@ import click
 import dgemma_constrain as dc
 from dgemma_constrain import interrupt
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, Infeasible, LimitExceeded
-from dgemma_constrain.inputs import Prompt, Text, TextFile
+from dgemma_constrain.inputs import Prompt, Span, Text, TextFile
 from dgemma_constrain.options import flavor, holes, ignore_case, list_grammars, max_depth, start, whitespace, writing
 
 if TYPE_CHECKING:
@@ -151,6 +151,27 @@ def choose_command(choices: tuple[str, ...], options: dict) -> None:
     _write(choice_prompt(choices, prompt), dc.choice(choices), options, room_for=choices)
 
 
+@dgemma.command("revise", short_help="Write spans of a text anew.")
+@click.argument("text", type=Prompt())
+@click.option("--span", "spans", type=Span(), multiple=True, required=True, help="What to rewrite, in characters.")
+@click.option("--regex", "pattern", type=Text(), help="What the whole text must match.")
+@click.option("--schema", type=TextFile(), help="A file with a JSON Schema that the whole text must satisfy.")
+@writing
+def revise_command(text: str, spans: tuple, pattern: str | None, schema: str | None, options: dict) -> None:
+    """Write each --span of TEXT (-: stdin) anew and keep the rest, byte for byte. What changes is shown on stderr.
+
+    \b
+    Example:
+      dgemma revise 'Dear Anna, see you on Someday.' --span 22:29 --regex 'Dear \\w+, see you on (Mon|Tues|Fri)day.'
+    """
+    if pattern is not None and schema is not None:
+        _refuse("revise takes one of --regex, --schema")
+    constraint = dc.regex(pattern) if pattern is not None else None if schema is None else dc.json_schema(schema)
+    out = _write(text, constraint, options, parsed=schema is not None, spans=spans)
+    for (a, b), (start, end) in () if options["quiet"] else zip(spans, out.spans):
+        click.echo(f"{a}:{b} {text[a:b]!r} -> {out.text[start:end]!r}", err=True)
+
+
 @dgemma.command("inspect", short_help="What a constraint costs.")
 @click.option("--schema", type=TextFile(), help="A file with a JSON Schema.")
 @click.option("--regex", "pattern", type=Text(), help="A regular expression.")
@@ -225,40 +246,44 @@ def _refuse(why: str) -> NoReturn:
 
 def _write(
     prompt: str,
-    constraint: dc.Constraint,
+    constraint: dc.Constraint | None,
     options: dict,
     parsed: bool = False,
     room_for: Sequence[str] = (),
     searched: bool = False,
-) -> None:
-    """Write a text and print it. parsed: the text is JSON, and is its own value. searched: it may have to be searched for."""
+    spans: tuple = (),
+) -> Output:
+    """Write a text, or these spans of one, and print it. parsed: it is JSON, and its own value. searched: it may have to be."""
     trace = Path(options["trace"]) if options["trace"] else None
     if trace and not os.access(trace.absolute().parent, os.W_OK):
         _refuse(f"--trace: no file can be written in {trace.absolute().parent}")
     _warm_up(options["quiet"], searched)
-    model = dc.load(options["model"])
-    length = _usual_length(model, prompt, constraint, room_for) if options["length"] == "auto" else options["length"]
+    model = dc.load(options["model"], **({"trust_remote_code": True} if options["trust_remote_code"] else {}))
+    usual = options["length"] == "auto" and not spans
+    length = _usual_length(model, prompt, constraint, room_for) if usual else options["length"]
     began = time.perf_counter()
-    out = _generate(model, prompt, constraint, length, options)
+    out = _generate(model, (prompt, spans) if spans else (prompt,), constraint, length, options)
     seconds = time.perf_counter() - began
     _print(_record(model, out, seconds, parsed) if options["as_json"] else out.text)
     if trace:
         from dgemma_constrain.show.html import trace_html
 
         _replace(trace, trace_html(out.trace, out.text))
+    return out
 
 
-def _generate(model: Model, prompt: str, constraint: dc.Constraint, length: int, options: dict) -> Output:
+def _generate(model: Model, what: tuple, constraint: dc.Constraint | None, length: int | str, options: dict) -> Output:
+    write = model.revise if len(what) > 1 else model.generate
     names = ("steps", "seed", "candidates", "temperature", "schedule", "remask")
     more = {**{name: options[name] for name in names}, "trace": bool(options["trace"])}
     if options["quiet"] or not sys.stderr.isatty():
-        return model.generate(prompt, constraint, length, **more)
+        return write(*what, constraint, length, **more)
     from rich.console import Console
 
     from dgemma_constrain.show.terminal import Picture
 
     with Picture(Console(stderr=True), model.vocabulary.token_bytes) as picture:
-        return model.generate(prompt, constraint, length, on_step=picture.draw, **more)
+        return write(*what, constraint, length, on_step=picture.draw, **more)
 
 
 def _usual_length(model: Model, prompt: str, constraint: dc.Constraint, texts: Sequence[str]) -> int:

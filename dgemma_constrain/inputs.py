@@ -57,6 +57,18 @@ class Hole(Text):
         return name, pattern
 
 
+class Span(click.ParamType):
+    """`start:end` in characters, as a pair."""
+
+    name = "start:end"
+
+    def convert(self, value, param, ctx):
+        start, colon, end = value.partition(":")
+        if not colon or not start.isdecimal() or not end.isdecimal():
+            self.fail(f"{value!r} is not of the form START:END", param, ctx)
+        return int(start), int(end)
+
+
 class Length(click.IntRange):
     """A number of tokens, or "auto"."""
 

@@ -6,7 +6,7 @@ import functools
 
 import click
 
-from dgemma_constrain.inputs import Hole, Length
+from dgemma_constrain.inputs import Hole, Length, Text
 
 setting = functools.partial(click.option, show_default=True)
 
@@ -22,19 +22,19 @@ max_depth = click.option(
 holes = click.option("--hole", "holes", type=Hole(), multiple=True, help="What may fill a hole; without it, any text.")
 
 COUNT = {"type": click.IntRange(1), "metavar": "N"}
-SCHEDULES = click.Choice(["linear", "cosine", "confidence", "entropy"])
 WRITING = {
     "length": setting("--length", type=Length(min=0), metavar="N|auto", default="auto", help="At most so many tokens."),
     "steps": setting("--steps", **COUNT, default=16, help="Denoising steps a canvas."),
     "seed": setting("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, help="Same seed, same text."),
     "candidates": setting("--candidates", **COUNT, default=1, help="Write so many, keep the best."),
-    "temperature": setting("--temperature", type=click.FloatRange(0), metavar="T", default=0, help="0: the likeliest."),
-    "schedule": setting("--schedule", type=SCHEDULES, default="linear", help="How many tokens a step decides."),
+    "temperature": click.option("--temperature", type=click.FloatRange(0), metavar="T", help="0 (usual): the likeliest."),
+    "schedule": click.option("--schedule", type=Text(), metavar="NAME", help="How many tokens a step decides: linear (usual), cosine, confidence[=P], entropy[=H]."),
     "remask": setting("--remask", type=click.FloatRange(0, 1), metavar="P", default=0, help="Redo what is less sure."),
     "trace": click.option("--trace", type=click.Path(dir_okay=False), help="Write every step to this HTML page."),
     "as_json": click.option("--json", "as_json", is_flag=True, help="Print JSON: text, value, fields, score, …"),
     "quiet": click.option("--quiet", is_flag=True, help="No picture, no notes on stderr."),
-    "model": setting("--model", default="embedded", help="Which model writes."),
+    "model": setting("--model", default="embedded", help="Which model writes: a name, a hub id or a folder."),
+    "trust_remote_code": click.option("--trust-remote-code", is_flag=True, help="Run the code that comes with the model."),
 }  # fmt: skip
 
 

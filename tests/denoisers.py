@@ -31,5 +31,8 @@ class RandomDenoiser:
 
     def logits(self, ids: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         self.calls.append(ids[0].tolist())
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + hash(tuple(ids[0].tolist())) % 1_000_000_007)
-        return self.spread * torch.randn(len(ids), stop - start, len(self.vocabulary), generator=generator)
+        return torch.stack([self._of(row)[start:stop] for row in ids.tolist()])
+
+    def _of(self, row: list[int]) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + hash(tuple(row)) % 1_000_000_007)
+        return self.spread * torch.randn(len(row), len(self.vocabulary), generator=generator)

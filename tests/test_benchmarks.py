@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from benchmarks import engine, grammar
+import dgemma_constrain as dc
+from benchmarks import engine, entropy, grammar
 from benchmarks.cases import CASES
 
 STEP = {"length", "pinned", "floor_ms", "canvas_ms", "allowed_ms", "masked_ms", "best_ms", "sample_ms", "marginals_ms"}
@@ -71,3 +72,11 @@ def test_a_grammar_gives_a_line(capsys):
         for peer in head["peers"]:
             assert step[peer]["masks_ms"] > 0 and step[peer]["tokens_ms"] > 0
     assert "arithmetic" in err.splitlines()[-1]
+
+
+def test_entropy_counts_tokens_and_forwards():
+    model = dc.load()
+    free = entropy.measure(model, "nothing", "entropy=0.1", 64, 2)
+    bound = entropy.measure(model, "the schema and the text", "entropy=0.1", 64, 2)
+    assert bound["valid"] == bound["of"] == 2
+    assert 1 <= free["tokens_per_forward"] < bound["tokens_per_forward"]

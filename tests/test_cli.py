@@ -25,7 +25,7 @@ PERSON = {
     "required": ["name", "age"],
     "additionalProperties": False,
 }
-COMMANDS = ["json", "regex", "fill", "choose", "inspect"]
+COMMANDS = ["json", "regex", "fill", "choose", "revise", "inspect"]
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +128,28 @@ def test_choose_has_room_for_its_longest_choice(capsys):
     assert (code, out) == (0, long + "\n")
 
 
+def test_revise_keeps_the_rest_and_shows_what_changed(capsys, schema):
+    text = "See Anna on Someday, or on Noday."
+    code, out, err = run(
+        capsys, "revise", text, "--span", "12:19", "--span", "27:32", "--regex", r"See \w+ on \w+, or on \w+\."
+    )
+    assert code == 0 and out.startswith("See Anna on ") and ", or on " in out and out.endswith(".\n")
+    first, second = err.splitlines()
+    new = re.fullmatch(r"See Anna on (\w+), or on (\w+)\.\n", out)
+    assert (first, second) == (f"12:19 'Someday' -> {new[1]!r}", f"27:32 'Noday' -> {new[2]!r}")
+    record = '{"name": "Anna", "age": 34}'
+    code, out, err = run(capsys, "revise", record, "--span", "24:26", "--schema", schema, "--json", "--quiet")
+    assert (code, err) == (0, "") and json.loads(out)["value"]["name"] == "Anna"
+
+
+def test_code_of_a_model_is_run_only_where_asked(capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(dc, "load", lambda name, **more: asked.append((name, more)) or Model(RandomDenoiser()))
+    for more in ([], ["--trust-remote-code"]):
+        assert run(capsys, "regex", "a", "p", "--model", "some/model", *more)[0] == 0
+    assert asked == [("some/model", {}), ("some/model", {"trust_remote_code": True})]
+
+
 def test_the_prompt_comes_from_stdin(capsys, monkeypatch, schema):
     stdin(monkeypatch, "Ünï\n".encode())
     assert run(capsys, "choose", "yes", "no", "-")[0] == 0
@@ -184,12 +206,21 @@ def test_a_trace_is_written_whole(capsys, tmp_path):
         (2, "--steps", ["regex", "a", "x", "--steps", "0"]),
         (2, "--length", ["regex", "a", "x", "--length", "many"]),
         (2, "temperature", ["regex", "a", "x", "--temperature", "nan"]),
-        (2, "--schedule", ["regex", "a", "x", "--schedule", "odd"]),
+        (2, "unknown schedule", ["regex", "a", "x", "--schedule", "odd"]),
         (2, "PROMPT", ["regex", "a"]),
         (2, "choice", ["choose", "x"]),
         (2, "do not fit", ["regex", "a*", "x", "--length", "100000"]),
         (2, "nowhere", ["regex", "a", "x", "--trace", "/nowhere/t.html"]),
         (2, "UTF-8", ["regex", "a", "\udc80"]),
+        (2, "START:END", ["revise", "abc", "--span", "1-2"]),
+        (2, "--span", ["revise", "abc"]),
+        (2, "within the text's 3 characters", ["revise", "abc", "--span", "2:4"]),
+        (
+            2,
+            "one of",
+            ["revise", "abc", "--span", "1:2", "--regex", "a", "--schema", str(ROOT / "examples/person.schema.json")],
+        ),
+        (1, "no text", ["revise", "abc", "--span", "1:2", "--regex", "[0-9]*"]),
         (2, "one of", ["inspect"]),
         (2, "one of", ["inspect", "--regex", "a", "--choice", "b"]),
         (2, "--template", ["inspect", "--regex", "a", "--hole", "b=c"]),

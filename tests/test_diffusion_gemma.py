@@ -6,14 +6,29 @@ import json
 import jsonschema
 import pytest
 import torch
+from tiny_models import diffusion_gemma, transformers
 
 import dgemma_constrain as dc
-from dgemma_constrain.models.diffusion_gemma import NEVER, ConstraintProcessor
-
-transformers = pytest.importorskip("transformers", minversion="5.13")
+from dgemma_constrain.diffusion.renoise import NEVER
+from dgemma_constrain.models.diffusion_gemma import ConstraintProcessor
 
 PAD, EOS, BOS, TURN = 0, 1, 2, 3
-PIECES = [b'"name"', b'": ', b"true", b"false", b" the", b"ing", b"10", b"2026", b"-0", b'",', b"\xc3", b"\xa9", b"a", b"b"]
+PIECES = [
+    b'"name"',
+    b'": ',
+    b"true",
+    b"false",
+    b" the",
+    b"ing",
+    b"10",
+    b"2026",
+    b"-0",
+    b'",',
+    b"\xc3",
+    b"\xa9",
+    b"a",
+    b"b",
+]
 TOKENS = [None] * 4 + [bytes([b]) for b in range(256)] + PIECES
 SIZE = len(TOKENS) + 6  # a model pads its vocabulary
 SCHEMA = {
@@ -36,30 +51,11 @@ def vocabulary():
     return dc.Vocabulary(TOKENS + [None] * 6, eos_id=[EOS, TURN], pad_id=PAD)
 
 
-@pytest.fixture(scope="module", params=["one expert", "mixture"])
+@pytest.fixture(scope="module", params=[1, 4], ids=["one expert", "mixture"])
 def model(request, tmp_path_factory):
     """Saved and loaded as any checkpoint is."""
-    text = dict(
-        vocab_size=SIZE, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, head_dim=16, global_head_dim=16, sliding_window=32, max_position_embeddings=512,
-        pad_token_id=PAD, eos_token_id=EOS, bos_token_id=BOS, layer_types=["sliding_attention", "full_attention"],
-        moe_intermediate_size=32, num_experts=1, top_k_experts=1,
-    )  # fmt: skip
-    if request.param == "mixture":
-        text |= dict(num_experts=4, top_k_experts=2)
-    vision = dict(
-        hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=1, num_key_value_heads=1, head_dim=16
-    )  # fmt: skip
-    config = transformers.DiffusionGemmaConfig(
-        text_config=text, vision_config=vision, canvas_length=32,
-        image_token_id=SIZE - 1, boi_token_id=SIZE - 2, eoi_token_id=SIZE - 3,
-    )  # fmt: skip
-    torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("diffusion_gemma")
-    fresh = transformers.DiffusionGemmaForBlockDiffusion(config)
-    with torch.no_grad():  # random weights are nearly uniform: make it as sure of its nonsense as a trained model is
-        fresh.model.decoder.embed_tokens.weight.mul_(20)
-    fresh.save_pretrained(folder)
+    diffusion_gemma(folder, SIZE, request.param, pad=PAD, eos=EOS, bos=BOS)
     return transformers.DiffusionGemmaForBlockDiffusion.from_pretrained(folder).eval()
 
 
@@ -67,7 +63,11 @@ def write(model, processors, prompts, seed=0, steps=3, **options):
     torch.manual_seed(seed)
     options = dict(max_new_tokens=32, eos_token_id=[EOS, TURN], pad_token_id=PAD) | options
     out = model.generate(
-        torch.tensor(prompts), logits_processor=transformers.LogitsProcessorList(processors), max_denoising_steps=steps, disable_compile=True, **options
+        torch.tensor(prompts),
+        logits_processor=transformers.LogitsProcessorList(processors),
+        max_denoising_steps=steps,
+        disable_compile=True,
+        **options,
     )
     return out.sequences[:, len(prompts[0]) :].tolist()
 
@@ -100,7 +100,9 @@ def test_without_the_processor_the_check_fails(model, vocabulary):
     assert not any(CONSTRAINTS["schema"][0].matches(text) for text in texts)
 
 
-@pytest.mark.parametrize("options", [dict(stability_threshold=0, confidence_threshold=100.0), dict(t_min=0.1, t_max=5.0)])
+@pytest.mark.parametrize(
+    "options", [dict(stability_threshold=0, confidence_threshold=100.0), dict(t_min=0.1, t_max=5.0)]
+)
 def test_whichever_step_stops_it(model, vocabulary, options):
     processor = ConstraintProcessor(dc.compile(CONSTRAINTS["joint"][0], vocabulary))
     for seed in range(10):

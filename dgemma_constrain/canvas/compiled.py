@@ -16,6 +16,7 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.canvas import store
 from dgemma_constrain.canvas.canvas import Canvas, check_pins
 from dgemma_constrain.canvas.graph import Graph, make_graph
+from dgemma_constrain.canvas.header import with_header
 from dgemma_constrain.canvas.nested import Nested
 from dgemma_constrain.canvas.pushdown import Pushdown, make_pushdown
 from dgemma_constrain.canvas.searched import Searched
@@ -175,6 +176,20 @@ class Compiled:
                 )
             state = int(a.targets[a.offsets[state] + at])
         return state
+
+    def behind_header(self, end_id: int, start_id: int | None = None) -> Compiled:
+        """The same constraint on what follows a header: ordinary tokens, whichever, up to the special id `end_id`.
+
+        For models that open with a channel or a thinking block. With `start_id`, also special, the header begins so, and may
+        be left out. Decode what follows `end_id`; the header counts as part of the canvas's text otherwise.
+        Raises ConstraintError for ids that aren't special, and for a grammar that has to be searched.
+        """
+        if self.machine is not None:
+            raise ConstraintError(
+                "a grammar that is searched can't stand behind a header; end the header in the prompt instead"
+            )
+        automaton = with_header(self.automaton, self.vocabulary, end_id, start_id)
+        return Compiled(automaton, self.vocabulary, exact=self.exact)
 
     def save(self, path: str | PathLike) -> None:
         """Write to a file that `load_compiled` reads with the same vocabulary."""

@@ -1,4 +1,4 @@
-"""The denoising loop for masked diffusion under a constraint.
+"""The denoising loop for masked diffusion under a constraint, on one canvas.
 
 Commit by witness: every step takes one *whole* valid string (the joint best, or a joint sample) and commits some of its
 positions. What is committed is part of a valid string, so the rest can always be completed; no step can paint itself
@@ -7,42 +7,19 @@ into a corner, whatever the model says and however few steps there are.
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable
 
 import numpy as np
 
-from dgemma_constrain.canvas.canvas import Canvas, check_pins
-from dgemma_constrain.canvas.compiled import Compiled
-from dgemma_constrain.diffusion.denoiser import Denoiser
-from dgemma_constrain.diffusion.schedules import Schedule, entropy
-from dgemma_constrain.diffusion.trace import Step
-from dgemma_constrain.errors import ConstraintError
-
-if TYPE_CHECKING:
-    import torch
+from dgemma_constrain.canvas.canvas import Canvas
+from dgemma_constrain.diffusion.denoiser import Question
+from dgemma_constrain.diffusion.schedules import by_entropy
+from dgemma_constrain.diffusion.settings import Settings
+from dgemma_constrain.diffusion.together import Row
+from dgemma_constrain.diffusion.trace import Step, likeliest
 
 SURE = 1e-3  # what a step commits without counting: less than this (a probability, or nats of entropy) is in doubt
-
-
-class Cancelled(ConstraintError):
-    """The caller asked to stop between two steps."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to denoise; see `Model.generate` for the meanings."""
-
-    steps: int
-    temperature: float
-    schedule: Schedule
-    remask: float
-    tail: str
-    alternatives: int
-    on_step: Callable[[Step], None] | None
-    cancel: threading.Event | None
 
 
 @dataclass
@@ -54,51 +31,17 @@ class Draft:
     fixed: frozenset[int]  # pinned by the caller: never remasked
     spared: set[int] = field(default_factory=set)  # remasked once already
 
-
-def write(
-    denoiser: Denoiser,
-    compiled: Compiled,
-    before: list[int],
-    after: list[int],
-    length: int,
-    pinned: dict[int, int],
-    settings: Settings,
-    generator: torch.Generator,
-) -> tuple[list[int], float]:
-    """Write `length` tokens between `before` and `after`, canvas by canvas where they don't fit in one.
-
-    pinned: {position in the whole text: id}. Returns the ids and the sum of their log-probabilities when committed.
-    Raises Infeasible, Cancelled.
-    """
-    check_pins(pinned, length, len(compiled.vocabulary))
-    written: list[int] = []
-    score = 0.0
-    ends = set(compiled.vocabulary.eos_ids)
-    known: list[int] | None = None  # how the text may go on: a search should not have to find it again
-    while True:
-        offset = len(written)
-        size = min(denoiser.block, length - offset)
-        left = length - offset - size
-        rest = {p - offset: t for p, t in pinned.items() if p >= offset}
-        if left and (not ends or max(rest, default=0) >= size):  # the rest must be planned for position by position
-            canvas = compiled.canvas(length - offset, rest, 0, settings.tail, written).knowing(known)
-            canvas.check()
-            canvas = canvas.head(size)
-        else:
-            canvas = compiled.canvas(size, rest, left, settings.tail, written).knowing(known)
-        ids, logp, known = _fill(denoiser, canvas, before + written, after, settings, generator, offset)
-        written += ids
-        score += logp
-        if not left:
-            return written, score
-        if ends.intersection(ids):
-            last = max(pinned, default=-1)  # after the end token only the tail is left
-            return written + [pinned.get(p, written[-1]) for p in range(len(written), last + 1)], score
+    @property
+    def edges(self) -> slice:
+        """What is written: all between the first and the last position that is not pinned. To the model, pins at the edges
+        are context like what stands around the canvas; to the canvas, any logits do there."""
+        open_ = [i for i in range(len(self.ids)) if i not in self.fixed]
+        return slice(open_[0], open_[-1] + 1)
 
 
-def _fill(
+def fill(
     denoiser, canvas: Canvas, before, after, settings: Settings, generator, offset: int
-) -> tuple[list[int], float, list[int] | None]:
+) -> Row[tuple[list[int], float, list[int] | None]]:
     """Denoise one canvas until nothing is undecided. Also what may follow, as far as it is known."""
     canvas.check()
     n = canvas.length
@@ -106,23 +49,25 @@ def _fill(
     draft = Draft([pinned.get(i) for i in range(n)], [0.0] * n, frozenset(pinned))
     step = 0
     while None in draft.ids:
-        if settings.cancel is not None and settings.cancel.is_set():
-            raise Cancelled("stopped before the text was whole")
+        settings.check_cancelled()
         canvas = canvas.with_pins({i: t for i, t in enumerate(draft.ids) if t is not None})
-        done = _step(denoiser, canvas, draft, before, after, settings, generator, min(step, settings.steps - 1), offset)
+        done = yield from _step(
+            denoiser, canvas, draft, before, after, settings, generator, min(step, settings.steps - 1), offset
+        )
         step += 1
         if settings.on_step is not None:
             settings.on_step(done)
     return draft.ids, sum(draft.logp), canvas.behind(draft.ids)
 
 
-def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, generator, step: int, offset: int) -> Step:
+def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, generator, step: int, offset: int):
     import torch
 
-    began = time.perf_counter()
     mask_id = denoiser.vocabulary.mask_id
     row = before + [mask_id if t is None else t for t in draft.ids] + after
-    logits = denoiser.logits(torch.tensor([row]), len(before), len(before) + canvas.length)[0]
+    edges = draft.edges
+    logits, model_ms = yield Question(row, len(before) + edges.start, len(before) + edges.stop)
+    logits = torch.nn.functional.pad(logits, (0, 0, edges.start, canvas.length - edges.stop))
     proposed = time.perf_counter()
 
     ids = canvas.sample(logits, settings.temperature, generator).ids
@@ -130,10 +75,10 @@ def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, gener
     logp = posterior.of(ids)
     undecided = np.array([i for i, t in enumerate(draft.ids) if t is None])
     pool = _text_first(undecided, denoiser.vocabulary.text_length(ids))
-    by_entropy = settings.schedule is entropy
-    marginals = posterior.marginals() if settings.alternatives or by_entropy else None
+    entropies = by_entropy(settings.schedule)
+    marginals = posterior.marginals() if settings.alternatives or entropies else None
     doubt = 1.0 - np.exp(logp[pool])
-    if by_entropy:
+    if entropies:
         doubt = torch.special.entr(marginals[pool].exp()).sum(-1).cpu().numpy()
     allowed = canvas.choices.tolist()
 
@@ -155,7 +100,7 @@ def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, gener
     for i in remasked:
         draft.ids[i], draft.logp[i] = None, 0.0
         draft.spared.add(i)
-    alternatives = _alternatives(marginals, settings.alternatives)
+    alternatives = [] if marginals is None else likeliest(marginals, settings.alternatives)
     ended = time.perf_counter()
     return Step(
         block=offset // denoiser.block,
@@ -167,7 +112,7 @@ def _step(denoiser, canvas: Canvas, draft: Draft, before, after, settings, gener
         confidence=probability.tolist(),
         allowed=allowed,
         alternatives=alternatives,
-        model_ms=(proposed - began) * 1e3,
+        model_ms=model_ms,
         constraint_ms=(ended - proposed) * 1e3,
     )
 
@@ -193,11 +138,3 @@ def _doubtful(draft: Draft, threshold: float) -> list[int]:
         for i, t in enumerate(draft.ids)
         if t is not None and i not in draft.fixed and i not in draft.spared and np.exp(draft.logp[i]) < threshold
     ]
-
-
-def _alternatives(marginals, count: int) -> list[list[tuple[int, float]]]:
-    if not count or marginals is None:
-        return []
-    top = marginals.topk(min(count, marginals.shape[1]), dim=1)
-    pairs = zip(top.indices.tolist(), top.values.exp().tolist())
-    return [[(t, p) for t, p in zip(ids, ps) if p > 0] for ids, ps in pairs]

@@ -1,48 +1,34 @@
-"""The model object: `generate` and `infill` under any constraint."""
+"""The model object: `generate`, `infill` and `revise` under any constraint."""
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Callable
+from typing import Callable, Sequence
 
+from dgemma_constrain.canvas.canvas import scale_of
 from dgemma_constrain.canvas.compiled import Compiled, compile
 from dgemma_constrain.constraints.base import Constraint, as_constraint
 from dgemma_constrain.constraints.terms import text as any_text
-from dgemma_constrain.diffusion.denoise import Settings, write
-from dgemma_constrain.diffusion.denoiser import Denoiser
+from dgemma_constrain.diffusion import revise
+from dgemma_constrain.diffusion.denoiser import Denoiser, Renoiser
+from dgemma_constrain.diffusion.lengths import LENGTHS, Place, surest
 from dgemma_constrain.diffusion.schedules import schedule as schedule_named
-from dgemma_constrain.diffusion.trace import Step, Trace
+from dgemma_constrain.diffusion.settings import Settings
+from dgemma_constrain.diffusion.trace import Step
+from dgemma_constrain.diffusion.writing import Output, Task, write_all
 from dgemma_constrain.errors import ConstraintError, Infeasible
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
-INFILL_LENGTHS = (4, 8, 16, 32, 64)
 ALTERNATIVES = 5
-
-
-@dataclass(frozen=True)
-class Output:
-    """A text that satisfies its constraint.
-
-    value: the parsed JSON value under a schema, otherwise None; fields: what a template's holes (or a pattern's named
-    groups) hold; score: the sum of the tokens' log-probabilities, under the constraint, when each was committed;
-    trace: what happened in every step.
-    """
-
-    text: str
-    value: Any
-    fields: dict[str, str]
-    score: float
-    trace: Trace
-    ids: list[int]
 
 
 class Model:
     """A denoiser with everything one does with it. `vocabulary` is its tokenizer's."""
 
-    def __init__(self, denoiser: Denoiser):
+    def __init__(self, denoiser: Denoiser | Renoiser):
         self.denoiser = denoiser
         self._compiled = lru_cache(maxsize=32)(lambda constraint: compile(constraint, self.vocabulary))
 
@@ -52,42 +38,67 @@ class Model:
 
     def generate(
         self,
-        prompt: str,
-        constraint: Constraint | str | None = None,
-        length: int = 64,
+        prompt: str | Sequence[str],
+        constraint: Constraint | str | None | Sequence[Constraint | str | None] = None,
+        length: int | str = 64,
         steps: int = 16,
         seed: int = 0,
         candidates: int = 1,
         *,
-        temperature: float = 0.0,
-        schedule: str = "linear",
+        temperature: float | None = None,
+        schedule: str | None = None,
         remask: float = 0.0,
-        tail: str = "end",
+        tail: str | None = None,
         pinned: dict[int, int] | None = None,
         trace: bool = False,
         on_step: Callable[[Step], None] | None = None,
         cancel: threading.Event | None = None,
-    ) -> Output:
+    ) -> Output | list[Output | ConstraintError]:
         """Write a text of at most `length` tokens that satisfies the constraint.
 
-        steps        denoising steps a canvas: fewer are faster, more are better
-        seed         same seed, same output
-        candidates   write this many (from seed, seed + 1, …) and return the one with the best score
-        temperature  0: each step takes the jointly best string; above: a joint sample
-        schedule     how many tokens a step commits: "linear", "cosine", "confidence" or "entropy"
+        prompt       one, or several that are written together, each step of all in one forward. Then the answer is a list in
+                     their order, which holds, instead of the output of a row that failed, its exception (as
+                     `asyncio.gather(…, return_exceptions=True)` does); the other rows are finished all the same
+        constraint   one for all prompts, or a list with one (or None) for each
+        length       or "auto": of some lengths that are feasible, the one of which the model is surest after one look
+                     (`lengths.surest`); with DiffusionGemma, as many canvases as a text has that is twice the shortest
+        steps        denoising steps a canvas: fewer are faster, more are better (DiffusionGemma: at most so many, up to 48)
+        seed         same seed, same output; every row of several has this one, so it is as if it were written alone (up to
+                     rounding, where rows of different lengths are padded)
+        candidates   write this many (from seed, seed + 1, …), together, and return the one with the best score; `others`
+                     are the rest, best first, every text once
+        temperature  0, as a masked model has it unless told otherwise: each step takes the jointly best string; above: a
+                     joint sample. DiffusionGemma has a falling temperature of its own, which this replaces
+        schedule     how many tokens a step commits: "linear" (the default), "cosine", "confidence" or "entropy"; the last two
+                     also with a threshold of your own, "entropy=0.5"
         remask       commits less sure than this (0 … 1) are reconsidered once
-        tail         what may follow the end token on the canvas: "end" or "any" (see `Compiled.canvas`)
+        tail         what may follow the end token on the canvas, "end" (the default) or "any", as with DiffusionGemma (see
+                     `Compiled.canvas`)
         pinned       {position: id} fixed from the start
         trace        record the likeliest alternatives of every position in every step, too
         on_step      called with every `Step` as it is done; cancel: an event that stops before the next step
 
-        Raises Infeasible if no such text has that length, EmptyConstraint, LimitExceeded, Cancelled.
+        Raises Infeasible if no such text has that length, EmptyConstraint, LimitExceeded, Cancelled; of several prompts,
+        only what is wrong with the arguments themselves, and what isn't a ConstraintError.
         """
-        before, after = self.denoiser.frame(prompt)
-        return self._write(
-            prompt, constraint, before, after, length, steps, seed, candidates, temperature=temperature, schedule=schedule,
-            remask=remask, tail=tail, pinned=pinned or {}, trace=trace, on_step=on_step, cancel=cancel,
-        )  # fmt: skip
+        self._check_length(length)
+        settings = self._settings(steps, candidates, temperature, schedule, remask, tail, trace, on_step, cancel)
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        constraints = constraint if isinstance(constraint, (list, tuple)) else [constraint] * len(prompts)
+        if len(constraints) != len(prompts):
+            raise ConstraintError(
+                f"{len(constraints)} constraints were given for {len(prompts)} prompts; give one, or one each"
+            )
+        tasks = [self._task(p, c, self.denoiser.frame, p) for p, c in zip(prompts, constraints)]
+        header = getattr(self.denoiser, "header", None)
+        if header is not None:
+            tasks = [_attempt(self._behind_header, task, *header) for task in tasks]
+        if length == "auto":
+            tasks = self._with_lengths(tasks, pinned or {}, settings.tail)
+        else:
+            tasks = [_attempt(replace, task, length=length, pinned=pinned or {}) for task in tasks]
+        outputs = write_all(self.denoiser, tasks, seed, candidates, settings)
+        return _only(outputs) if isinstance(prompt, str) else outputs
 
     def infill(
         self,
@@ -98,106 +109,191 @@ class Model:
         steps: int = 16,
         seed: int = 0,
         candidates: int = 1,
+        pinned: dict[int, int] | None = None,
         **options,
     ) -> Output:
         """Write what stands between two texts; the constraint is on the hole alone. Options as in `generate`.
 
-        length: tokens the hole may take at most, or "auto": of 4, 8, 16, 32 and 64, those that are feasible, the one of
-        which the model is surest (best average log-probability of a whole string after one look).
+        length: tokens the hole may take at most, or "auto", as in `generate`. DiffusionGemma writes the suffix (as much of
+        it as takes half a canvas) along with the hole, so that all lengths are weighed at once.
         """
-        before, after = self.denoiser.frame_infill(prefix, suffix)
-        if length == "auto":
-            length = self._likely_length(before, after, constraint)
-        settings = dict(
-            temperature=0.0,
-            schedule="linear",
-            remask=0.0,
-            tail="end",
-            pinned={},
-            trace=False,
-            on_step=None,
-            cancel=None,
-        )
-        return self._write(
-            prefix, constraint, before, after, length, steps, seed, candidates, **{**settings, **options}
-        )
+        self._check_length(length)
+        settings = self._settings(steps, candidates, **options)
+        task = _only([self._task(prefix, constraint, self.denoiser.frame_infill, prefix, suffix)])
+        if self._renoises:
+            task = self._ending_with(task, suffix)
+            wanted = self.denoiser.block if length == "auto" else length + len(self.vocabulary.encode(task.ending))
+            task = replace(task, length=min(wanted, self._whole_canvases(task)), pinned=pinned or {})
+        elif length == "auto":
+            task = _only(self._with_lengths([task], pinned or {}, settings.tail))
+        else:
+            task = replace(task, length=length, pinned=pinned or {})
+        return _only(write_all(self.denoiser, [task], seed, candidates, settings))
 
-    def _likely_length(self, before, after, constraint) -> int:
-        import torch
+    def revise(
+        self,
+        text: str,
+        spans: Sequence[tuple[int, int]],
+        constraint: Constraint | str | None = None,
+        length: int | str = "auto",
+        steps: int = 16,
+        seed: int = 0,
+        candidates: int = 1,
+        **options,
+    ) -> Output:
+        """Write spans of a text anew, and keep the rest byte for byte; the constraint is on the whole text.
 
-        compiled = self._compile(constraint)
-        best = None
-        for n in INFILL_LENGTHS:
-            canvas = compiled.canvas(n)
-            if len(before) + n + len(after) > self.denoiser.context_length or not canvas.feasible:
-                continue
-            row = [*before, *[self.vocabulary.mask_id] * n, *after]
-            logits = self.denoiser.logits(torch.tensor([row]), len(before), len(before) + n)[0]
-            score = canvas.best(logits).score / n
-            if best is None or score > best[0]:
-                best = score, n
-        if best is None:
-            needed = int(compiled.automaton.distance[0])
+        spans: (start, end) in characters, in order, apart; an empty one is a place to write something into. length: tokens
+        that each span takes, or "auto". A masked model sees what is kept on both sides of every span, and of some lengths
+        about those that the spans had it takes the one of which it is surest; DiffusionGemma weighs all at once.
+        The output's `spans` say where what is new stands. Options as in `generate`, but for `pinned`.
+        """
+        self._check_length(length)
+        settings = self._settings(steps, candidates, **options)
+        pieces = revise.cut(text, spans)
+        kept = revise.around(pieces)
+        task = _only([self._task(text, kept if constraint is None else kept & as_constraint(constraint), self._bare)])
+        task = self._laid_out(task, text, spans, length, settings.tail)
+        out = _only(write_all(self.denoiser, [task], seed, candidates, settings))
+        others = tuple(replace(o, spans=revise.find_spans(o.text, pieces)) for o in out.others)
+        return replace(out, spans=revise.find_spans(out.text, pieces), others=others)
+
+    def _bare(self) -> tuple[list[int], list[int]]:
+        """The ids around a text that stands alone."""
+        return self.denoiser.frame_infill("", "")
+
+    def _laid_out(self, task: Task, text: str, spans, length: int | str, tail: str) -> Task:
+        """The task of a revision with its length and what is pinned of it."""
+        room = self._room(task)
+        if not self._renoises:
+            found = [
+                (total, pinned)
+                for total, pinned in revise.layouts(self.vocabulary, text, spans, length, room)
+                if task.compiled.canvas(total, pinned, 0, tail).feasible
+            ]
+            if found:
+                places = [Place(task.compiled.canvas(*one, 0, tail), task.before, task.after) for one in found]
+                [best] = surest(self.denoiser, [places]) if len(found) > 1 else [0]
+                return replace(task, length=found[best][0], pinned=found[best][1])
+        # No layout is known to fit: let the constraint alone say where the kept pieces stand.
+        more = LENGTHS[-1] if length == "auto" else length * len(spans)
+        wanted = len(text.encode()) + more  # no token of a text is shorter than a byte
+        if self._renoises:
+            return replace(task, length=min(wanted, self._whole_canvases(task)))
+        return replace(task, length=min(wanted, room))
+
+    @property
+    def _renoises(self) -> bool:
+        return getattr(self.denoiser, "renoises", False)
+
+    def _behind_header(self, task: Task, end_id: int, start_id: int | None) -> Task:
+        return replace(task, compiled=task.compiled.behind_header(end_id, start_id), header_end=end_id)
+
+    def _ending_with(self, task: Task, suffix: str) -> Task:
+        """The task of writing this suffix, too, as far as half a canvas takes it."""
+        while len(self.vocabulary.encode(suffix)) > self.denoiser.block // 2:
+            suffix = suffix[: len(suffix) * 3 // 4]
+        return replace(task, compiled=self._compiled(task.asked + suffix), ending=suffix)
+
+    def _room(self, task: Task) -> int:
+        return self.denoiser.context_length - len(task.before) - len(task.after)
+
+    def _whole_canvases(self, task: Task) -> int:
+        """How many tokens all canvases have that fit behind the task's context."""
+        return self._room(task) // self.denoiser.block * self.denoiser.block
+
+    def _with_lengths(self, tasks: list[Task | ConstraintError], pinned: dict[int, int], tail: str) -> list:
+        """The tasks with the length of which the model is surest; all are looked at in one batch."""
+        if self._renoises:
+            return [_attempt(self._with_canvases, task, pinned) for task in tasks]
+        groups = [_attempt(self._places, task, pinned, tail) for task in tasks]
+        choices = iter(surest(self.denoiser, [group for group in groups if not isinstance(group, ConstraintError)]))
+        return [
+            group
+            if isinstance(group, ConstraintError)
+            else replace(task, length=group[next(choices)].canvas.length, pinned=pinned)
+            for task, group in zip(tasks, groups)
+        ]
+
+    def _with_canvases(self, task: Task, pinned: dict[int, int]) -> Task:
+        wanted = max(2 * int(task.compiled.automaton.distance[0]), 1 + max(pinned, default=0), 1)
+        whole = -(-wanted // self.denoiser.block) * self.denoiser.block
+        return replace(task, length=max(self.denoiser.block, min(whole, self._whole_canvases(task))), pinned=pinned)
+
+    def _places(self, task: Task, pinned: dict[int, int], tail: str) -> list[Place]:
+        """The canvases that "auto" looks at: some lengths, and those of the shortest text and of twice as long a one."""
+        room, shortest = self._room(task), int(task.compiled.automaton.distance[0])
+        least = max(1, 1 + max(pinned, default=0))
+        lengths = sorted({*LENGTHS, shortest, shortest + 1, 2 * shortest})
+        canvases = [
+            task.compiled.canvas(n, pinned, 0, tail) for n in lengths if least <= n <= min(room, self.denoiser.block)
+        ]
+        places = [Place(canvas, task.before, task.after) for canvas in canvases if canvas.feasible]
+        if not places:
             raise Infeasible(
-                f"no hole of up to {INFILL_LENGTHS[-1]} tokens fits; the constraint needs at least {needed}; pass length="
+                f"no text of a length that was tried fits ({', '.join(map(str, lengths))} tokens); the constraint needs at "
+                f"least {shortest}, and {min(room, self.denoiser.block)} have room; pass length="
             )
-        return best[1]
+        return places
 
-    def _compile(self, constraint: Constraint | str | None) -> Compiled:
-        return self._compiled(any_text() if constraint is None else as_constraint(constraint))
+    def _task(self, prompt: str, constraint, frame: Callable, *texts: str) -> Task | ConstraintError:
+        """What is to be written, or why it can't be."""
+        return _attempt(self._framed, prompt, constraint, frame, texts)
 
-    def _write(self, prompt, constraint, before, after, length, steps, seed, candidates, **options) -> Output:
-        import torch
-
-        for name, value, least in (("length", length, 0), ("steps", steps, 1), ("candidates", candidates, 1)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ConstraintError(f"{name} must be a whole number from {least} up, not {value!r}")
+    def _framed(self, prompt: str, constraint, frame: Callable, texts: Sequence[str]) -> Task:
+        before, after = frame(*texts)
         began = time.perf_counter()
-        compiled = self._compile(constraint)
-        compile_ms = (time.perf_counter() - began) * 1e3
-        room = self.denoiser.context_length - len(before) - len(after)
-        if length > room:
+        asked = any_text() if constraint is None else as_constraint(constraint)
+        return Task(prompt, asked, self._compiled(asked), before, after, (time.perf_counter() - began) * 1e3)
+
+    def _check_length(self, length: int | str) -> None:
+        if length != "auto":
+            _check_whole("length", length, 0)
+
+    def _settings(
+        self,
+        steps: int,
+        candidates: int,
+        temperature: float | None = None,
+        schedule: str | None = None,
+        remask: float = 0.0,
+        tail: str | None = None,
+        trace: bool = False,
+        on_step: Callable[[Step], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Settings:
+        _check_whole("steps", steps, 1)
+        _check_whole("candidates", candidates, 1)
+        if self._renoises and (schedule is not None or remask):
             raise ConstraintError(
-                f"{length} tokens do not fit: {room} are left of the model's context of {self.denoiser.context_length}; "
-                "shorten the prompt or the length"
+                "DiffusionGemma accepts by entropy and renoises the rest: it takes no schedule and no remask"
             )
-        best = None
-        for k in range(candidates):
-            trace = Trace(prompt, compile_ms=compile_ms)
-            listen = options["on_step"]
+        if temperature is None and not self._renoises:
+            temperature = 0.0
+        if temperature is not None:
+            scale_of(temperature)
+        named = schedule_named(schedule or "linear")
+        tail = tail or ("any" if self._renoises else "end")
+        return Settings(steps, temperature, named, remask, tail, ALTERNATIVES if trace else 0, on_step, cancel)
 
-            def on_step(step: Step) -> None:
-                trace.steps.append(step)
-                self._name_pieces(trace, step)
-                if listen is not None:
-                    listen(step)
 
-            settings = Settings(
-                steps, options["temperature"], schedule_named(options["schedule"]), options["remask"], options["tail"],
-                ALTERNATIVES if options["trace"] else 0, on_step, options["cancel"],
-            )  # fmt: skip
-            generator = torch.Generator().manual_seed(seed + k)
-            ids, score = write(self.denoiser, compiled, before, after, length, options["pinned"], settings, generator)
-            if best is None or score > best[1]:
-                best = ids, score, trace
-        return self._output(compiled, *best)
+def _check_whole(name: str, value: int, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConstraintError(f"{name} must be a whole number from {least} up, not {value!r}")
 
-    def _output(self, compiled: Compiled, ids: list[int], score: float, trace: Trace) -> Output:
-        text = self.vocabulary.decode(ids[: self.vocabulary.text_length(ids)])
-        constraint = compiled.constraint
-        if not constraint.matches(text):  # cannot happen; if it does, it must not pass in silence
-            raise ConstraintError(
-                f"internal error: the text written does not satisfy the constraint: {constraint.explain(text)}"
-            )
-        return Output(text, constraint.value(text), constraint.fields(text), score, trace, ids)
 
-    def _name_pieces(self, trace: Trace, step: Step) -> None:
-        v = self.vocabulary
-        ids = {
-            *step.proposal,
-            *(t for t in step.canvas if t is not None),
-            *(t for row in step.alternatives for t, _ in row),
-        }
-        for t in ids - trace.pieces.keys():
-            named = "end" if t in v.eos_ids else "pad" if t == v.pad_id else "special"
-            trace.pieces[t] = v.token_bytes(t) or f"<{named}>"
+def _attempt(make: Callable, *arguments, **named):
+    """What it makes, or the ConstraintError that it raised or was given."""
+    if isinstance(arguments[0], ConstraintError):
+        return arguments[0]
+    try:
+        return make(*arguments, **named)
+    except ConstraintError as reason:
+        return reason
+
+
+def _only(results: list):
+    """The single result, or its exception."""
+    if isinstance(results[0], ConstraintError):
+        raise results[0]
+    return results[0]

@@ -6,6 +6,7 @@ commit. Whatever it says, a step commits at least one, and the last step commits
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Callable
 
@@ -30,21 +31,37 @@ def cosine(confidence: np.ndarray, entropy: np.ndarray, step: int, steps: int) -
     return round(len(confidence) * (1 - after / before)) if before > 0 else len(confidence)
 
 
-def confidence(confidence: np.ndarray, entropy: np.ndarray, step: int, steps: int) -> int:
+def confidence(confidence: np.ndarray, entropy: np.ndarray, step: int, steps: int, least: float = THRESHOLD) -> int:
     """All that are sure enough: probability at least 0.9."""
-    return int((confidence >= THRESHOLD).sum())
+    return int((confidence >= least).sum())
 
 
-def entropy(confidence: np.ndarray, entropy: np.ndarray, step: int, steps: int) -> int:
+def entropy(confidence: np.ndarray, entropy: np.ndarray, step: int, steps: int, most: float = ENTROPY_BOUND) -> int:
     """As many, in order of entropy, as keep its running sum within 0.1 nats."""
-    return int(np.searchsorted(np.cumsum(np.sort(entropy)), ENTROPY_BOUND, "right"))
+    return int(np.searchsorted(np.cumsum(np.sort(entropy)), most, "right"))
 
 
 SCHEDULES: dict[str, Schedule] = {f.__name__: f for f in (linear, cosine, confidence, entropy)}
 
 
 def schedule(name: str) -> Schedule:
-    """A schedule by name. Raises ConstraintError that lists them."""
-    if name not in SCHEDULES:
-        raise ConstraintError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
-    return SCHEDULES[name]
+    """A schedule by name; "confidence=0.8" and "entropy=0.5" have another threshold. Raises ConstraintError that lists them."""
+    plain, equals, value = name.partition("=")
+    if plain not in SCHEDULES or (equals and plain not in ("confidence", "entropy")):
+        raise ConstraintError(
+            f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}, confidence=0.8, entropy=0.5"
+        )
+    if not equals:
+        return SCHEDULES[plain]
+    try:
+        threshold = float(value)
+    except ValueError:
+        threshold = math.nan
+    if not threshold > 0:
+        raise ConstraintError(f"schedule {name!r}: the threshold must be a positive number")
+    return functools.partial(SCHEDULES[plain], **{"least" if plain == "confidence" else "most": threshold})
+
+
+def by_entropy(schedule: Schedule) -> bool:
+    """Whether a schedule goes by entropy, so that it has to be computed."""
+    return getattr(schedule, "func", schedule) is entropy

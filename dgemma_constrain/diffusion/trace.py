@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -10,12 +14,15 @@ class Step:
     """One denoising step over one canvas of L positions (block `block`, which begins at token `offset` of the text).
 
     canvas        ids after the step, None where still undecided
-    proposal      ids of the whole valid string that the step proposed; what was committed is part of it
-    committed     positions decided in this step; remasked: positions given up again
+    proposal      ids of the whole valid string that the step proposed: a draft of the text. What a masked model commits is
+                  part of it; a renoising one accepts what it drew from the marginals
+    committed     positions decided (or accepted) in this step; remasked: positions given up again
     confidence    each proposed id's probability under the model and the constraint, 0 … 1
     allowed       how many tokens the constraint allowed at each position before the step
     alternatives  the likeliest allowed (id, probability) of each position, best first; empty unless a trace was asked for
-    model_ms, constraint_ms  milliseconds in the model's forward and in the constraint
+    model_ms, constraint_ms  milliseconds in the model's forward (which served all rows that run together) and in the
+                  constraint
+    row           which of the texts that are written together: prompts in order, and of each its candidates
     """
 
     block: int
@@ -29,6 +36,7 @@ class Step:
     alternatives: list[list[tuple[int, float]]]
     model_ms: float
     constraint_ms: float
+    row: int = 0
 
 
 @dataclass
@@ -40,3 +48,12 @@ class Trace:
     steps: list[Step] = field(default_factory=list)
     pieces: dict[int, bytes | str] = field(default_factory=dict)
     compile_ms: float = 0.0
+
+
+def likeliest(marginals: torch.Tensor, count: int) -> list[list[tuple[int, float]]]:
+    """The `count` likeliest (id, probability) of each position, best first, of log-probabilities [L, V]."""
+    if not count:
+        return []
+    top = marginals.topk(min(count, marginals.shape[1]), dim=1)
+    pairs = zip(top.indices.tolist(), top.values.exp().tolist())
+    return [[(t, p) for t, p in zip(ids, ps) if p > 0] for ids, ps in pairs]

@@ -1,10 +1,8 @@
 """DiffusionGemma under a constraint, by way of an unchanged `generate`.
 
-DiffusionGemma renoises: its canvas starts as random tokens, nothing is ever committed, and what leaves a canvas is the
-argmax, position by position, of the processed logits of the last step, whichever step that turns out to be (stopping is
-adaptive). So the argmax of what a processor returns must be a valid string *on every step*. Exact marginals alone don't
-give that: of {"1.", ".1"} each position may prefer ".". The jointly best string does, and the marginals raised to it
-where they disagree are still the best that sampling and entropies can be given.
+What leaves a canvas is the argmax, position by position, of the processed logits of the last step, whichever step that
+turns out to be. So what this processor returns has a valid string on top at every step: see `diffusion.renoise`, whose
+loop gives the same guarantee and can pin, trace, stream and cancel as well.
 """
 
 from __future__ import annotations
@@ -12,15 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Sequence
 
 from dgemma_constrain.canvas.compiled import Compiled
+from dgemma_constrain.diffusion.renoise import NEVER, raised
 from dgemma_constrain.errors import ConstraintError, Infeasible
 
 if TYPE_CHECKING:
     import torch
 
     from dgemma_constrain.canvas.canvas import Canvas
-
-NEVER = -1e30  # finite, since processed scores come back as self-conditioning; a temperature may divide it
-LEAD = 1e-3  # nats by which the best string leads at each position: more than float32 loses by a division
 
 
 class ConstraintProcessor:
@@ -30,7 +26,8 @@ class ConstraintProcessor:
 
     compiled        the constraint, compiled for a vocabulary of as many ids as the model's logits have (see
                     `Vocabulary.from_tokenizer(…, size=…, eos_id=…)`; `eos_id` must be all that `generate` stops at),
-                    or one for each row of the batch, with None for a row that is free
+                    or one for each row of the batch, with None for a row that is free. A model that thinks first:
+                    `compiled.behind_header(…)` lets it, and holds for what follows
     max_new_tokens  as given to `generate`: a text may be spread over as many canvases as that allows. Without it the text
                     has to end within one canvas.
 
@@ -71,7 +68,7 @@ class ConstraintProcessor:
         for row, canvas in enumerate(self._canvases):
             if canvas is not None:
                 try:
-                    out[row] = _raised(canvas, scores[row])
+                    out[row] = raised(canvas, scores[row])[0]
                 except Infeasible as reason:
                     self._fail(row, reason)
             if row in self.failed:
@@ -124,21 +121,11 @@ class ConstraintProcessor:
 
     def _check_rows(self, rows: int) -> None:
         if not isinstance(self.compiled, Compiled) and len(self.compiled) != rows:
-            raise ConstraintError(f"{len(self.compiled)} constraints were given for a batch of {rows} rows; give one a row")
+            raise ConstraintError(
+                f"{len(self.compiled)} constraints were given for a batch of {rows} rows; give one a row"
+            )
 
     def _fail(self, row: int, reason: Infeasible) -> None:
         if len(self._seen) == 1:
             raise reason
         self.failed[row], self._canvases[row] = reason, None
-
-
-def _raised(canvas: Canvas, scores: torch.Tensor) -> torch.Tensor:
-    """The marginals under the constraint, float32[L, V], with the best string on top everywhere. Raises Infeasible."""
-    import torch
-
-    marginals = canvas.posterior(scores).marginals()
-    best = torch.tensor(canvas.best(scores).ids, device=marginals.device)[:, None]
-    own = marginals.gather(1, best)
-    marginals.scatter_(1, best, -torch.inf)
-    marginals.scatter_(1, best, torch.maximum(own, marginals.amax(1, keepdim=True) + LEAD).clamp_(min=NEVER + 1))
-    return marginals.clamp_(min=NEVER)

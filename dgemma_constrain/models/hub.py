@@ -6,17 +6,21 @@ are shifted and that LLaDA writes in blocks of 32, stands in `KNOWN`; every such
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from dgemma_constrain.diffusion.model import Model
+from dgemma_constrain.diffusion.renoise import Sampling
 from dgemma_constrain.errors import ConstraintError
 from dgemma_constrain.models.masked import MaskedModel
+from dgemma_constrain.models.renoising import RenoisingModel
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
 KNOWN: dict[str, dict[str, Any]] = {  # by model_type
     "llada": {"window": 32},
     "dream": {"shift": True},
 }
+DIFFUSION_GEMMA = "diffusion_gemma"
 _CONTEXT = ("max_position_embeddings", "max_sequence_length")
 
 
@@ -30,12 +34,13 @@ def load_hub(
     eos_id: int | list[int] | None = None,
     **facts: Any,
 ) -> Model:
-    """A masked language model from a hub id or a folder.
+    """A masked language model, or a DiffusionGemma, from a hub id or a folder.
 
     trust_remote_code: run the code that comes with the model; LLaDA and Dream need it. dtype: as the checkpoint has it,
     or a name such as "bfloat16". mask_id, eos_id: where config and tokenizer don't tell, or tell wrong. facts: `window`,
-    `shift`, `block`, `context_length` of `MaskedModel`. Raises ConstraintError for what is no masked language model, or
-    cannot be loaded.
+    `shift`, `block`, `context_length` of `MaskedModel`; of a DiffusionGemma those of `renoise.Sampling`,
+    `context_length`, and `header`: the tokens, as (end, start) or (end, None), of a thinking block that may stand before an
+    answer, such as ("<channel|>", "<|channel>"). Raises ConstraintError for what is neither, or cannot be loaded.
     """
     import transformers
 
@@ -50,6 +55,8 @@ def load_hub(
         first = str(error).strip().splitlines()[0]
         hint = "; if you trust its code, say trust_remote_code=True" if "trust_remote_code" in str(error) else ""
         raise ConstraintError(f"cannot load {name!r}: {first}{hint}") from None
+    if config.model_type == DIFFUSION_GEMMA:
+        return Model(_renoising(network.to(device).eval(), tokenizer, eos_id, facts))
     text = config.get_text_config()
     mask_id = _first(mask_id, getattr(config, "mask_token_id", None), tokenizer.mask_token_id)
     if mask_id is None:
@@ -63,19 +70,53 @@ def load_hub(
         facts["render"] = lambda prompt: _chat(tokenizer, prompt)
     else:
         facts |= _around(tokenizer)
-    facts["encode"] = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]
+    facts["encode"] = _encoder(tokenizer)
     return Model(MaskedModel(network.to(device).eval(), vocabulary, device=device, **facts))
+
+
+def _renoising(network, tokenizer, eos_id, facts: dict[str, Any]) -> RenoisingModel:
+    text, said = network.config.get_text_config(), network.generation_config
+    context = facts.pop("context_length", text.max_position_embeddings)
+    header = tuple(_token_id(tokenizer, token) for token in facts.pop("header", ())) or None
+    unknown = facts.keys() - {f.name for f in fields(Sampling)}
+    if unknown:
+        raise ConstraintError(f"{min(unknown)!r} is nothing that can be said of a DiffusionGemma; see renoise.Sampling")
+    told = {
+        "t_min": said.t_min,
+        "t_max": said.t_max,
+        "entropy_bound": getattr(said.sampler_config, "entropy_bound", None),
+        "stability": said.stability_threshold,
+        "confidence": said.confidence_threshold,
+    }
+    sampling = Sampling(**{name: value for name, value in told.items() if value is not None} | facts)
+    ends = _first(eos_id, said.eos_token_id, text.eos_token_id, tokenizer.eos_token_id)
+    vocabulary = Vocabulary.from_tokenizer(tokenizer, size=_size(text, tokenizer), eos_id=ends)
+    render = (lambda prompt: _chat(tokenizer, prompt)) if getattr(tokenizer, "chat_template", None) else None
+    begin = tokenizer.bos_token_id
+    return RenoisingModel(
+        network, vocabulary, context, _encoder(tokenizer), () if begin is None else (begin,), render, sampling, header
+    )
+
+
+def _token_id(tokenizer, token: str | int | None) -> int | None:
+    if token is None or isinstance(token, int):
+        return token
+    known = tokenizer.get_vocab()
+    if token not in known:
+        raise ConstraintError(f"header names {token!r}, which is no token of this tokenizer")
+    return known[token]
+
+
+def _encoder(tokenizer):
+    return lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def _class(transformers, config, name: str):
     """The class to load: a masked language model of transformers, or what the checkpoint's own code says."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-    if config.model_type == "diffusion_gemma":
-        raise ConstraintError(
-            f"{name!r} is a DiffusionGemma, which renoises instead of filling masks; use its own generate with "
-            "dgemma_constrain.models.diffusion_gemma.ConstraintProcessor"
-        )
+    if config.model_type == DIFFUSION_GEMMA:
+        return transformers.DiffusionGemmaForBlockDiffusion
     own = getattr(config, "auto_map", None) or {}
     for auto in ("AutoModelForMaskedLM", "AutoModel", "AutoModelForCausalLM"):
         if auto in own:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+import inspect
+from functools import cached_property
+from typing import TYPE_CHECKING, Callable, Sequence
 
+from dgemma_constrain.diffusion.denoiser import Question, padded
 from dgemma_constrain.errors import ConstraintError, VocabularyError
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
@@ -15,7 +18,8 @@ class MaskedModel:
     """A masked-diffusion denoiser made of a function from ids to logits.
 
     network         ids int64[B, T] → logits float[B, T, V], or an object with such `logits`, as transformers' models give;
-                    V may be larger than the vocabulary, where a model pads it
+                    V may be larger than the vocabulary, where a model pads it. Rows of different lengths run in one
+                    forward if it takes an `attention_mask` and heeds it, otherwise in one for each length
     vocabulary      has a `mask_id`
     context_length  most ids in one forward
     block           how many tokens are written at once at most; longer texts go on in the next canvas
@@ -67,6 +71,37 @@ class MaskedModel:
 
     def logits(self, ids: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Logits float[B, stop-start, V] of positions start:stop."""
+        return self._look(ids)[:, start:stop]
+
+    def padded_logits(self, questions: Sequence[Question]) -> list[torch.Tensor]:
+        """Logits float[stop-start, V] of each of several rows of different lengths, in one forward."""
+        ids, real = padded(questions, self._filler)
+        return [one[q.start : q.stop] for one, q in zip(self._look(ids, real), questions)]
+
+    @cached_property
+    def pads(self) -> bool:
+        """Whether padding is left out of account, which is tried: other ids in it must not change a bit of the answer."""
+        import torch
+
+        if self.context_length < 8 or "attention_mask" not in _parameters(self.network):
+            return False
+        real = torch.arange(8).expand(2, 8) < torch.tensor([[4], [8]])
+        ids = torch.full((2, 8), self.vocabulary.mask_id)
+        other = ids.masked_fill(~real, self._filler)
+        try:
+            one, two = (self._look(x, real) for x in (ids, other))
+        except Exception:  # it wants another kind of mask: whatever that raises, rows of one length need none
+            return False
+        return bool(torch.equal(one[1], two[1]) and torch.equal(one[0, :4], two[0, :4]))
+
+    @property
+    def _filler(self) -> int:
+        """What stands in padding."""
+        v = self.vocabulary
+        return v.pad_id if v.pad_id is not None and v.pad_id != v.mask_id else 0 if v.mask_id else 1
+
+    def _look(self, ids: torch.Tensor, real: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits float[B, T, V], with those of shifted models where they belong. real bool[B, T]: what is no padding."""
         import torch
 
         if ids.shape[1] > self.context_length:
@@ -74,8 +109,9 @@ class MaskedModel:
                 f"{ids.shape[1]} tokens do not fit the model's context of {self.context_length}; "
                 "shorten the prompt or the canvas"
             )
+        given = {} if real is None else {"attention_mask": real.long().to(self.device)}
         with torch.inference_mode():
-            out = self.network(ids.to(self.device))
+            out = self.network(ids.to(self.device), **given)
         out = getattr(out, "logits", out)
         size = len(self.vocabulary)
         if not isinstance(out, torch.Tensor) or out.dim() != 3 or out.shape[:2] != ids.shape or out.shape[2] < size:
@@ -86,4 +122,12 @@ class MaskedModel:
             )
         if self.shift:  # the first position has nothing before it that could tell
             out = torch.cat([out[:, :1], out[:, :-1]], 1)
-        return out[:, start:stop, :size]
+        return out[:, :, :size]
+
+
+def _parameters(network) -> tuple[str, ...]:
+    """The names of what a network takes."""
+    try:
+        return tuple(inspect.signature(getattr(network, "forward", network)).parameters)
+    except (TypeError, ValueError):  # compiled code that doesn't tell
+        return ()

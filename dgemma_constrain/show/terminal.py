@@ -39,13 +39,15 @@ class Picture:
         self.live.stop()
 
     def draw(self, step: Step) -> None:
-        """What a denoising loop calls with each step as it is done."""
+        """What a denoising loop calls with each step as it is done; of several rows the first is drawn."""
+        if step.row:
+            return
         self.live.update(self.picture(step), refresh=True)
 
     def picture(self, step: Step) -> RenderableType:
         """A line of figures, a bar, and the canvas: as much of it as the terminal has room for."""
         if step.offset == 0 and not self._open():
-            self.history = History()  # the first step, or that of the next candidate
+            self.history = History()  # a first step
         self.history.add(step)
         total, left = len(self._cells()), self._open()
         block = f", block {step.block + 1}" if step.block else ""

@@ -15,7 +15,8 @@ from sources import load
 from tasks import Example, Tasks
 from tokenizers import Tokenizer
 
-from dgemma_constrain.models.embedded.network import BOS, EOS, PAD, SEP, SPECIALS
+from dgemma_constrain.models.embedded import Tokens
+from dgemma_constrain.models.embedded.network import BOS, EOS, PAD, SEP
 
 ROW = 512
 LONGEST = 127  # tokens of an answer
@@ -97,12 +98,6 @@ def pairs(rendered: list[Rendered]) -> dict[str, np.ndarray]:
     return dict(prompt=np.array(prompts, np.int16), answer=np.array(answers, np.int16))
 
 
-def encoder(tokenizer: Path):
-    """text -> ids, as `EmbeddedModel.encode` has it."""
-    opened = Tokenizer.from_file(str(tokenizer))
-    return lambda text: [i + len(SPECIALS) for i in opened.encode(text, add_special_tokens=False).ids]
-
-
 def leave(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
     """A file that is there whole or not at all."""
     with (folder / f".{name}").open("wb") as file:
@@ -115,7 +110,7 @@ def work(folder: Path, sources: Path, tokenizer: Path, seed: int, until: float, 
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.nice(10)
     rng = random.Random(seed)
-    tasks, encode = Tasks(rng, load(sources)), encoder(tokenizer)
+    tasks, encode = Tasks(rng, load(sources)), Tokens(Tokenizer.from_file(str(tokenizer))).encode
     count, beside = 0, folder.parent / f"{folder.name}-pairs"
     beside.mkdir(exist_ok=True)
     while (now := time.time()) < until:
