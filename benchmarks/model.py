@@ -203,9 +203,11 @@ def measure_people(args) -> None:
 
 def holes(files: list[dict], lines: int, count: int, rng: random.Random) -> list[tuple[str, str, str]]:
     """(before, hole, after): whole lines of code, without the indentation of the first; no comments."""
-    found = []
+    found, packages = [], defaultdict(list)
+    for file in files:
+        packages[file["package"]].append(file["text"])
     while len(found) < count:
-        text = rng.choice(files)["text"]
+        text = rng.choice(packages[rng.choice(sorted(packages))])
         all_lines = text.splitlines(keepends=True)
         if len(all_lines) < 30:
             continue

@@ -17,6 +17,7 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -148,6 +149,20 @@ def collect(archives: Path, megabytes: float) -> dict:
     return dict(packages=packages, files=chosen)
 
 
+def packages_card(data: dict) -> str:
+    """What the code is from, for the model card: name, version and licence of each package, and how much of it was taken."""
+    taken, held = Counter(), Counter()
+    for file in data["files"]:
+        (held if file["test"] else taken)[file["package"]] += len(file["text"])
+    lines = ["# Packages whose sources the embedded model was trained on\n", "Name, version, licence as its metadata has it, characters.\n"]
+    rows = sorted({(p["name"], p["version"], p["licence"]) for p in data["packages"]}, key=lambda row: row[0].lower())
+    for title, counts in (("Trained on", taken), ("Held out, whole, for evaluation", held)):
+        lines.append(f"## {title}\n")
+        lines += [f"- {name} {version} ({licence}): {counts[name]:,}" for name, version, licence in rows if counts[name]]
+        lines.append("")
+    return "\n".join(lines)
+
+
 def load(path: Path) -> list[dict]:
     return json.loads(lzma.open(path).read())["files"]
 
@@ -164,6 +179,7 @@ def main() -> None:
     data = collect(archives, args.megabytes)
     with lzma.open(args.out, "wb", preset=3) as file:
         file.write(json.dumps(data, ensure_ascii=False).encode())
+    (args.out.parent / "PACKAGES.md").write_text(packages_card(data))
     print(args.out, args.out.stat().st_size / 1e6, "MB", file=sys.stderr)
 
 

@@ -15,7 +15,7 @@ PAYMENT = dict(
     ),
 )
 HOUSE = dict(
-    street=role("address", "string", "street lies_at"),
+    street=role("address", "string", "lies_at house_at"),
     town=role("city", "string", "village municipality"),
     rent=role("price", "number", "rent monthly_rent"),
     size=role("integer", "integer", "square_metres floor_area"),
@@ -38,7 +38,7 @@ MATCH = dict(
     goals=role("quantity", "integer", "goals goals_scored"),
     crowd=role("integer", "integer", "crowd attendance spectators"),
     played=role("date", "date", "played match_day"),
-    outcome=role("choice", "enum", "outcome result", won="won; victory", lost="lost; defeat", drawn="a draw; drawn"),
+    outcome=role("choice", "enum", "outcome final_outcome", won="won; victory", lost="lost; defeat", drawn="a draw; drawn"),
 )
 PET = dict(
     pet=role("first", "string", "pet animal_name"),
@@ -57,7 +57,7 @@ LOAN = dict(
     volume=role("title", "string", "volume borrowed"),
     shelf=role("code", "string", "shelf shelfmark"),
     due=role("date", "date", "return_by due_back"),
-    branch=role("city", "string", "branch library_branch"),
+    branch=role("city", "string", "library_branch lending_branch"),
     fine=role("price", "number", "fine overdue_fee"),
     renewals=role("quantity", "integer", "renewals renewed_times"),
     reserved=role("flag", "boolean", "reserved on_hold", true="reserved; on hold", false="not reserved; free to lend"),
@@ -102,8 +102,8 @@ For {home} the match against {away} was {outcome}, referee {referee}.
         LOAN,
         """{reader} borrowed {volume} from the branch in {branch}, to be returned by {due}.
 {volume} ({shelf}) is lent to {reader} until {due}.
-{reader} must pay {fee} for {volume}, renewed {renewals} times.
+{reader} must pay {fine} for {volume}, renewed {renewals} times.
 The volume {volume} at shelf {shelf} in {branch} is {reserved}.""",
-        ["Due on {due}.", "The fine is {fee}.", "It is {reserved}."],
+        ["Due on {due}.", "The fine is {fine}.", "It is {reserved}."],
     ),
 ]
