@@ -54,9 +54,9 @@ def tokenizer_texts(tasks: Tasks, count: int = 60_000):
         yield example.before + "\n" + example.answer + (example.after or "")
 
 
-def rate(step: int, progress: float) -> float:
+def rate(step: int, progress: float, warmup: int = WARMUP) -> float:
     """The learning rate's factor at this step and this share of the run."""
-    return max(0.0, min(1.0, (step + 1) / WARMUP, (1 - progress) / DECAY))
+    return max(0.0, min(1.0, (step + 1) / warmup, (1 - progress) / DECAY))
 
 
 def start_workers(args: argparse.Namespace, until: float) -> list[multiprocessing.Process]:

@@ -18,14 +18,15 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
+from safetensors.torch import load_file
 from torch.nn import functional as F
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 from muon import Optimizer  # noqa: E402
-from packing import ANSWER  # noqa: E402
-from train import arguments, note, rate, start_workers, write  # noqa: E402
+from packing import ANSWER, PROMPT  # noqa: E402
+from train import WARMUP, arguments, note, rate, start_workers, write  # noqa: E402
 
 from dgemma_constrain.models.embedded.network import BOS, EOS, PAD, Shape  # noqa: E402
 
@@ -42,7 +43,8 @@ def configuration(size: int) -> transformers.DiffusionGemmaConfig:
         moe_intermediate_size=32, num_experts=1, top_k_experts=1, tie_word_embeddings=True,
     )  # fmt: skip
     vision = dict(
-        hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=1, num_key_value_heads=1, head_dim=16
+        hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=1, num_key_value_heads=1, head_dim=16,
+        position_embedding_size=64,
     )  # fmt: skip
     return transformers.DiffusionGemmaConfig(
         text_config=text, vision_config=vision, canvas_length=ANSWER,
@@ -53,8 +55,8 @@ def configuration(size: int) -> transformers.DiffusionGemmaConfig:
 class Pairs:
     """Batches of prompts of one length [B, n], so that there is no padding, and their answers [B, ANSWER]."""
 
-    def __init__(self, folder: Path, device: torch.device, batch: int):
-        self.folder, self.device, self.batch = folder, device, batch
+    def __init__(self, folder: Path, device: torch.device, batch: int, longest: int):
+        self.folder, self.device, self.batch, self.longest = folder, device, batch, longest
         self.shards: deque = deque(maxlen=40)  # (prompts, answers, lengths), some 300,000 examples
         self.lengths = np.zeros(0, np.int64)
 
@@ -64,7 +66,9 @@ class Pairs:
             with np.load(self.folder / name) as shard:
                 prompt, answer = shard["prompt"], shard["answer"]
             os.remove(self.folder / name)
-            self.shards.append((prompt, answer, (prompt != PAD).sum(1)))
+            lengths = (prompt != PAD).sum(1)
+            short = lengths <= self.longest
+            self.shards.append((prompt[short], answer[short], lengths[short]))
         if names:
             self.prompts, self.answers, self.lengths = map(np.concatenate, zip(*self.shards))
 
@@ -124,10 +128,12 @@ def train(args) -> None:
     network = transformers.DiffusionGemmaForBlockDiffusion(config)
     with torch.no_grad():
         network.model.decoder.embed_tokens.weight.normal_(std=192**-0.5)
+    if args.start:
+        network.load_state_dict(load_file(args.start), strict=False)
     network = network.to(device, torch.float32 if args.float32 else torch.bfloat16).train()
     parameters = {n: p for n, p in network.named_parameters() if "vision" not in n}
     optimizer = Optimizer(parameters, 2e-3, 2e-3)
-    data = iter(Pairs(args.shards.parent / f"{args.shards.name}-pairs", device, args.batch))
+    data = iter(Pairs(args.shards.parent / f"{args.shards.name}-pairs", device, args.batch, args.longest))
     state, total, skipped, logged, saved = dict(step=0), 0.0, 0, time.time(), time.time()
     while (progress := (time.time() - args.began) / args.seconds) < 1:
         began = time.time()
@@ -143,7 +149,7 @@ def train(args) -> None:
                 raise RuntimeError("the loss is not finite")
             network.zero_grad(set_to_none=True)
             continue
-        optimizer.step(rate(state["step"], progress))
+        optimizer.step(rate(state["step"], progress, args.warmup))
         state["step"] += 1
         total = total + loss.detach()
         if args.share < 1 or state["step"] == 1:
@@ -167,6 +173,9 @@ def train(args) -> None:
 
 def main() -> None:
     parser = arguments(__doc__)
+    parser.add_argument("--start", type=Path, help="weights to go on from")
+    parser.add_argument("--longest", type=int, default=PROMPT, help="tokens of a prompt at most")
+    parser.add_argument("--warmup", type=int, default=WARMUP, help="steps in which the learning rate rises")
     parser.add_argument("--float32", action="store_true", help="compute in float32 instead of bfloat16")
     args = parser.parse_args()
     args.began = args.began or time.time()
