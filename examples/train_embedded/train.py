@@ -201,7 +201,7 @@ def install(out: Path) -> None:
     (DATA / "model.safetensors").write_bytes(b"".join(piece.read_bytes() for piece in pieces))
     for name in ("tokenizer.json", "config.json"):
         shutil.copy(out / name, DATA / name)
-    lines = [line for line in (out / "loss.jsonl").read_text().splitlines() if '"loss"' in line]
+    lines = [line for line in (out / "loss.jsonl").read_text().splitlines() if '"tokens"' in line]
     kept = lines[:: max(1, math.ceil(len(lines) / 200))]
     (DATA / "loss.jsonl").write_text("\n".join(kept) + "\n")
 
