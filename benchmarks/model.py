@@ -184,14 +184,22 @@ SENTENCES = [
 ]
 
 
+def people(count: int, seed: int) -> list[tuple[str, dict]]:
+    """Sentences and the record of PERSON that each states."""
+    rng = random.Random(seed)
+    values, found = Values(rng, test=True), []
+    for k in range(count):
+        wanted = {"name": values.name(), "age": rng.randint(1, 99), "city": values.city()}
+        found.append((SENTENCES[k % len(SENTENCES)].format(**wanted), wanted))
+    return found
+
+
 def measure_people(args) -> None:
-    model, rng = dc.load(), random.Random(args.seed)
-    values = Values(rng, test=True)
+    model = dc.load()
     for mode in args.modes:
         hits = []
-        for k in range(args.count):
-            wanted = {"name": values.name(), "age": rng.randint(1, 99), "city": values.city()}
-            got = read(model, text := SENTENCES[k % len(SENTENCES)].format(**wanted), PERSON, mode, 16)
+        for text, wanted in people(args.count, args.seed):
+            got = read(model, text, PERSON, mode, 16)
             hits.append(share_right(wanted, got))
             if args.show and not all(hits[-1]):
                 print(f"  {text}\n    {got}", file=sys.stderr)
