@@ -29,7 +29,7 @@ from dgemma_constrain.models.embedded.prompts import record_prompt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples" / "train_embedded"))
 
-from families import document, story  # noqa: E402
+from documents import document, story  # noqa: E402
 from sentences import Fact, facts  # noqa: E402
 from sources import load as load_sources  # noqa: E402
 from unseen import UNSEEN  # noqa: E402

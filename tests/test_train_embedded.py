@@ -19,7 +19,8 @@ from dgemma_constrain.models.embedded.network import BOS, EOS, MASK, PAD, SEP, D
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "examples" / "train_embedded"))
 
-from families import MORE, story  # noqa: E402
+from documents import story  # noqa: E402
+from families import MORE  # noqa: E402
 from muon import Optimizer, orthogonal  # noqa: E402
 from noise import choose_scored, draw_masks  # noqa: E402
 from packing import ANSWER, FIXED, GIVEN, HOLE, PROMPT, ROW, TAIL, pack, pairs, render  # noqa: E402

@@ -154,11 +154,16 @@ def packages_card(data: dict) -> str:
     taken, held = Counter(), Counter()
     for file in data["files"]:
         (held if file["test"] else taken)[file["package"]] += len(file["text"])
-    lines = ["# Packages whose sources the embedded model was trained on\n", "Name, version, licence as its metadata has it, characters.\n"]
+    lines = [
+        "# Packages whose sources the embedded model was trained on\n",
+        "Name, version, licence as its metadata has it, characters.\n",
+    ]
     rows = sorted({(p["name"], p["version"], p["licence"]) for p in data["packages"]}, key=lambda row: row[0].lower())
     for title, counts in (("Trained on", taken), ("Held out, whole, for evaluation", held)):
         lines.append(f"## {title}\n")
-        lines += [f"- {name} {version} ({licence}): {counts[name]:,}" for name, version, licence in rows if counts[name]]
+        lines += [
+            f"- {name} {version} ({licence}): {counts[name]:,}" for name, version, licence in rows if counts[name]
+        ]
         lines.append("")
     return "\n".join(lines)
 

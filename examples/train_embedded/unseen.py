@@ -38,7 +38,9 @@ MATCH = dict(
     goals=role("quantity", "integer", "goals goals_scored"),
     crowd=role("integer", "integer", "crowd attendance spectators"),
     played=role("date", "date", "played match_day"),
-    outcome=role("choice", "enum", "outcome final_outcome", won="won; victory", lost="lost; defeat", drawn="a draw; drawn"),
+    outcome=role(
+        "choice", "enum", "outcome final_outcome", won="won; victory", lost="lost; defeat", drawn="a draw; drawn"
+    ),
 )
 PET = dict(
     pet=role("first", "string", "pet animal_name"),
