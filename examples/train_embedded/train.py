@@ -79,29 +79,27 @@ def start_workers(args: argparse.Namespace, until: float) -> list[multiprocessin
 class Rows:
     """The rows to train on: new shards as they come, those seen before while there are none."""
 
-    def __init__(self, folder: Path, device: torch.device, batch: int, keep: bool = False):
-        self.folder, self.device, self.batch, self.keep = folder, device, batch, keep
+    def __init__(self, folder: Path, device: torch.device, batch: int, until: float):
+        self.folder, self.device, self.batch, self.until = folder, device, batch, until
         self.pool: deque = deque(maxlen=2000)  # on the device: 4 bytes for each id
-        self.left: list[tuple] = []
         self.fresh = self.again = 0
-        self.taken: set[str] = set()
 
     def _next_shard(self) -> tuple:
         while True:
-            names = [n for n in os.listdir(self.folder) if n[0] != "." and n not in self.taken]
+            names = [n for n in os.listdir(self.folder) if n[0] != "."]
             if names:
                 name = min(names, key=lambda n: n.rpartition("-")[2])
                 with np.load(self.folder / name) as shard:
                     arrays = [torch.from_numpy(shard[key]).to(self.device) for key in ("ids", "text", "part")]
-                self.taken.add(name)
-                if not self.keep:
-                    os.remove(self.folder / name)
+                os.remove(self.folder / name)
                 self.pool.append(arrays)
                 self.fresh += 1
                 return arrays
             if self.pool:
                 self.again += 1
                 return random.choice(self.pool)
+            if time.time() > self.until:
+                raise RuntimeError("the workers made no examples in time; give more --seconds")
             time.sleep(0.2)
 
     def __iter__(self):
@@ -133,7 +131,7 @@ def train(args: argparse.Namespace, shape: Shape) -> None:
     network = Denoiser(shape).to(device).bfloat16()
     optimizer = Optimizer(dict(network.named_parameters()), RATE, RATE_MATRICES)
     losses = torch.compile(lambda *batch: loss_of(network, *batch), disable=args.no_compile, dynamic=False)
-    rows = Rows(args.shards, device, args.batch)
+    rows = Rows(args.shards, device, args.batch, until)
     data, state, total, logged, saved = iter(rows), dict(step=0, tokens=0), 0.0, time.time(), time.time()
     while (progress := (time.time() - args.began) / args.seconds) < 1:
         began = time.time()

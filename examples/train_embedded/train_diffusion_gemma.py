@@ -55,8 +55,8 @@ def configuration(size: int) -> transformers.DiffusionGemmaConfig:
 class Pairs:
     """Batches of prompts of one length [B, n], so that there is no padding, and their answers [B, ANSWER]."""
 
-    def __init__(self, folder: Path, device: torch.device, batch: int, longest: int):
-        self.folder, self.device, self.batch, self.longest = folder, device, batch, longest
+    def __init__(self, folder: Path, device: torch.device, batch: int, longest: int, until: float):
+        self.folder, self.device, self.batch, self.longest, self.until = folder, device, batch, longest, until
         self.shards: deque = deque(maxlen=40)  # (prompts, answers, lengths), some 300,000 examples
         self.lengths = np.zeros(0, np.int64)
 
@@ -77,6 +77,8 @@ class Pairs:
             if step % 50 == 0 or not len(self.lengths):
                 self._take_new()
             if not len(self.lengths):
+                if time.time() > self.until:
+                    raise RuntimeError("no examples came in time; give more --seconds, or --workers")
                 time.sleep(0.2)
                 continue
             n = np.random.choice(self.lengths)
@@ -133,7 +135,15 @@ def train(args) -> None:
     network = network.to(device, torch.float32 if args.float32 else torch.bfloat16).train()
     parameters = {n: p for n, p in network.named_parameters() if "vision" not in n}
     optimizer = Optimizer(parameters, 2e-3, 2e-3)
-    data = iter(Pairs(args.shards.parent / f"{args.shards.name}-pairs", device, args.batch, args.longest))
+    data = iter(
+        Pairs(
+            args.shards.parent / f"{args.shards.name}-pairs",
+            device,
+            args.batch,
+            args.longest,
+            args.began + args.seconds,
+        )
+    )
     state, total, skipped, logged, saved = dict(step=0), 0.0, 0, time.time(), time.time()
     while (progress := (time.time() - args.began) / args.seconds) < 1:
         began = time.time()
