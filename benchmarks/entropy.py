@@ -11,16 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "examples" / "train_embedded"))
-
-from extract import SCHEMA, people  # noqa: E402
-
-import dgemma_constrain as dc  # noqa: E402
-from benchmarks.table import print_rows  # noqa: E402
-from dgemma_constrain.models.embedded.prompts import record_prompt  # noqa: E402
+import dgemma_constrain as dc
+from benchmarks.model import PERSON as SCHEMA
+from benchmarks.model import people
+from benchmarks.table import print_rows
+from dgemma_constrain.models.embedded.prompts import record_prompt
 
 LENGTH, STEPS = 64, 64
 KINDS = ("nothing", "the schema", "the schema and the text")

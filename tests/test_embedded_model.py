@@ -9,8 +9,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
 
+from torch import nn  # noqa: E402
+
 from dgemma_constrain.errors import ConstraintError  # noqa: E402
-from dgemma_constrain.models.embedded import load_embedded  # noqa: E402
+from dgemma_constrain.models.embedded import DATA, load_embedded  # noqa: E402
 from dgemma_constrain.models.embedded.network import EOS, FLOOR, MASK, SPECIALS, Denoiser, Shape  # noqa: E402
 from dgemma_constrain.models.embedded.prompts import choice_prompt, fill_prompt, record_prompt  # noqa: E402
 
@@ -114,27 +116,35 @@ def test_target_loss_is_the_mixture_seen_from_one_token():
     ids = torch.randint(5, 40, (2, 12))
     ids[:, 8:] = MASK
     canvas = torch.arange(12).expand(2, -1) >= 8
-    hidden = network.hidden(ids, canvas, torch.zeros_like(canvas))
+    hidden = network.hidden(ids, canvas)
     at, targets = torch.tensor([[8, 9], [10, 11]]), torch.randint(5, 40, (2, 2))
     whole = network.log_probabilities(hidden, at, ids).gather(2, targets[..., None])[..., 0]
     assert torch.allclose(-whole, network.target_loss(hidden, at, ids, targets), atol=1e-3)
     assert network.log_probabilities(hidden, at, ids).min() >= torch.tensor(FLOOR).log() - 1
 
 
-def test_padding_does_not_change_what_is_said():
+def test_texts_in_one_row_dont_see_each_other():
     torch.manual_seed(0)
     network = Denoiser(Shape(vocabulary=40, width=16, layers=2, heads=2, hidden=16, pointer=8, context=32))
-    ids = torch.randint(5, 40, (1, 12))
-    canvas = torch.arange(12)[None] >= 8
-    short = network.hidden(ids, canvas, torch.zeros_like(canvas))
-    more = torch.zeros(1, 4, dtype=torch.long)
-    padding = torch.arange(16)[None] >= 12
-    long = network.hidden(torch.cat([ids, more], 1), torch.cat([canvas, more.bool()], 1), padding)
-    assert torch.allclose(short, long[:, :12], atol=1e-5)
+    for block in network.blocks:  # a fresh block does nothing
+        nn.init.normal_(block.out.weight), nn.init.normal_(block.down.weight)
+    rows = [torch.randint(5, 40, (1, n)) for n in (12, 7)]
+    rows[0][:, 8:] = rows[1][:, 2:4] = MASK
+    canvases = [torch.arange(12)[None] >= 8, (torch.arange(7)[None] >= 2) & (torch.arange(7)[None] < 6)]
+    alone = [network.hidden(ids, canvas) for ids, canvas in zip(rows, canvases)]
+    texts = torch.tensor([[0] * 12 + [1] * 7])
+    ids = torch.cat(rows, 1)
+    together = network.hidden(ids, torch.cat(canvases, 1), texts)
+    assert torch.allclose(torch.cat(alone, 1), together, atol=1e-5)
+    at, targets = torch.tensor([[9, 14]]), torch.randint(5, 40, (1, 2))
+    losses = network.target_loss(together, at, ids, targets, texts)
+    for k, (hidden, row, place) in enumerate(zip(alone, rows, (9, 2))):
+        one = network.target_loss(hidden, torch.tensor([[place]]), row, targets[:, k : k + 1])
+        assert torch.allclose(losses[:, k], one[:, 0], atol=1e-4)
 
 
 def test_loading_needs_neither_transformers_nor_the_rest_of_the_package():
-    code = "import sys; from dgemma_constrain.models.embedded import load_embedded; load_embedded(); assert 'transformers' not in sys.modules"
+    code = "import sys; from dgemma_constrain.models.embedded import DATA, load_embedded; load_embedded(); assert 'transformers' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -167,15 +177,39 @@ def test_choice_and_fill_prompts():
     assert fill_prompt("Dear {name},", "Anna") == "fill Dear {name},\nwith Anna"
 
 
-def test_it_reads_ages_and_cities_off_a_sentence(model):
-    before, after = model.frame(record_prompt(PERSON, "Anna Keller, 34, moved to Zurich last spring."))
-    text = decode(model, before, after, 48)
-    assert '"age": 34' in text and '"city": "Zurich"' in text
+@pytest.mark.parametrize(
+    "text, name, age, city",
+    [
+        ("Maria Lopez, 29, moved to Lisbon last year.", "Maria Lopez", 29, "Lisbon"),
+        ("My name is John Smith, I'm 25 years old and I live in Boston.", "John Smith", 25, "Boston"),
+        ("In Paris, Julie Martin turned 30 last week.", "Julie Martin", 30, "Paris"),
+        ("At 62, Giovanni Rossi left Milan for Turin.", "Giovanni Rossi", 62, "Turin"),
+        ("Name: Bob Dylan\nAge: 83\nCity: Malibu", "Bob Dylan", 83, "Malibu"),
+        ("Peter Müller is thirty-five and works in Berlin.", "Peter Müller", 35, "Berlin"),
+    ],
+)
+def test_it_reads_a_person_off_a_sentence(model, text, name, age, city):
+    schema = {"type": "object", "properties": {k: PERSON["properties"][k] for k in ("name", "age", "city")}}
+    before, after = model.frame(record_prompt(schema | {"required": ["name", "age", "city"]}, text))
+    assert json.loads(decode(model, before, after, 48, steps=4)) == {"name": name, "age": age, "city": city}
 
 
 def test_it_copies_words_that_do_not_exist(model):
     before, after = model.frame(record_prompt(PERSON, "Tom Vrassik (52) lives in Quorpado and likes tea."))
     assert json.loads(decode(model, before, after, 48)) == {"name": "Tom Vrassik", "age": 52, "city": "Quorpado"}
+
+
+def test_it_finds_what_a_table_row_says_and_writes_dates_as_asked(model):
+    properties = {"due": {"type": "string", "format": "date"}, "total": {"type": "number"}}
+    schema = {"type": "object", "properties": properties, "required": ["due", "total"]}
+    text = "Customer;Total;Due\nTom Vrassik;$1204.50;3 October 2026"
+    before, after = model.frame(record_prompt(schema, text))
+    assert json.loads(decode(model, before, after, 48, steps=4)) == {"due": "2026-10-03", "total": 1204.5}
+
+
+def test_what_ships_stays_small():
+    assert (DATA / "model.safetensors").stat().st_size <= 24e6
+    assert sum(file.stat().st_size for file in (DATA / "diffusion_gemma").iterdir()) <= 8e6
 
 
 def test_it_picks_an_option(model):

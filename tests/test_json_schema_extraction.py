@@ -218,8 +218,6 @@ def test_every_value_of_every_completion_stands_in_the_source(length):
 def test_the_embedded_model_reads_the_sentence_exactly():
     out = dc.load().generate(record_prompt(PERSON, MARIA), dc.json_schema(PERSON, values_from=MARIA))
     assert out.value == {"name": "Maria Lopez", "age": 29, "city": "Lisbon"}
-    text = (
-        "In Melbourne we met Wicheam Phillips, who is 31 years old."  # without a source, syllables of it get mixed up
-    )
+    text = "Wicheam Phillips from Melbourne turned 31 on Friday."
     out = dc.load().generate(record_prompt(PERSON, text), dc.json_schema(PERSON, values_from=text))
     assert out.value == {"name": "Wicheam Phillips", "age": 31, "city": "Melbourne"}

@@ -184,7 +184,23 @@ DOMAINS = [
 {name} ({email}) [lives in|writes from|is in] {city}.
 [Please contact|Write to|Contact|You can reach] {name} [at|under|via] {email} [or {phone}|or call {phone}|].
 [The {job} |]{name}, {age}, can be reached at {phone}.
-{name}, {age}, {city}, {email}""",
+{name}, {age}, {city}, {email}
+Meet {name}. [She|He|They] [is|are] {age} and [lives in|live in|comes from] {city}.
+[At {age}|At the age of {age}], {name} moved to {city}.
+{name} lives in {city}. [She|He] is {age}[ years old|].
+[Our|The] new colleague {name} ({age}) [lives in|is from] {city}.
+[I met|We met|I know] {name} [in|from] {city}; [she|he] is {age}[ years old|].
+[Her|His|The] name is {name}, [she|he] is {age} and [she|he] [lives|works] in {city}.
+{city}-based {job} {name} [is {age}|turned {age}|, {age}].
+[My friend|My sister|My neighbour|Our customer] {name} from {city} is {age}.
+{name} moved from {old} to {city} at [the age of |]{age}.
+Born in {old}, {name} [now lives|has lived for years|works] in {city}[ as a {job}|].
+The {age}-year-old {job} {name} [lives in {city} and |]can be reached at {email}.
+{age}, {name}, {city}
+{name} | {age} | {city} | {email}
+[Hello|Hi|Dear team], [this is|my name is|I am] {name} from {city}. [My email is|Write to|Mail me at] {email}.
+{name} [became|is|was appointed] {job} [at|of] {company} at {age}.
+[Yesterday|Last week|In {year}] {name}, {job} at {company}, [moved|went|flew] from {old} to {city}.""",
         [
             "[Her|His|Their] email is {email}.",
             "[Email|Mail|E-mail|Contact]: {email}[.|]",
@@ -320,26 +336,37 @@ class Fact:
     options: list[str] = field(default_factory=list)
 
 
-def facts(rng: random.Random, values: Values) -> tuple[str, dict[str, Fact], dict[str, Role]]:
-    """A short text, the facts it states by role, and the domain's roles."""
-    roles, templates, tails = rng.choices(DOMAINS, weights=[4, 2, 2, 2, 2, 1, 2])[0]
+def facts(rng: random.Random, values: Values, domain: tuple) -> tuple[str, dict[str, Fact], dict[str, Role]]:
+    """A short text of a domain, the facts it states by role, and the domain's roles."""
+    roles, templates, tails = domain
     template = rng.choice(templates.split("\n"))
     used = set(re.findall(r"{(\w+)}", template))
     for tail in rng.sample(tails, rng.choice([0, 0, 0, 1, 1, 2])):
         if not used & set(re.findall(r"{(\w+)}", tail)):
             used |= set(re.findall(r"{(\w+)}", tail))
             template = template.rstrip("\n") + (" " if template[-1] in ".?!" else ". ") + tail
-    text, found = expand(rng, template), {}
-    for name in re.findall(r"{(\w+)}", text):
-        fact, said = state(rng, values, roles[name])
-        found[name] = fact
-        text = text.replace("{" + name + "}", said, 1)
-    return text, found, roles
+    text, found = expand(rng, template.replace("\\n", "\n")), {}
+    for name in dict.fromkeys(re.findall(r"{(\w+)}", text)):
+        found[name], said = state(rng, values, roles[name])
+        text = text.replace("{" + name + "}", said)
+    return text.strip(), found, roles
 
 
 def state(rng: random.Random, values: Values, role: Role) -> tuple[Fact, str]:
     """One fact for this role, and the words that state it."""
     key, options = rng.choice(role.keys), []
+    if rng.random() < 0.15:
+        word = rng.choice("value name text info main new current full field data the my item user old first".split())
+        key = rng.choice(
+            [
+                f"{key}_{word}",
+                f"{word}_{key}",
+                f"{word}{key.title().replace('_', '')}",
+                f"{key}-{word}",
+                key.upper(),
+                key.title(),
+            ]
+        )
     if role.kind == "flag":
         truth = rng.choice(["true", "false"])
         return Fact(key, "boolean", truth == "true"), rng.choice(role.said[truth])
@@ -371,7 +398,9 @@ def listing(rng: random.Random, values: Values, words: list[str], most: int = 5)
     )
     glue = rng.choice([", ", "; ", ". ", "\n", " and "])
     for _ in range(rng.randint(1, most)):
-        key = rng.choice([rng.choice(words), rng.choice(words), invented(rng)])
+        key = rng.choice(
+            [rng.choice(words), rng.choice(words), invented(rng), f"{rng.choice(words)}_{rng.choice(words)}"]
+        )
         if key in found:
             continue
         kind, type = rng.choice(
@@ -387,6 +416,15 @@ def listing(rng: random.Random, values: Values, words: list[str], most: int = 5)
                 ("date", "date"),
                 ("tags", "list"),
                 ("email", "string"),
+                ("sentence", "string"),
+                ("address", "string"),
+                ("website", "string"),
+                ("path", "string"),
+                ("label", "string"),
+                ("price", "number"),
+                ("quantity", "integer"),
+                ("phone", "string"),
+                ("title", "string"),
             ]
         )
         value, said = values.kind(kind)

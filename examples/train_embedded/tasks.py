@@ -1,6 +1,9 @@
 """What the model practises: each task gives an `Example`, drawn from one seeded generator.
 
 record    a text and the keys asked for   ->  a JSON record
+document  the same for a list, a table, a log line, another record
+several   rows or sentences               ->  an array of records
+lookup    made-up keys and their values   ->  a JSON record
 copy      a short text of odd words       ->  itself, or a run of it (where copying is learnt first)
 fill      a form letter and some facts    ->  the letter, its holes filled
 choose    options and a text              ->  one of the options
@@ -11,12 +14,12 @@ code      Python around a hole            ->  what stood in the hole
 import json
 import random
 import re
-import sysconfig
 from dataclasses import dataclass
-from pathlib import Path
 
-from sentences import Fact, expand, facts, listing
-from values import MONTHS, UNITS, Values, invented
+from documents import document, several, story
+from sentences import Fact, expand, listing
+from values import LAST, MONTHS, UNITS, Values, in_words, invented
+from wordings import FRAMES, LETTERS, NAMES, TOPICS
 
 from dgemma_constrain.models.embedded.prompts import choice_prompt, fill_prompt, record_prompt
 
@@ -35,38 +38,46 @@ class Example:
         return "".join(self.pieces)
 
 
-def stdlib_sources() -> list[str]:
-    """The Python standard library's own files, without its tests and tables."""
-    root = Path(sysconfig.get_path("stdlib"))
-    skip = re.compile(
-        r"(^|/)(tests?|site-packages|encodings|pydoc_data|lib2to3|idlelib|turtledemo|config-[^/]*)/|_sysconfigdata|/_?test"
-    )
-    files = sorted(p for p in root.rglob("*.py") if not skip.search(str(p.relative_to(root))))
-    return [text for p in files if 500 < len(text := p.read_text("utf-8", "replace"))]
-
-
 class Tasks:
-    def __init__(self, rng: random.Random, test: bool = False):
+    def __init__(self, rng: random.Random, files: list[dict], test: bool = False):
+        """files: what `sources.load` gives; test: only what is held out."""
         self.rng, self.values, self.test = rng, Values(rng, test), test
-        self.sources = stdlib_sources()
-        # One file in twenty is kept out of training.
-        self.sources = [s for i, s in enumerate(self.sources) if (i % 20 == 3) == test]
-        names = {w for s in self.sources for w in re.findall(r"\b[a-z][a-z_]{2,14}\b", s)}
-        self.words = sorted(names)
+        files = [f for f in files if f["test"] == test]
+        self.sources = {"python": [], "other": []}
+        for f in files:
+            self.sources["python" if f["language"] == "python" else "other"].append(f["text"])
+        some = rng.sample(self.sources["python"], min(400, len(self.sources["python"])))
+        self.words = sorted({w for s in some for w in re.findall(r"\b[a-z][a-z_]{2,14}\b", s)})
 
     def example(self, progress: float = 1.0) -> Example:
         """One example; early in training (progress 0 … 1) more of them are short copies."""
         early = max(0.0, 1 - 5 * progress)
         weights = dict(
-            record=6, lookup=2 + 2 * early, copy=0.4 + 5 * early, fill=1.2, choose=0.8, rewrite=1.0, code=3.0
+            record=6,
+            lookup=1.8 + 2 * early,
+            document=1.8,
+            several=0.7,
+            copy=0.5 + 5 * early,
+            fill=1.2,
+            choose=1,
+            rewrite=1.2,
+            code=7,
         )
         return getattr(self, self.rng.choices(list(weights), list(weights.values()))[0])()
 
     # -- records
 
     def record(self) -> Example:
-        text, found, roles = facts(self.rng, self.values)
-        asked = self.rng.sample(list(found), self.rng.randint(max(1, len(found) - 2), len(found)))
+        return self._facts(*story(self.rng, self.values))
+
+    def document(self) -> Example:
+        return self._facts(*document(self.rng, self.values))
+
+    def _facts(self, text: str, found: dict[str, Fact], roles: dict) -> Example:
+        if self.rng.random() < 0.5:  # ask for nearly all
+            asked = self.rng.sample(list(found), self.rng.randint(max(1, len(found) - 2), len(found)))
+        else:
+            asked = self.rng.sample(list(found), self.rng.randint(1, len(found)))
         asked = [found[role] for role in asked] if self.rng.random() < 0.6 else [found[r] for r in found if r in asked]
         absent = [
             Fact(self.rng.choice(roles[r].keys), roles[r].type, None, list(roles[r].said))
@@ -74,6 +85,18 @@ class Tasks:
             if r not in found
         ]
         return self._record(text, asked, absent)
+
+    def several(self) -> Example:
+        text, rows = several(self.rng, self.values)
+        facts = list({fact.key: fact for fact in rows[0].values()}.values())
+        properties = {fact.key: self._schema(fact, plain=self.rng.random() < 0.5) for fact in facts}
+        schema = {"type": "object", "properties": properties, "required": list(properties)}
+        value = [{fact.key: fact.value for fact in row.values()} for row in rows]
+        schema = {"type": "array", "items": schema}
+        if self.rng.random() < 0.4:
+            outer = self.rng.choice(["items", "rows", "people", "entries", "results", "list", "records", "data"])
+            schema, value = {"type": "object", "properties": {outer: schema}, "required": [outer]}, {outer: value}
+        return Example("several", record_prompt(schema, text), ["", self._json(value)])
 
     def lookup(self) -> Example:
         text, found, _ = listing(self.rng, self.values, self.words)
@@ -141,14 +164,10 @@ class Tasks:
         }
 
     def _json(self, value) -> str:
-        style = self.rng.random()
-        if isinstance(value, dict) and style < 0.9:  # the schema's own order, mostly: readers expect it
-            value = dict(value)
-        if style < 0.82:
+        style = self.rng.random()  # nearly always the same: what is not said in the prompt cannot be known
+        if style < 0.96:
             return json.dumps(value, ensure_ascii=False)
-        if style < 0.92:
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        return json.dumps(value, ensure_ascii=False, indent=2)
+        return json.dumps(value, ensure_ascii=False, **self.rng.choice([dict(separators=(",", ":")), dict(indent=2)]))
 
     # -- copying
 
@@ -160,10 +179,14 @@ class Tasks:
                     invented(self.rng),
                     self.values.code(),
                     self.values.first(),
+                    self.values.name(),
+                    self.values.email(),
+                    self.values.phone(),
                     self.values.text(),
+                    self.values.sentence(),
                 ]
             )
-            for _ in range(self.rng.randint(1, 8))
+            for _ in range(self.rng.randint(1, 6))
         ]
         glue = self.rng.choice([" ", " ", ", ", "\n", "_"])
         if self.rng.random() < 0.5:
@@ -174,64 +197,29 @@ class Tasks:
 
     # -- form letters
 
-    LETTERS = """Dear {first},\n[thank you for|we received|we have] your order {order} of {date}.[ It will be sent to {city}.|]\n[Yours|Best regards|Sincerely],\n{company}
-Dear {name},\nyour appointment is on {date} at {time}[ in room {code}|].\nYours,\n{company}
-Hello {first},\n[the|your] {product} you ordered costs {price} and [leaves|ships] on {date}.\n[Thanks|Best], {company}
-Invoice {order}\nTo: {name}, {city}\nFor: {product}\nTotal: {price}\nDue: {date}
-Name: {name}\nCity: {city}\n[Phone: {phone}|Email: {email}]\n[Company: {company}|Job: {job}]
-Hi {first}! [We are happy to|I would like to] invite you to {title} on {date} in {city}. [Yours|Cheers], {name}
-{name} ({email}) will arrive in {city} at {time}.
-Meeting with {name} on {date}, {time}, room {code}.
-Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}.\n{company}
-- name: {name}\n- job: {job}\n- phone: {phone}
-# {title}\nby {name}, {company}, {date}"""
-
     def fill(self) -> Example:
-        letter = expand(self.rng, self.rng.choice(self.LETTERS.split("\n")).replace("\\n", "\n"))
+        letter = expand(self.rng, self.rng.choice(LETTERS.split("\n")).replace("\\n", "\n"))
         roles = re.findall(r"{(\w+)}", letter)
         said = {role: self.values.kind("code" if role == "order" else role)[1] for role in roles}
+        if self.rng.random() < 0.3 and "order" in said:
+            said["order"] = "".join(self.rng.choices("0123456789", k=self.rng.randint(3, 7)))
         pieces = re.split(r"{\w+}", letter)
         pieces = [part for pair in zip(pieces, [said[role] for role in roles] + [""]) for part in pair]
         order = self.rng.sample(list(said), len(said)) if self.rng.random() < 0.5 else list(said)
-        if self.rng.random() < 0.5:
-            given = self.rng.choice([", ", "; ", "\n"]).join(f"{role}: {said[role]}" for role in order)
-        else:
-            given = ", ".join(said[role] for role in order)
-        prompt = fill_prompt(letter, given) if self.rng.random() < 0.8 else given
+        # A hole may be called something else, and the facts are stated in one way or another.
+        names = {role: self.rng.choice([role] * 3 + NAMES.get(role, "x it value").split()) for role in said}
+        style = self.rng.choice(["{n}: {v}", "{n}: {v}", "{v}", "{v}", "{v}", "{n} {v}", "{n} = {v}", "the {n} is {v}"])
+        given = self.rng.choice([", ", "; ", "; ", "\n", " / "]).join(
+            (style if self.rng.random() < 0.8 else self.rng.choice(["{v}", "{n} {v}"])).format(
+                n=names[role], v=said[role]
+            )
+            for role in order
+        )
+        shown = re.sub(r"{(\w+)}", lambda m: "{%s}" % names[m[1]], letter)
+        prompt = fill_prompt(shown, given) if self.rng.random() < 0.7 else given
         return Example("fill", prompt, pieces)
 
     # -- choices
-
-    TOPICS = dict(
-        billing="invoice charged refund payment credit card bill overcharged receipt subscription price fee",
-        shipping="package delivery arrived courier tracking parcel shipped late lost address shipment",
-        bug="crashes error broken fails exception freeze wrong stacktrace does-not-work stopped bug",
-        account="password login sign-in username locked profile email-address two-factor account",
-        sports="match goal team player coach league won tournament champion score season",
-        politics="election president parliament minister vote law government party senate campaign",
-        science="researchers study experiment physicists cells galaxy theory laboratory discovered",
-        business="shares profit company market merger revenue investors quarterly bank sales",
-        weather="rain snow storm sunny degrees wind forecast clouds temperature thunder",
-        food="recipe bake soup cheese restaurant delicious cook flour dinner tomatoes",
-        travel="flight hotel beach passport luggage train trip airport tourists island",
-        health="doctor fever hospital medicine patient vaccine pain symptoms clinic diet",
-        positive="love great excellent wonderful happy perfect amazing good fantastic thank",
-        negative="terrible awful bad hate disappointed poor horrible worst angry useless",
-        question="what when how could why where would-you is-it-possible who which",
-        request="please send could-you need want kindly give provide help",
-    )
-    FRAMES = [
-        "The {w} {x} again.",
-        "I think the {w} is {x}.",
-        "{w}, {x}",
-        "My {w} and {x} yesterday.",
-        "There was {w} and then {x}.",
-        "About {w}: {x}",
-        "{w} {x} {y}",
-        "Nothing but {w} here, {x}.",
-        "We talked about {w}, {x} and {y}.",
-        "This is about {w}.",
-    ]
 
     def choose(self) -> Example:
         rng = self.rng
@@ -254,17 +242,21 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
                 ]
             ).format(right)
         else:
-            options = rng.sample(list(self.TOPICS), rng.randint(2, 5))
+            options = rng.sample(list(TOPICS), rng.randint(2, 5))
             right = rng.choice(options)
-            w, x, y = (word.replace("-", " ") for word in rng.sample(self.TOPICS[right].split(), 3))
-            text = rng.choice(self.FRAMES).format(w=w, x=x, y=y).capitalize()
+            w, x, y = (word.replace("-", " ") for word in rng.sample(TOPICS[right].split(), 3))
+            text = rng.choice(FRAMES).format(w=w, x=x, y=y).capitalize()
+            right, options = right.rstrip("_"), [option.rstrip("_") for option in options]
         return Example("choose", choice_prompt(options, text), ["", right])
 
     # -- normal forms
 
     def rewrite(self) -> Example:
         rng, v = self.rng, self.values
-        kind = rng.choice(["date", "date", "number", "phone", "time", "words", "price", "email", "initials", "code"])
+        kinds = (
+            "date date date number phone time words words price email initials code turned case percent clock".split()
+        )
+        kind = rng.choice(kinds)
         around = rng.choice(
             [
                 "{}",
@@ -310,8 +302,36 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
                 f"{h + 12 * late:02d}:{m:02d}",
             )
         elif kind == "words":
-            n = rng.randrange(13)
-            said, what, answer = UNITS[n], rng.choice(["number", "digits", "integer"]), str(n)
+            n = rng.choice([rng.randrange(13), rng.randrange(100), rng.randrange(10000)])
+            said, what, answer = in_words(n), rng.choice(["number", "digits", "integer"]), str(n)
+        elif kind == "turned":
+            name = f"{v.first()} {v.word(LAST)}"
+            first, last = name.split()
+            said, what, answer = rng.choice(
+                [(name, "last name, first name", f"{last}, {first}"), (f"{last}, {first}", "name", name),
+                 (name, "last name", last), (name, "first name", first), (f"{last} {first}".upper(), "upper case", f"{last} {first}".upper())]
+            )  # fmt: skip
+        elif kind == "case":
+            words = [rng.choice(self.words).strip("_") or "x" for _ in range(rng.randint(1, 3))]
+            said = " ".join(words)
+            what, answer = rng.choice(
+                [
+                    ("snake_case", "_".join(words)),
+                    ("kebab-case", "-".join(words)),
+                    ("upper case", said.upper()),
+                    ("title case", said.title()),
+                ]
+            )
+        elif kind == "percent":
+            value, said = v.percent()
+            what, answer = rng.choice([("percent as number", str(value)), ("number", str(value))])
+        elif kind == "clock":
+            h, m = rng.randint(1, 12), rng.choice([0, 15, 30, 45])
+            spoken = UNITS[h]
+            said = {0: f"{spoken} o'clock", 15: f"quarter past {spoken}", 30: f"half past {spoken}"}.get(
+                m, f"quarter to {UNITS[h % 12 + 1]}"
+            )
+            what, answer = rng.choice(["time as HH:MM", "time"]), f"{h:02d}:{m:02d}"
         elif kind == "price":
             value, said = v.price()
             what, answer = rng.choice(["price", "amount", "number"]), str(value)
@@ -327,7 +347,8 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
 
     def code(self) -> Example:
         """A hole of a few lines, the rest of a line, what stands in brackets, or one name."""
-        rng, source = self.rng, self.rng.choice(self.sources)
+        rng = self.rng
+        source = rng.choice(self.sources["python" if rng.random() < 0.75 else "other"])
         lines = source.splitlines(keepends=True)
         i = rng.randrange(len(lines))
         shape, size = rng.random(), rng.choice([1, 1, 1, 2, 3])
@@ -349,6 +370,6 @@ Dear {name},\nwe are sorry that your {product} ({code}) did not arrive in {city}
         hole = source[start:end]
         if not hole.strip() or len(hole) > 240:
             return self.code()
-        back, ahead = rng.choice([(150, 60), (250, 100), (250, 100), (400, 150), (900, 300)])
+        back, ahead = rng.choice([(60, 25), (150, 0), (150, 60), (250, 100), (250, 100), (400, 150), (900, 300)])
         before, after = source[max(0, start - back) : start], source[end : end + ahead]
         return Example("code", before[before.find("\n") + 1 :] if start > back else before, ["", hole], after)

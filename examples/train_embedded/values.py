@@ -73,6 +73,31 @@ DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 UNITS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
 
+COLOURS = "red blue green black white silver yellow orange purple brown grey pink gold beige turquoise violet".split()
+LANGUAGES = """English German French Italian Spanish Portuguese Dutch Polish Turkish Arabic Japanese Korean Chinese Hindi Swahili Greek
+Finnish Swedish Danish Norwegian Czech Hungarian Romanian Russian Vietnamese Thai""".split()
+DISHES = """soup stew curry salad pizza pasta risotto bread cake pie omelette pancakes dumplings noodles sandwich burger tacos porridge
+lasagna gratin goulash paella falafel hummus ratatouille pudding muffins cookies""".split()
+PLAIN = """the a and of to in is it was for on with not please we they you that this from have has at by again after before today new old
+cannot does work very late soon good bad long page file user data system order room time day week help need check send back open close
+start stop wait lost found broken slow fast first second last missing because while until two three more less every some all""".split()
+
+
+def in_words(n: int) -> str:
+    """0 … 9999 in English words."""
+    teens = "thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+    tens = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+    if n <= 12:
+        return UNITS[n]
+    if n < 20:
+        return teens[n - 13]
+    if n < 100:
+        return tens[n // 10 - 2] + (f"-{UNITS[n % 10]}" if n % 10 else "")
+    if n < 1000:
+        return f"{UNITS[n // 100]} hundred" + (f" and {in_words(n % 100)}" if n % 100 else "")
+    return f"{in_words(n // 1000)} thousand" + (f" {in_words(n % 1000)}" if n % 1000 else "")
+
+
 def held_out(word: str) -> bool:
     """One word in ten is kept out of training, to measure on."""
     return sum(map(ord, word)) % 10 == 7
@@ -94,6 +119,12 @@ def invented(rng: random.Random, syllables: tuple[int, int] = (2, 3)) -> str:
         for _ in range(rng.randint(*syllables))
     ]
     return "".join(parts) + rng.choice(["", "", "n", "r", "s", "l", "k", "nd", "m"])
+
+
+def blend(rng: random.Random, pool: list[str]) -> str:
+    """The head of one word and the tail of another: as odd as real names are, and in no list."""
+    a, b = rng.choice(pool), rng.choice(pool)
+    return a[: rng.randint(1, max(1, len(a) - 1))] + b[rng.randint(min(1, len(b) - 1), len(b) - 1) :].lower()
 
 
 def code(rng: random.Random) -> str:
@@ -120,7 +151,7 @@ class Values:
 
     def word(self, pool: list[str], share_invented: float = 0.4) -> str:
         if self.rng.random() < share_invented:
-            return invented(self.rng).capitalize()
+            return invented(self.rng).capitalize() if self.rng.random() < 0.5 else blend(self.rng, pool)
         return draw(self.rng, pool, self.test)
 
     def kind(self, name: str) -> tuple[object, str]:
@@ -132,14 +163,30 @@ class Values:
 
     def name(self):
         r, middle = self.rng.random(), ""
-        if r < 0.06:
+        if r < 0.05:
             middle = self.rng.choice(string.ascii_uppercase) + ". "
-        elif r < 0.1:
-            middle = self.rng.choice(["van ", "de ", "von ", "al-"])
+        elif r < 0.09:
+            middle = self.rng.choice(["van ", "de ", "von ", "al-", "van der ", "Mc"])
+        elif r < 0.14:
+            middle = self.word(FIRST) + " "
+        elif r < 0.17:
+            return f"{self.word(FIRST)}-{self.word(FIRST)} {self.word(LAST)}"
+        elif r < 0.2:
+            return f"{self.word(FIRST)} {self.word(LAST)}-{self.word(LAST)}"
+        elif r < 0.28:
+            return self.word(FIRST)
         return f"{self.word(FIRST)} {middle}{self.word(LAST)}"
 
     def city(self):
-        return self.rng.choice(TWO_WORD_CITIES) if self.rng.random() < 0.1 else self.word(CITIES)
+        r = self.rng.random()
+        if r < 0.06:
+            return self.rng.choice(TWO_WORD_CITIES)
+        if r < 0.12:
+            before = self.rng.choice(
+                ["San", "New", "Saint", "Port", "El", "Bad", "Santa", "La", "Fort", "North", "Upper"]
+            )
+            return f"{before} {self.word(CITIES, 0.7)}"
+        return self.word(CITIES)
 
     def country(self):
         return self.word(COUNTRIES, 0.15)
@@ -151,7 +198,8 @@ class Values:
         return self.word(COMPANIES) + self.rng.choice(SUFFIXES)
 
     def age(self):
-        return self.rng.randint(1, 99)
+        n = self.rng.randint(1, 99)
+        return n, in_words(n) if self.rng.random() < 0.06 else str(n)
 
     def year(self):
         return self.rng.randint(1950, 2035)
@@ -161,7 +209,8 @@ class Values:
 
     def quantity(self):
         n = self.rng.choice([self.rng.randint(1, 12), self.rng.randint(1, 12), self.rng.randint(13, 500)])
-        return n, (UNITS[n] if n <= 12 and self.rng.random() < 0.5 else str(n))
+        r = self.rng.random()
+        return n, (in_words(n) if (n <= 12 and r < 0.5) or r < 0.08 else str(n))
 
     def price(self):
         whole, cents = self.rng.randint(1, 10 ** self.rng.randint(1, 4)), self.rng.randint(1, 99)
@@ -194,12 +243,31 @@ class Values:
         )
 
     def date(self):
-        y, m, d = self.rng.randint(1990, 2035), self.rng.randint(1, 12), self.rng.randint(1, 28)
+        rng = self.rng
+        y, m, d = rng.choice([rng.randint(1950, 2039), rng.randint(2015, 2028)]), rng.randint(1, 12), rng.randint(1, 28)
+        if rng.random() < 0.06 and m != 2:
+            d = rng.randint(29, 30)
         iso, month = f"{y}-{m:02d}-{d:02d}", MONTHS[m - 1]
-        if self.rng.random() < 0.35:
+        if rng.random() < 0.25:
             return iso, iso
-        return iso, self.rng.choice(
-            [f"{month} {d}, {y}", f"{d} {month} {y}", f"{month[:3]} {d}, {y}", f"{d} {month[:3]} {y}", f"{d}.{m}.{y}"]
+        th = f"{d}{'th' if 4 <= d <= 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(d % 10, 'th')}"
+        return iso, rng.choice(
+            [
+                f"{month} {d}, {y}",
+                f"{month} {d}, {y}",
+                f"{d} {month} {y}",
+                f"{d} {month} {y}",
+                f"{month[:3]} {d}, {y}",
+                f"{d} {month[:3]} {y}",
+                f"{d}.{m}.{y}",
+                f"{d:02d}.{m:02d}.{y}",
+                f"{y}/{m:02d}/{d:02d}",
+                f"{month} {th}, {y}",
+                f"the {th} of {month} {y}",
+                f"{d}. {month} {y}",
+                f"{month[:3]} {d} {y}",
+                f"{d}-{month[:3]}-{y}",
+            ]
         )
 
     def time(self):
@@ -226,9 +294,89 @@ class Values:
         pools = (FIRST, CITIES, NOUNS, TAGS, JOBS, ADJECTIVES)
         return " ".join(self.word(self.rng.choice(pools), 0.5).lower() for _ in range(self.rng.randint(1, 3)))
 
+    def address(self):
+        number, street = self.rng.randint(1, 240), self.word(LAST + CITIES, 0.5)
+        kind = self.rng.choice(["Street", "Road", "Avenue", "Lane", "Square"])
+        return self.rng.choice(
+            [f"{number} {street} {kind}", f"{street}strasse {number}", f"{number} {street} {kind}, {self.city()}"]
+        )
+
+    def website(self):
+        return self.rng.choice(["https://", "https://www.", "www.", ""]) + (
+            f"{self.word(COMPANIES + CITIES, 0.6).lower()}.{self.rng.choice(['com', 'org', 'net', 'io', 'dev'])}"
+            + self.rng.choice(["", "", "/" + invented(self.rng), f"/{invented(self.rng)}/{self.rng.randint(1, 999)}"])
+        )
+
+    def path(self):
+        parts = [
+            self.rng.choice(["src", "lib", "home", "var", "etc", "data", "docs", invented(self.rng)])
+            for _ in range(self.rng.randint(1, 3))
+        ]
+        name = invented(self.rng) + self.rng.choice([".py", ".txt", ".json", ".csv", ".log", ".md", ".c", ".yaml"])
+        return self.rng.choice(["/", "", "./"]) + "/".join([*parts, name])
+
+    def ip(self):
+        return ".".join(str(self.rng.randint(0, 255)) for _ in range(4))
+
+    def host(self):
+        return self.rng.choice(["{a}-{n:02d}", "{a}{n}", "{a}.{b}", "{a}-{b}-{n}"]).format(
+            a=self.rng.choice(["web", "db", "mail", "cache", "node", invented(self.rng)]),
+            b=invented(self.rng),
+            n=self.rng.randint(1, 40),
+        )
+
+    def port(self):
+        return self.rng.choice([80, 443, 22, 8080, 5432, self.rng.randint(1024, 65535)])
+
+    def percent(self):
+        n = self.rng.choice([self.rng.randint(1, 100), round(self.rng.uniform(0, 100), 1)])
+        return n, self.rng.choice([f"{n}%", f"{n} %", f"{n} percent"])
+
+    def sentence(self):
+        """A few words as people say them: a message, a reason, a summary."""
+        rng = self.rng
+        words = [
+            rng.choice(PLAIN) if rng.random() < 0.75 else self.word(NOUNS + ADJECTIVES, 0.3).lower()
+            for _ in range(rng.randint(3, 8))
+        ]
+        return " ".join(words)
+
+    def colour(self):
+        return draw(self.rng, COLOURS, self.test)
+
+    def language(self):
+        return draw(self.rng, LANGUAGES, self.test)
+
+    def dish(self):
+        return " ".join(
+            [self.word(ADJECTIVES + DISHES, 0.2).lower()] * (self.rng.random() < 0.5)
+            + [draw(self.rng, DISHES, self.test)]
+        )
+
+    def label(self):
+        """A short proper noun of no particular kind."""
+        return " ".join(self.word(FIRST + CITIES + COMPANIES, 0.6) for _ in range(self.rng.choice([1, 1, 2])))
+
+    def hash(self):
+        return "".join(self.rng.choices("0123456789abcdef", k=self.rng.choice([7, 8, 12])))
+
+    def release(self):
+        return ".".join(str(self.rng.randint(0, 20)) for _ in range(self.rng.choice([2, 3, 3])))
+
     def tags(self):
         chosen = [self.word(TAGS, 0.3).lower() for _ in range(self.rng.randint(1, 4))]
         return chosen, listed(self.rng, chosen)
+
+    def tongues(self):
+        chosen = [self.language() for _ in range(self.rng.randint(1, 3))]
+        return chosen, listed(self.rng, chosen)
+
+    def paths(self):
+        chosen = [self.path() for _ in range(self.rng.randint(1, 2))]
+        return chosen, listed(self.rng, chosen)
+
+    def degrees(self):
+        return self.rng.randint(-20, 40)
 
     def people(self):
         chosen = [self.first() for _ in range(self.rng.randint(1, 4))]
