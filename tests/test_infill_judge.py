@@ -67,3 +67,10 @@ def test_python_itself_is_asked_where_it_can_read_the_file():
     assert judge.compiles("return 1") and not judge.compiles("x = yield = 1")
     assert Judge("python", "print 'old'\nx = ", "\n").compiles("1")  # a file that Python can't read anyway
     assert Judge("json", '{"a": ', "}").compiles("1")
+
+
+def test_what_is_open_before_the_hole_must_be_closed_in_it():
+    judge = Judge("python", "print(", "\nx = 1\n")
+    assert judge.ending == ")" and judge.verdict("1)").clean and not judge.verdict("1").clean
+    judge = Judge("bash", "if [ -f ", "; then\n  echo yes\nfi\n")
+    assert judge.ending and judge.verdict("x ]").clean and not judge.verdict("x").clean

@@ -7,4 +7,22 @@
 languages   which there are, and their tree-sitter grammars
 hole        what is to be written where
 judge       whether a file with the hole filled is whole
+search      the likeliest strings of a canvas
+tidy        what a model's text is tidied to
+complete    the call: looks, searches, judges, ranks
 """
+
+from typing import Any
+
+__all__ = ["CodeCompletion", "complete"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f"{__name__}.complete")
+    for one in __all__:  # `complete` is the function from here on, not its module
+        globals()[one] = getattr(module, one)
+    return globals()[name]

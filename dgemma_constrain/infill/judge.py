@@ -8,6 +8,7 @@ compared from the start of the file left of the hole, and from its end right of 
 from __future__ import annotations
 
 import ast
+import time
 import warnings
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from dgemma_constrain.infill.languages import grammar
 
 IDENTIFIER = "__HOLE__"
 PLACEHOLDERS = ("__HOLE__", "__HOLE__;", "__HOLE__()", ".__HOLE__", ", __HOLE__", " + __HOLE__", "0", "")
+ENDINGS = (")", "]", "}", ":", "):", " ]", "))", "])", ")]", "})", '"', "'", '")', "')", "`", ">", " {}", "/>", "*/")
+PATIENCE = 0.05  # seconds for trying placeholders in a file that is broken with each
 OF_LANGUAGE = {
     "json": ("0", '"x"', '"x": 0', ', "x": 0', ", 0", ": 0", ""),
     "css": ("__HOLE__", "x: y;", "x {}", "0", ""),
@@ -36,7 +39,8 @@ class Verdict(NamedTuple):
 
 class Judge:
     """Judges texts for one hole. `node` is the leaf at the hole in the placeholder's tree, `kind` the type of the largest
-    node that is the placeholder alone, `inside` "comment" or "string" where the hole is in one."""
+    node that is the placeholder alone, `inside` "comment" or "string" where the hole is in one, `ending` what must be closed in
+    the hole."""
 
     def __init__(self, language: str, before: str, after: str):
         from tree_sitter import Parser
@@ -47,15 +51,17 @@ class Judge:
         self._row, self._column = self._before.count(b"\n"), len(self._before) - self._before.rfind(b"\n") - 1
         self._tree, self._length = None, 0
         trees = []
-        for text in OF_LANGUAGE.get(language, PLACEHOLDERS):
+        began = time.monotonic()
+        for text in (*OF_LANGUAGE.get(language, PLACEHOLDERS), *(IDENTIFIER + ending for ending in ENDINGS)):
             tree = self._parsed(text.encode())
             trees.append((self._errors(tree, len(text)), text, tree))
             if self._tree is None:
                 self._tree, self._length = tree, len(text)
-            if not trees[-1][0]:
+            if not trees[-1][0] or time.monotonic() - began > PATIENCE:
                 break
         self._tolerated, text, tree = min(trees, key=lambda one: len(one[0]))
         self._tree, self._length, self._placeholder = tree, len(text), text
+        self.ending = text[len(IDENTIFIER) :] if text in [IDENTIFIER + ending for ending in ENDINGS] else ""
         self._next = self._leaf_after(tree, self._length)
         at = len(self._before)
         self.node = tree.root_node.descendant_for_byte_range(at, at + self._length)
