@@ -7,6 +7,9 @@
 languages   which there are, and their tree-sitter grammars
 hole        what is to be written where
 judge       whether a file with the hole filled is whole
+tables      a compiled grammar's LR tables
+lexer       its lexer and external scanner
+prefixes    whether a text can still become code
 search      the likeliest strings of a canvas
 tidy        what a model's text is tidied to
 complete    the call: looks, searches, judges, ranks

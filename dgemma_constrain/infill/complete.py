@@ -1,7 +1,7 @@
 """`complete`: texts for the middle of a file, ranked; every one leaves the file as whole as it was.
 
 A masked model looks at the hole with several canvas lengths in one batch. On each canvas a beam finds the likeliest strings
-(`search`), tidied and judged (`judge`) from the likeliest on. Then every canvas commits a part of its best string, and the
+(`search`) whose every prefix can still become code (`prefixes`), tidied and judged (`judge`) from the likeliest on. Then every canvas commits a part of its best string, and the
 model looks again, until the canvases are full or time is up. What is whole by then is ranked by the mean log-probability of
 its tokens, each at the moment it was committed. Nothing is returned that the judge hasn't passed.
 """
@@ -21,6 +21,7 @@ from dgemma_constrain.errors import ConstraintError
 from dgemma_constrain.infill import languages
 from dgemma_constrain.infill.hole import Hole, context, find
 from dgemma_constrain.infill.judge import Judge
+from dgemma_constrain.infill.prefixes import Prefixes
 from dgemma_constrain.infill.search import String, strings
 from dgemma_constrain.infill.tidy import tidied
 
@@ -93,15 +94,24 @@ def complete(
     if judge.inside and several is None and hole.several:
         hole = find(source, cursor_or_span, False)
     end = began + (BUDGET[hole.several] if budget is None else budget) / 1e3
-    work = _Work(hole, judge, model, end, cancel)
+    work = _Work(hole, judge, Prefixes(name, hole.before.encode()[judge.nearest() :].decode()), model, end, cancel)
     return work.run(count, steps)
 
 
 class _Work:
     """One call of `complete`: the hole, who judges, and what has been found."""
 
-    def __init__(self, hole: Hole, judge: Judge, model: Model, end: float, cancel: threading.Event | None):
+    def __init__(
+        self,
+        hole: Hole,
+        judge: Judge,
+        prefixes: Prefixes,
+        model: Model,
+        end: float,
+        cancel: threading.Event | None,
+    ):
         self.hole, self.judge, self.denoiser, self.end, self.cancel = hole, judge, model.denoiser, end, cancel
+        self.prefixes = prefixes
         self.vocabulary = model.vocabulary
         self.head = hole.head.encode()
         self.found: dict[str, tuple[int, float]] = {}  # text → errors it shares with the placeholder, score
@@ -172,15 +182,17 @@ class _Work:
             count -= 1
         attempt.done = not open_
 
-    def _allowed(self, text: bytes) -> bool:
-        """Whether a prefix can become a text for the hole."""
-        if not self.hole.several and b"\n" in text or b"\r" in text or b"\x00" in text:
+    def _allowed(self, text: bytes, longer: bytes) -> bool:
+        """Whether a longer prefix can become a text for the hole."""
+        if not self.hole.several and b"\n" in longer or b"\r" in longer or b"\x00" in longer:
             return False
         try:
-            text.decode()
+            longer.decode()
         except UnicodeDecodeError as error:
-            return error.end == len(text) and error.reason == "unexpected end of data"
-        return True
+            return error.end == len(longer) and error.reason == "unexpected end of data"
+        if not self.prefixes.alive or self.judge.inside:
+            return True
+        return self.prefixes.allows(text.decode(errors="ignore"), longer.decode())
 
     def _judge(self, data: bytes, score: float) -> bool:
         """Whether a model's text, tidied, leaves the file whole; if so it is kept."""

@@ -80,6 +80,12 @@ class Judge:
             return Verdict(False, len(errors))
         return Verdict(True, sum(1 for _, a, b in errors if a[0] != "right" and b[0] != "left"))
 
+    def nearest(self) -> int:
+        """Where in the source the outermost definition or statement around the hole begins, in bytes."""
+        node, at = self._tree.root_node, len(self._before)
+        inside = [child.start_byte for child in node.children if child.start_byte <= at]
+        return inside[-1] if inside else 0
+
     def compiles(self, text: str) -> bool:
         """Whether Python itself reads the file, too, where it reads it with the placeholder: tree-sitter's grammar is looser.
         Always, in other languages."""

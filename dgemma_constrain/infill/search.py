@@ -27,13 +27,14 @@ def strings(
     vocabulary: Vocabulary,
     pinned: dict[int, tuple[int, float]],
     head: bytes,
-    allowed: Callable[[bytes], bool],
+    allowed: Callable[[bytes, bytes], bool],
     on_time: Callable[[], bool],
 ) -> list[String]:
     """The likeliest whole strings of a canvas, best first.
 
     log_p: float[L, V]. pinned: position → id and the log-probability it was committed with. head: what every string begins
-    with. allowed: whether a prefix may be gone on with; asked of the likeliest first, and of no more than the beam takes.
+    with. allowed: whether a prefix, that is allowed, may be
+    gone on with to a longer one; asked of the likeliest first, and of no more than the beam takes.
     on_time: asked at every position; when it says no, what is whole by then is returned.
     """
     ends = set(vocabulary.eos_ids)
@@ -69,7 +70,7 @@ def strings(
             if not added:
                 continue
             longer = text + added
-            if longer in seen or not _agree(longer, head) or not allowed(longer):
+            if longer in seen or not _agree(longer, head) or not allowed(text, longer):
                 continue
             seen.add(longer)
             beam.append((score, (*ids, i), longer))
