@@ -28,13 +28,18 @@ _HOME = {
     "models.load": "load",
     "models.masked": "MaskedModel",
     "errors": "ConstraintError RegexError SchemaError UnsupportedSchema TemplateError GrammarError GrammarWarning "
-    "LimitExceeded EmptyConstraint VocabularyError LogitsError Infeasible CacheError",
+    "LanguageError LimitExceeded EmptyConstraint VocabularyError LogitsError Infeasible CacheError",
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
 __all__ = sorted(_MODULE)
 
 
+_PACKAGES = ("infill",)
+
+
 def __getattr__(name: str):
+    if name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _MODULE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_MODULE[name]}"), name)
@@ -43,4 +48,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, *_PACKAGES, "__version__"]

@@ -16,6 +16,7 @@ import click
 import dgemma_constrain as dc
 from dgemma_constrain import interrupt
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, Infeasible, LimitExceeded
+from dgemma_constrain.infill.command import complete_command
 from dgemma_constrain.inputs import Prompt, Span, Text, TextFile
 from dgemma_constrain.options import (
     constraining,
@@ -66,6 +67,9 @@ def dgemma() -> None:
       dgemma fill 'Dear {name}, see you on {day}.' --hole name='[A-Z][a-z]+' 'name: Anna, day: Monday'
       dgemma inspect --regex '\\d{4}-\\d{2}-\\d{2}'
     """
+
+
+dgemma.add_command(complete_command)
 
 
 @dgemma.command("json", short_help="Read a text into JSON that satisfies a schema.")

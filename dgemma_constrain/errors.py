@@ -42,6 +42,10 @@ class GrammarWarning(UserWarning):
     """Something in a grammar that is no error, but hardly meant: rules that are never used."""
 
 
+class LanguageError(ConstraintError):
+    """A programming language that isn't known, or whose grammar isn't installed; the message names the package."""
+
+
 class TemplateError(ConstraintError):
     """A template that cannot be read, or whose holes cannot be filled consistently."""
 

@@ -53,6 +53,7 @@ ARROWS = {
     "canvas": {"automata", "constraints", "tokens"},
     "diffusion": {"canvas", "constraints", "tokens"},
     "models": {"canvas", "diffusion", "tokens"},
+    "infill": {"automata", "constraints", "tokens", "canvas", "diffusion", "models"},
 }
 PURE = ("automata", "constraints", "tokens", "canvas")  # knows no model and no model library
 
@@ -109,6 +110,7 @@ def test_what_does_not_exist_is_an_attribute_error():
 @pytest.mark.parametrize(
     "code, absent",
     [
+        ("import dgemma_constrain as dc; dc.infill", "torch numba numpy tree_sitter"),
         ("import dgemma_constrain", "torch numba transformers numpy tokenizers pydantic"),
         ("import dgemma_constrain as dc; dir(dc); dc.ConstraintError", "torch numba transformers numpy"),
         (

@@ -1,0 +1,109 @@
+"""Programming languages: which there are, how a file's is told, and the wheel its tree-sitter grammar comes in.
+
+Grammars are the official wheels, one package a language, loaded from disk; nothing is ever downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePath
+from typing import Any
+
+from dgemma_constrain.errors import LanguageError
+
+
+@dataclass(frozen=True)
+class Known:
+    """A language. `words`: other names, editors' among them. `endings` of files. `programs` that a shebang names."""
+
+    name: str
+    package: str
+    function: str = "language"
+    words: str = ""
+    endings: str = ""
+    programs: str = ""
+
+
+KNOWN = (
+    Known("python", "tree-sitter-python", words="py python3", endings="py pyi pyw", programs="python pypy uv"),
+    Known("json", "tree-sitter-json", words="jsonc", endings="json jsonl webmanifest ipynb"),
+    Known(
+        "javascript", "tree-sitter-javascript", words="js javascriptreact jsx node", endings="js mjs cjs jsx",
+        programs="node bun",
+    ),
+    Known(
+        "typescript", "tree-sitter-typescript", "language_typescript", words="ts", endings="ts mts cts",
+        programs="deno ts-node tsx",
+    ),
+    Known("tsx", "tree-sitter-typescript", "language_tsx", words="typescriptreact", endings="tsx"),
+    Known("go", "tree-sitter-go", words="golang", endings="go"),
+    Known("rust", "tree-sitter-rust", words="rs", endings="rs"),
+    Known("java", "tree-sitter-java", endings="java"),
+    Known("c", "tree-sitter-c", endings="c h"),
+    Known("cpp", "tree-sitter-cpp", words="c++ cxx", endings="cpp cc cxx c++ hpp hh hxx h++ ino"),
+    Known("bash", "tree-sitter-bash", words="sh shell shellscript zsh", endings="sh bash zsh", programs="sh bash dash ksh zsh"),
+    Known("html", "tree-sitter-html", words="htm xhtml", endings="html htm xhtml"),
+    Known("css", "tree-sitter-css", endings="css"),
+)  # fmt: skip
+FILES = {".bashrc": "bash", ".profile": "bash", ".bash_profile": "bash", ".babelrc": "json", "PKGBUILD": "bash"}
+_BY_WORD = {word: known for known in KNOWN for word in (known.name, *known.words.split())}
+_BY_ENDING = {ending: known for known in KNOWN for ending in known.endings.split()}
+_BY_PROGRAM = {program: known for known in KNOWN for program in known.programs.split()}
+
+
+def detect(path: str | None, source: str = "") -> str:
+    """The language of a file, by its name, or else by the program its first line (`#!`) names. Raises LanguageError."""
+    name = PurePath(path).name if path else ""
+    if name in FILES:
+        return FILES[name]
+    ending = name.rpartition(".")[2].lower() if "." in name else ""
+    if ending in _BY_ENDING:
+        return _BY_ENDING[ending].name
+    shebang = re.match(r"#!\s*(?:\S*/)?env\s+(?:-\S+\s+)*(\S+)|#!\s*(\S+)", source)
+    if shebang:
+        program = PurePath(shebang[1] or shebang[2]).name
+        program = re.sub(r"[\d.]+$", "", program)
+        if program in _BY_PROGRAM:
+            return _BY_PROGRAM[program].name
+    raise LanguageError(f"{name or 'a text without a name'}: its language can't be told; name it, one of {_names()}")
+
+
+def canonical(name: str) -> str:
+    """The language's own name for one of its names, or of a file ending. Raises LanguageError."""
+    word = name.strip().lower()
+    known = _BY_WORD.get(word) or _BY_ENDING.get(word.lstrip("."))
+    if known is None:
+        raise LanguageError(f"{name!r} is no language that is known here; known are {_names()}")
+    return known.name
+
+
+@cache
+def capsule(name: str) -> Any:
+    """The compiled grammar of a language, a PyCapsule around its `TSLanguage`. Raises LanguageError."""
+    known = _BY_WORD[canonical(name)]
+    try:
+        module = importlib.import_module(known.package.replace("-", "_"))
+    except ImportError:
+        raise LanguageError(f"the grammar of {known.name} is not installed; pip install {known.package}") from None
+    return getattr(module, known.function)()
+
+
+@cache
+def grammar(name: str) -> Any:
+    """The `tree_sitter.Language` of a language. Raises LanguageError, which names the package to install."""
+    compiled = capsule(name)
+    try:
+        from tree_sitter import Language
+    except ImportError:
+        raise LanguageError("tree-sitter is not installed; pip install tree-sitter") from None
+    try:
+        return Language(compiled)
+    except ValueError as error:  # a grammar whose ABI this tree-sitter doesn't read
+        raise LanguageError(f"the grammar of {name} doesn't fit the tree-sitter that is installed ({error})") from None
+
+
+def _names() -> str:
+    return ", ".join(known.name for known in KNOWN)

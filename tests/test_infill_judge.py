@@ -1,0 +1,76 @@
+"""Judging a filled hole: tree-sitter's own word, against the file with a placeholder."""
+
+import pytest
+
+from dgemma_constrain.infill.judge import Judge
+
+
+def clean(language, before, after, text):
+    return Judge(language, before, after).verdict(text).clean
+
+
+@pytest.mark.parametrize(
+    "language, before, after, good, bad",
+    [
+        ("python", "x = f(", ")\ny = 1\n", ["a", "a, b", "*a", "'x'"], ["a)", "a,,b", "a #", '"""', "a b", "("]),
+        (
+            "python",
+            "def f():\n    ",
+            "\n\nz = 3\n",
+            ["pass", "x = 1\n    return x", "# c\n    return"],
+            ["return (", "'"],
+        ),
+        ("python", "class A:\n  def f(self):\n    ", "\n  def g(self): pass\n", ["a = 1", "pass"], ["def", "x ="]),
+        ("json", '{"a": ', ', "b": 1}', ["1", "[]", '{"x": [null]}'], ["1,", "[", '"', "tru", '"a" "b"']),
+        ("javascript", "const f = (x) => ", ";\n", ["x + 1", "{ return x }"], ["x +", "{", "`"]),
+        ("rust", "fn main() { ", " }\n", ["let x = 1;", ""], ["let x = ", "}"]),
+        ("go", "package a\nfunc f() {\n\t", "\n}\n", ["return", "x := 1"], ["}", "x :="]),
+        ("html", "<p>", "</p>", ["hello", "<b>x</b>"], ["<b"]),
+        ("css", "a { color: ", "; }", ["red", "#fff"], ["{"]),
+    ],
+)
+def test_whole_or_not(language, before, after, good, bad):
+    judge = Judge(language, before, after)
+    assert [t for t in good if not judge.verdict(t).clean] == []
+    assert [t for t in bad if judge.verdict(t).clean] == []
+
+
+def test_errors_elsewhere_are_tolerated_and_new_ones_are_not():
+    before, after = "def broken(:\n    pass\n\nx = ", "\ny = ]\n"
+    assert clean("python", before, after, "1")
+    assert not clean("python", before, after, "(")
+
+
+def test_the_incremental_parse_agrees_with_a_new_one():
+    from tree_sitter import Parser
+
+    from dgemma_constrain.infill.languages import grammar
+
+    before, after = "def f(a):\n    if a:\n        ", "\n    return [1,\n 2]\n"
+    judge = Judge("python", before, after)
+    for text in ("x", "x = 1\n        y = [\n 3]", "", "'''a\nb'''", "é = 'ü'", "(", "'''"):
+        ours = judge._parsed(text.encode()).root_node
+        assert str(ours) == str(Parser(grammar("python")).parse((before + text + after).encode()).root_node), text
+
+
+def test_where_the_hole_is():
+    assert Judge("python", "x = 'a", "b'\n").inside == "string"
+    assert Judge("python", "x = 1 # a", "b\n").inside == "comment"
+    assert Judge("python", "x = f'{", "}'\n").inside is None
+    assert Judge("python", "x = f(", ")\n").inside is None
+    assert Judge("python", "import ", "\n").kind == "dotted_name"
+
+
+def test_python_itself_is_asked_where_it_can_read_the_file():
+    judge = Judge("python", "def f():\n    ", "\n\nz = 3\n")
+    assert judge.verdict("if x:").clean and not judge.compiles("if x:")  # tree-sitter's grammar is looser
+    assert judge.compiles("return 1") and not judge.compiles("x = yield = 1")
+    assert Judge("python", "print 'old'\nx = ", "\n").compiles("1")  # a file that Python can't read anyway
+    assert Judge("json", '{"a": ', "}").compiles("1")
+
+
+def test_what_is_open_before_the_hole_must_be_closed_in_it():
+    judge = Judge("python", "print(", "\nx = 1\n")
+    assert judge.ending == ")" and judge.verdict("1)").clean and not judge.verdict("1").clean
+    judge = Judge("bash", "if [ -f ", "; then\n  echo yes\nfi\n")
+    assert judge.ending and judge.verdict("x ]").clean and not judge.verdict("x").clean
