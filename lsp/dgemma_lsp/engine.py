@@ -1,11 +1,11 @@
-"""What the worker does with its model: completes code by the line or the block, and JSON under its schema."""
+"""What the worker does with its model: completes code, and JSON under its schema."""
 
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
+from dataclasses import asdict
 from typing import Any, Callable
 
 import dgemma_constrain as dc
@@ -14,7 +14,6 @@ from dgemma_lsp.json_holes import hole_at, schema_name, schema_of
 from dgemma_lsp.syntax import inside
 
 STEPS = 8
-LINES = 8  # of a block
 NEAR = 4_000  # characters on either side that a model is shown at most
 LINE, BLOCK = 16, 48  # tokens at most; what needs more has as many as it needs, and so many
 
@@ -26,6 +25,7 @@ def load(name: str) -> Answer:
     """The engine for the worker: takes a request, an event that stops it, and whom to tell of steps."""
     model = dc.load(name)
     warm_up()
+    dc.infill.complete("x = \n", 4, "python", model)  # compiles what only code needs
 
     def answer(request: dict[str, Any], cancel: threading.Event, report: Report) -> list[dict[str, Any]]:
         source, start, end = request["source"], request["start"], request["end"]
@@ -40,10 +40,9 @@ def load(name: str) -> Answer:
             where = inside(source, start, request["language"])
             if where is not None and not request[f"{where}s"]:
                 return []
-        if is_json:
-            hole = hole_at(True if schema is None else schema, source, start, end, not request["block"])
-        else:
-            hole = code_hole(source, start, request["block"])
+        if not is_json:
+            return _code(model, request, cancel)
+        hole = hole_at(True if schema is None else schema, source, start, end, not request["block"])
         if hole is None:
             return []
         length = BLOCK if request["block"] else LINE
@@ -64,18 +63,17 @@ class Stop(threading.Event):
         return self.cancel.is_set() or (self.ids is not None and time.monotonic() > self.end)
 
 
-def code_hole(source: str, start: int, block: bool) -> dc.Constraint:
-    """What may be written into code: to the end of a line, or a block of lines that are indented as the cursor's is, or more."""
-    line = source[max(source.rfind("\n", 0, start), source.rfind("\r", 0, start)) + 1 : start]
-    one = r"[^\s](?:[^\r\n]*[^\s])?"
-    if not block:
-        return dc.regex((r" ?" if line[-1:].strip() else "") + one)
-    margin = re.escape(line[: len(line) - len(line.lstrip())])
-    first = one
-    if line.rstrip().endswith((":", "{", "(", "[")):  # what it opens stands below it
-        margin += r"(?:  +|\t)"
-        first = r"\n" + margin + one
-    return dc.regex(first + r"(?:\n" + margin + r"[ \t]*" + one + "){0,%d}" % (LINES - 1))
+def _code(model: dc.Model, request: dict[str, Any], cancel: threading.Event) -> list[dict[str, Any]]:
+    """What fits into code at a place, best first; nothing in a language that isn't known or has no grammar here."""
+    span = request["start"] if request["start"] == request["end"] else (request["start"], request["end"])
+    try:
+        found = dc.infill.complete(
+            request["source"], span, request["language"] or None, model, request["budget"],
+            path=request["path"], several=request["block"], cancel=cancel,
+        )  # fmt: skip
+    except dc.LanguageError:
+        return []
+    return [asdict(one) for one in found]
 
 
 def written(

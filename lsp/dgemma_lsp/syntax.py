@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-from functools import lru_cache
+from functools import cache
 
-# An editor's language id → the package with its grammar, and the function in it
-GRAMMARS = {
-    "python": "tree_sitter_python",
-    "javascript": "tree_sitter_javascript",
-    "javascriptreact": "tree_sitter_javascript",
-    "typescript": "tree_sitter_typescript:language_typescript",
-    "typescriptreact": "tree_sitter_typescript:language_tsx",
-    "json": "tree_sitter_json",
-    "jsonc": "tree_sitter_json",
-    "go": "tree_sitter_go",
-    "rust": "tree_sitter_rust",
-    "java": "tree_sitter_java",
-    "c": "tree_sitter_c",
-    "cpp": "tree_sitter_cpp",
-    "sh": "tree_sitter_bash",
-    "shellscript": "tree_sitter_bash",
-    "html": "tree_sitter_html",
-    "css": "tree_sitter_css",
-}
+import dgemma_constrain as dc
+from dgemma_constrain.infill import languages
+
 _CODE = ("interpolation", "template_substitution", "command_substitution", "expansion")  # in a string, but none of it
 
 
@@ -49,14 +32,12 @@ def inside(source: str, cursor: int, language: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parser(language: str):
-    if language not in GRAMMARS:
-        return None
-    package, _, function = GRAMMARS[language].partition(":")
     try:
-        from tree_sitter import Language, Parser
-
-        return Parser(Language(getattr(importlib.import_module(package), function or "language")()))
-    except ImportError:
+        grammar = languages.grammar(language)
+    except dc.LanguageError:
         return None
+    from tree_sitter import Parser
+
+    return Parser(grammar)
