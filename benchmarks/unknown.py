@@ -41,11 +41,12 @@ def library(kinds: type | tuple[type, ...]) -> Iterator[str]:
 
 
 def texts(name: str, compiled: Compiled, count: int) -> Iterator[list[int]]:
-    """Ids of texts of a grammar that fit a canvas: from the library, where they are Python; the examples in its file, and
-    samples."""
+    """Ids of texts of a grammar that fit a canvas: from the library, where they are Python; the examples in its file,
+    and samples."""
     vocabulary = compiled.vocabulary
     if name in ("python_function", "python_expression"):
-        source = library(ast.FunctionDef if name == "python_function" else (ast.Call, ast.BinOp, ast.ListComp, ast.Dict))
+        expressions = ast.Call, ast.BinOp, ast.ListComp, ast.Dict
+        source = library(ast.FunctionDef if name == "python_function" else expressions)
     else:
         lines = re.findall(r"^// accepts: (.*)$", bundled()[name].read_text("utf-8"), re.MULTILINE)
         source = iter([json.loads(line) for line in lines])
@@ -79,7 +80,8 @@ def holes(name: str, compiled: Compiled, count: int) -> Iterator[dict[int, int]]
 
 
 def count_unknown(name: str, vocabulary: dc.Vocabulary, count: int) -> dict[str, Any]:
-    """How often `feasible` is True, None and False (never right here), and its CPU time in ms, with making the canvas."""
+    """How often `feasible` is True, None and False (never right here), and its CPU time in ms, with making the
+    canvas."""
     compiled = dc.compile(dc.grammar(name), vocabulary)
     answers, times = [], []
     for pins in holes(name, compiled, count):
