@@ -75,7 +75,7 @@ def test_holes_in_real_queries():
 @pytest.mark.slow
 def test_holes_in_more_real_queries():
     tally = fill_holes([SHORT], 15, 64)
-    assert tally["unknown"] <= 0.05 * tally["all"]
+    assert tally["unknown"] <= 0.02 * tally["all"]
 
 
 @pytest.mark.slow
