@@ -3,7 +3,7 @@
     python -m benchmarks.grammar                      # all bundled grammars; JSON lines on stdout, a table on stderr
     python -m benchmarks.grammar --grammars json arithmetic --lengths 64 256
     python -m benchmarks.grammar --no-peers --vocabulary-size 4096
-    python -m benchmarks.grammar --unknown 40         # instead: how often `feasible` is None, holes in 40 texts of each
+    python -m benchmarks.grammar --unknown 40         # instead: how often `feasible` is None; 40 texts a source
 
 Every time is the median of `--repeat` runs, in milliseconds, Python included. README.md says what each field means.
 """
@@ -325,7 +325,8 @@ def main(argv: list[str] | None = None) -> None:
     vocabulary = begin(options, versions)
     if options.unknown:
         for name in options.grammars:
-            print_line(count_unknown(name, vocabulary, options.unknown))
+            for line in count_unknown(name, vocabulary, options.unknown):
+                print_line(line)
         return
     peers = None if options.no_peers else {name: LLGuidanceLark(vocabulary) for name in versions}
     logits = random_logits(max(DEPTH_LENGTH, *options.lengths), vocabulary)

@@ -11,6 +11,9 @@ import statistics
 import textwrap
 import time
 from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import PackageNotFoundError, files
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from dgemma_constrain.constraints.grammar import bundled
 from dgemma_constrain.errors import Infeasible
 
 LENGTH = 64
-SAMPLES = 8  # texts drawn from the grammar's own canvas
+SAMPLES = 10  # texts drawn from the grammar's own canvas, at most
 HIDDEN = (0.3, 0.5, 0.7, 0.9, "hole", "hole")  # of each text: a share of its positions, or some in a row
 
 
@@ -40,35 +43,59 @@ def library(kinds: type | tuple[type, ...]) -> Iterator[str]:
         yield textwrap.dedent("".join(lines)) if isinstance(node, ast.stmt) else ast.get_source_segment(source, node)
 
 
-def texts(name: str, compiled: Compiled, count: int) -> Iterator[list[int]]:
-    """Ids of texts of a grammar that fit a canvas: from the library, where they are Python; the examples in its file, and
-    samples."""
-    vocabulary = compiled.vocabulary
+@cache
+def queries(folder: str) -> list[str]:
+    """SELECT statements in the wheel of ibis-framework, without their comments; [] if it is not installed.
+
+    folder: tpc/queries/duckdb/h, or …/ds, two decision-support benchmarks; sql/snapshots, short ones of tests.
+    """
+    try:
+        paths = [path for path in files("ibis-framework") or () if f"backends/tests/{folder}/" in path.as_posix()]
+    except PackageNotFoundError:
+        return []
+    read = [path.read_text("utf-8") for path in sorted(paths) if path.suffix == ".sql"]
+    found = [re.sub(r"--[^\n]*", "", text).strip() for text in read]
+    return [text for text in dict.fromkeys(found) if re.match(r"(?i)(select|with)\b", text)]
+
+
+def sources(name: str) -> dict[str, Iterator[str]]:
+    """Texts that others wrote, of the kind that a grammar is for; and the examples in its file."""
     if name in ("python_function", "python_expression"):
-        source = library(ast.FunctionDef if name == "python_function" else (ast.Call, ast.BinOp, ast.ListComp, ast.Dict))
-    else:
-        lines = re.findall(r"^// accepts: (.*)$", bundled()[name].read_text("utf-8"), re.MULTILINE)
-        source = iter([json.loads(line) for line in lines])
-    for text in source:
-        if count and text and compiled.constraint.matches(text):
-            ids = vocabulary.encode(text)
-            if 3 < len(ids) <= LENGTH:
-                count -= 1
-                yield ids
-    for seed in range(min(count, SAMPLES)):
+        expressions = ast.Call, ast.BinOp, ast.ListComp, ast.Dict
+        return {"library": library(ast.FunctionDef if name == "python_function" else expressions)}
+    found = {}
+    if name == "sql":
+        real = queries("sql/snapshots").copy()
+        random.Random(0).shuffle(real)
+        found["ibis"] = iter(real)
+    lines = re.findall(r"^// accepts: (.*)$", bundled()[name].read_text("utf-8"), re.MULTILINE)
+    return found | {"examples": map(json.loads, lines)}
+
+
+def samples(compiled: Compiled, count: int) -> Iterator[list[int]]:
+    """Ids of texts drawn from a canvas of the grammar, if there are any of that length."""
+    vocabulary = compiled.vocabulary
+    for seed in range(count):
         generator = torch.Generator().manual_seed(seed)
         logits = 3 * torch.randn(LENGTH, len(vocabulary), generator=generator)
         try:
             ids = compiled.canvas(LENGTH).sample(logits, generator=generator).ids
-        except Infeasible:  # there may be no text of that length
+        except Infeasible:
             return
         yield ids[: vocabulary.text_length(ids)]
 
 
-def holes(name: str, compiled: Compiled, count: int) -> Iterator[dict[int, int]]:
+def fitting(texts: Iterator[str], compiled: Compiled, count: int) -> Iterator[list[int]]:
+    """Ids of so many texts, at most, that the grammar has and a canvas holds."""
+    encoded = ((text, compiled.vocabulary.encode(text)) for text in texts if text)
+    short = (pair for pair in encoded if 3 < len(pair[1]) <= LENGTH)  # asked first: to match a long text takes long
+    return islice((ids for text, ids in short if compiled.constraint.matches(text)), count)
+
+
+def holes(texts: Iterator[list[int]], end: int) -> Iterator[dict[int, int]]:
     """The pins that are left when some tokens of each text are hidden."""
-    chance, end = random.Random(0), compiled.vocabulary.eos_ids[0]
-    for ids in texts(name, compiled, count):
+    chance = random.Random(0)
+    for ids in texts:
         ids = ids + [end] * (LENGTH - len(ids))
         for share in HIDDEN:
             first, size = chance.randrange(40), chance.randint(4, 32)
@@ -78,15 +105,24 @@ def holes(name: str, compiled: Compiled, count: int) -> Iterator[dict[int, int]]
             yield {i: t for i, t in enumerate(ids) if i not in hidden}
 
 
-def count_unknown(name: str, vocabulary: dc.Vocabulary, count: int) -> dict[str, Any]:
-    """How often `feasible` is True, None and False (never right here), and its CPU time in ms, with making the canvas."""
+def count_unknown(name: str, vocabulary: dc.Vocabulary, count: int) -> Iterator[dict[str, Any]]:
+    """How often `feasible` is True, None and False (never right here), and its CPU time in ms, with making the canvas.
+    A line for each source of texts, of which there are `count` at most."""
     compiled = dc.compile(dc.grammar(name), vocabulary)
-    answers, times = [], []
-    for pins in holes(name, compiled, count):
-        began = time.process_time()
-        answers.append(compiled.canvas(LENGTH, pins).feasible)
-        times.append(1e3 * (time.process_time() - began))
-    line: dict[str, Any] = {"grammar": name} | {str(k): answers.count(k) for k in (True, None, False)}
-    if times:
-        line |= {"median_ms": statistics.median(times), "mean_ms": statistics.fmean(times), "max_ms": max(times)}
-    return line
+    found = {source: fitting(texts, compiled, count) for source, texts in sources(name).items()}
+    if "examples" in found:
+        found["samples"] = samples(compiled, min(count, SAMPLES))
+    for source, texts in found.items():
+        answers, times = [], []
+        for pins in holes(texts, vocabulary.eos_ids[0]):
+            began = time.process_time()
+            answers.append(compiled.canvas(LENGTH, pins).feasible)
+            times.append(1e3 * (time.process_time() - began))
+        if times:
+            line: dict[str, Any] = {"grammar": name, "texts": source, "holes": len(answers)}
+            line |= {str(k): answers.count(k) for k in (True, None, False)}
+            yield line | {
+                "median_ms": statistics.median(times),
+                "mean_ms": statistics.fmean(times),
+                "max_ms": max(times),
+            }

@@ -20,13 +20,12 @@ from dgemma_constrain.infill.command import complete_command
 from dgemma_constrain.inputs import Prompt, Span, Text, TextFile
 from dgemma_constrain.options import (
     constraining,
+    filling,
     flavor,
-    holes,
     ignore_case,
     list_grammars,
     max_depth,
     on_unsupported,
-    patterns,
     property_order,
     references,
     setting,
@@ -154,9 +153,9 @@ def grammar_command(grammar: str, prompt: str, start: str | None, max_depth: int
 @dgemma.command("fill", short_help="Fill the holes of a template.")
 @click.argument("template", type=Text())
 @click.argument("prompt", type=Prompt(), default="")
-@holes
+@filling
 @writing
-def fill_command(template: str, prompt: str, holes: tuple, options: dict) -> None:
+def fill_command(template: str, prompt: str, holes: dict, options: dict) -> None:
     """Fill the {holes} of TEMPLATE with what PROMPT (-: stdin) says.
 
     {{ and }} stand for braces.
@@ -165,11 +164,13 @@ def fill_command(template: str, prompt: str, holes: tuple, options: dict) -> Non
     Example:
       dgemma fill 'Dear {name}, see you on {day}.' --hole name='[A-Z][a-z]+' --hole day='[A-Z][a-z]+day' \\
           'name: Anna, day: Monday'
+      dgemma fill 'Version {v} is out.' --hole-grammar v=semver 'v: 1.2.3'
     """
-    from dgemma_constrain.constraints.template import with_patterns
+    from dgemma_constrain.given import constraint_from
     from dgemma_constrain.models.embedded.prompts import fill_prompt
 
-    write_text(fill_prompt(template, prompt), with_patterns(template, patterns(holes)), options)
+    constraint = constraint_from({"template": template, "holes": holes}, {})
+    write_text(fill_prompt(template, prompt), constraint, options, searched=any("grammar" in h for h in holes.values()))
 
 
 @dgemma.command("choose", short_help="Pick one of several texts.")

@@ -46,15 +46,16 @@ class TextFile(Prompt):
 
 
 class Hole(Text):
-    """`name=REGEX`, as a pair."""
+    """`name=…`, as a pair. what: stands behind the sign, and is read as `of` says."""
 
-    name = "name=regex"
+    def __init__(self, what: str, of: click.ParamType = Text()):
+        self.name, self.of = f"name={what}", of
 
     def convert(self, value, param, ctx):
-        name, equals, pattern = super().convert(value, param, ctx).partition("=")
+        name, equals, what = super().convert(value, param, ctx).partition("=")
         if not equals or not name.isidentifier():
-            self.fail(f"{value!r} is not of the form name=REGEX", param, ctx)
-        return name, pattern
+            self.fail(f"{value!r} is not of the form {self.name}", param, ctx)
+        return name, self.of.convert(what, param, ctx)
 
 
 class Span(click.ParamType):

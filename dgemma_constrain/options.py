@@ -55,7 +55,35 @@ start = click.option("--start", metavar="RULE", help="The rule for the whole tex
 max_depth = click.option(
     "--max-depth", type=click.IntRange(0), metavar="N", help="How often what contains itself may nest."
 )
-holes = click.option("--hole", "holes", type=Hole(), multiple=True, help="What may fill a hole; without it, any text.")
+
+HOLES = {
+    "regex": click.option("--hole", "hole_regex", type=Hole("REGEX"), metavar="NAME=REGEX", multiple=True, help="What may fill a hole; without it, any text."),
+    "grammar": click.option("--hole-grammar", type=Hole("GRAMMAR"), metavar="NAME=GRAMMAR", multiple=True, help="The same, by a grammar: a name, or a file."),
+    "schema": click.option("--hole-schema", type=Hole("FILE", TextFile()), metavar="NAME=FILE", multiple=True, help="The same, by a file with a JSON Schema."),
+}  # fmt: skip
+
+
+def _holes(all_: dict) -> dict[str, dict[str, str]]:
+    """What was given of holes, by name, as a row gives it; all_: loses it."""
+    pairs = [(name, {kind: value}) for kind in HOLES for name, value in all_.pop(f"hole_{kind}")]
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        click.get_current_context().fail("--hole gives a hole twice")
+    return found
+
+
+def filling(command):
+    """Give a command the options that say what fills holes. It gets `holes`: see `given.py`."""
+
+    @functools.wraps(command)
+    def collected(**all_):
+        holes = _holes(all_)
+        return command(holes=holes, **all_)
+
+    for option in reversed(HOLES.values()):
+        collected = option(collected)
+    return collected
+
 
 CONSTRAINT = {
     "schema": click.option("--schema", type=TextFile(), help="A file with a JSON Schema."),
@@ -63,7 +91,7 @@ CONSTRAINT = {
     "grammar": click.option("--grammar", type=Text(), help="A grammar: a name, or a file that ends in .lark or .gbnf."),
     "template": click.option("--template", type=Text(), help="A template with {holes}."),
     "choices": click.option("--choice", "choices", type=Text(), multiple=True, help="One of several texts."),
-    "holes": holes,
+    **{f"hole_{kind}": option for kind, option in HOLES.items()},
     "whitespace": whitespace,
     "flavor": flavor,
     "ignore_case": ignore_case,
@@ -80,27 +108,19 @@ def constraining(command):
         how = {name: all_.pop(name) for name in CONSTRAINT}
         given = {name: how.pop(name) for name in ("schema", "regex", "grammar", "template", "choices")}
         given = {name: value for name, value in given.items() if value not in (None, ())}
-        pairs = how.pop("holes")
+        holes = _holes(how)
         context = click.get_current_context()
         if len(given) > 1:
             context.fail(f"{context.info_name} takes one of --schema, --regex, --grammar, --template, --choice")
-        if pairs:
+        if holes:
             if "template" not in given:
                 context.fail("--hole belongs to --template")
-            given["holes"] = patterns(pairs)
+            given["holes"] = holes
         return command(given=given, how=how, **all_)
 
     for option in reversed(CONSTRAINT.values()):
         collected = option(collected)
     return collected
-
-
-def patterns(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """The regexes of holes by name."""
-    given = dict(pairs)
-    if len(given) < len(pairs):
-        click.get_current_context().fail("--hole gives a hole twice")
-    return given
 
 
 COUNT = {"type": click.IntRange(1), "metavar": "N"}

@@ -77,9 +77,10 @@ def test_every_row_is_answered_under_its_own_constraint_or_the_commands(job):
         {"prompt": "x", "grammar": "semver"},
         {"prompt": "x", "template": "Dear {name}, {what}", "holes": {"name": "[A-Z][a-z]{2,4}", "what": "[xy]{3}"}},
         {"prompt": "x", "regex": "(?P<a>[ab])[cd]", "length": 9},
+        {"prompt": "x", "template": "<{a}>", "holes": {"a": {"schema": {"enum": [10, 20]}}}},
     ]
     code, found, err = job(rows, *DATE)
-    assert code == 0 and sorted(found) == [1, 2, 3, 5, 6, 7] and err.startswith("dgemma: 6 rows written")
+    assert code == 0 and sorted(found) == [1, 2, 3, 5, 6, 7, 8] and err.startswith("dgemma: 7 rows written")
     assert re.fullmatch(r"\d{4}-\d\d", found[1]["text"]) and "id" not in found[1]
     assert dc.json_schema(PERSON).matches(found[2]["text"]) and found[2]["id"] == {"any": "thing"}
     assert found[2]["value"] == json.loads(found[2]["text"])
@@ -90,6 +91,7 @@ def test_every_row_is_answered_under_its_own_constraint_or_the_commands(job):
         "what",
     }
     assert found[7]["fields"]["a"] == found[7]["text"][0]
+    assert int(found[8]["fields"]["a"]) in (10, 20)
 
 
 def test_a_row_is_as_if_it_were_written_alone(job, denoiser):

@@ -140,6 +140,16 @@ def test_a_hole_without_a_pattern_takes_any_text_and_the_prompt_is_optional(caps
     assert code == 0 and record["text"] == f"<{record['fields']['a']}>{{"
 
 
+def test_a_hole_may_be_a_grammar_or_a_schema(capsys, tmp_path):
+    age = tmp_path / "age.json"
+    age.write_text('{"type": "integer", "minimum": 10, "maximum": 99}')
+    holes = ["--hole-grammar", "v=semver", "--hole-schema", f"age={age}", "--hole", "x=[ab]"]
+    code, out, _ = run(capsys, "fill", "v{v} age {age} {x}", *holes, "--json", "--steps", "4", "--length", "24")
+    fields = json.loads(out)["fields"]
+    assert code == 0 and json.loads(out)["text"] == f"v{fields['v']} age {fields['age']} {fields['x']}"
+    assert dc.grammar("semver").matches(fields["v"]) and 10 <= int(fields["age"]) <= 99 and fields["x"] in "ab"
+
+
 def test_choose_has_room_for_its_longest_choice(capsys):
     long = "q" * 150
     code, out, _ = run(capsys, "choose", long, "which?")
@@ -218,7 +228,10 @@ def test_a_trace_is_written_whole(capsys, tmp_path):
         (2, "position 5", ["fill", "Dear {", "x"]),
         (2, "no hole", ["fill", "Dear {a}", "--hole", "b=x", "x"]),
         (2, "twice", ["fill", "Dear {a}", "--hole", "a=x", "--hole", "a=y", "x"]),
+        (2, "twice", ["fill", "Dear {a}", "--hole", "a=x", "--hole-grammar", "a=semver", "x"]),
         (2, "name=REGEX", ["fill", "Dear {a}", "--hole", "a", "x"]),
+        (2, "name=GRAMMAR", ["fill", "Dear {a}", "--hole-grammar", "semver", "x"]),
+        (2, "nonexistent", ["fill", "Dear {a}", "--hole-schema", "a=nonexistent", "x"]),
         (2, "infinitely many", ["fill", "{a} and {a}", "x"]),
         (2, "--nonsense", ["regex", "a", "x", "--nonsense"]),
         (2, "--steps", ["regex", "a", "x", "--steps", "0"]),

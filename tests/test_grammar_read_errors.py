@@ -22,6 +22,9 @@ LARK = {
     'start: ""': (1, 8, "Empty terminals"),
     'start: t{"a"}\nt{x, y}: x y': (2, 1, "Wrong number of template arguments"),
     'start: t{"a"}\nt{x}: x t{u{x}}\nu{x}: x': (2, 1, "does it use itself"),
+    'start: t0{"a"}\n'
+    + "".join(f"t{i}{{x}}: t{i + 1}{{p{{x, x}}}}\n" for i in range(40))
+    + "t40{x}: x\np{x, y}: x y": (42, 1, "more than 1,000 names"),
     'start: T0\n' + "".join(f"T{i}: T{i + 1} T{i + 1}\n" for i in range(40)) + 'T40: "z"': (29, 1, "5,000 pieces"),
     'start: "\\u00"': (1, 8, "bad escape"),
     'start: A\nA: /[/ | "b"': (2, 4, "unterminated character set"),

@@ -1,16 +1,19 @@
 """Which stacks of an LR automaton can read what is left of a text of which only pieces are known, and at what cost.
 
-The text is a graph of places with terminals on its arcs, all of which lead forward, or back to where they come from; each has
-a cost. A stack can read on from a place if one of its items [A → α·β] can: if β derives what lies between the place and another
-one, and the stack with A in the place of α can read on from there. So two things are computed, both as least fixed points:
+The text is a graph of places with terminals on its arcs, all of which lead forward, or back to where they come from;
+each has a cost. A stack can read on from a place if one of its items [A → α·β] can: if β derives what lies between the
+place and another one, and the stack with A in the place of α can read on from there. So two things are computed, both
+as least fixed points:
 
-- for each rest of a rule, what it costs to derive something with it from one place to another: the product of a context-free
-  grammar with a finite automaton (Bar-Hillel, Perles and Shamir 1961), row by row, the last place first, in the order of costs
-  (Knuth's generalisation of Dijkstra's algorithm, 1977);
+- for each rest of a rule, what it costs to derive something with it from one place to another: the product of a
+  context-free grammar with a finite automaton (Bar-Hillel, Perles and Shamir 1961), row by row, the last place first,
+  in the order of costs (Knuth's generalisation of Dijkstra's algorithm, 1977);
 - for each stack, what it costs to read on from each place: as `stacks.fewest`, for all places at once. That is backward
-  reachability in a weighted pushdown system (Bouajjani, Esparza and Maler 1997; Reps et al. 2005), as far as stacks ask for it.
+  reachability in a weighted pushdown system (Bouajjani, Esparza and Maler 1997; Reps et al. 2005), as far as stacks ask
+  for it.
 
-Look-aheads are left out: where the grammar is LALR(1), they forbid nothing that could go on. All else is exact for the graph.
+Look-aheads are left out: where the grammar is LALR(1), they forbid nothing that could go on. All else is exact for the
+graph.
 """
 
 from __future__ import annotations
@@ -49,11 +52,12 @@ class Rules(NamedTuple):
 class Remainder(NamedTuple):
     """What is left of a text.
 
-    rest  uint8[B, N, N]: what it costs to derive something from one place to another with what follows a place in a body
+    rest  uint8[B, N, N]: what it costs to derive something from one place to another with what follows a place in
+          a body
     read  uint8[T+1, N, N]: … by a terminal, and what is ignored before it
     any_more bool: whether any text may follow at the last place
-    keys, rows, state, size  a hash table of stacks, and of others that read on: their rows, int32; of each row its state, int32;
-          int64[2]
+    keys, rows, state, size  a hash table of stacks, and of others that read on: their rows, int32; of each row its
+          state, int32; int64[2]
     cost  uint8[R, N]: what it costs them to read on from each place
     """
 
@@ -95,8 +99,8 @@ def _push(queue, size, heads, level, what):
 def derive(rules, arcs, ignored, terminals, places, any_more):
     """`Remainder.rest` and `Remainder.read`.
 
-    arcs int32[n, 4]: source, ascending, terminal, target, cost. The last place is behind the end of the text, which is a
-    terminal, too: number `terminals`. ignored bool[T].
+    arcs int32[n, 4]: source, ascending, terminal, target, cost. The last place is behind the end of the text, which is
+    a terminal, too: number `terminals`. ignored bool[T].
     """
     first, last, head, offsets, at, body = rules
     symbols, bodies = len(offsets) - 1, len(body)
@@ -190,8 +194,8 @@ def row_of(remainder, node):
 
 @kernel
 def _improve(remainder, i, j, k):
-    """Lower the costs of row i to what they are if it puts itself in the place of row j (-1: the whole text is read) after
-    what follows place k (-1: nothing); whether there was one to lower."""
+    """Lower the costs of row i to what they are if it puts itself in the place of row j (-1: the whole text is read)
+    after what follows place k (-1: nothing); whether there was one to lower."""
     rest, cost = remainder.rest, remainder.cost
     places = np.int64(cost.shape[1])
     changed = False

@@ -1,8 +1,8 @@
 """The rows of a file of prompts, and what each of them asks for.
 
 A row is a line of JSON: a prompt (a string), or an object with "prompt" and perhaps "id" (any value, given back), "length",
-and a constraint of its own in place of the command's: "schema", "regex", "grammar", "template" (with "holes", regexes by
-name) or "choices". Blank lines are no rows.
+and a constraint of its own in place of the command's: "schema", "regex", "grammar", "template" (with "holes", by name: a
+regex, or an object with one of these) or "choices". Blank lines are no rows.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """What a search asks of a configuration: whether it can still read all that is pinned behind, and how well that fits.
 
-The pins of a canvas are pieces of text, and free positions gaps between them. Whatever tokens are written in a gap, the terminals
-are a path through the spans of that text (`spans`); so a stack that cannot read on along any such path (`remainder`) leads to
-no completion, and can be dropped: nothing is lost by that. What this leaves out is how tokens fall on characters, which is what
-the cover knows. At the last free position before pins these are read at once, as they are.
+The pins of a canvas are pieces of text, and free positions gaps between them. Whatever tokens are written in a gap, the
+terminals are a path through the spans of that text (`spans`); so a stack that cannot read on along any such path
+(`remainder`) leads to no completion, and can be dropped: nothing is lost by that. What this leaves out is how tokens
+fall on characters, which is what the cover knows. At the last free position before pins these are read at once, as they
+are.
 
-A path costs the characters that must be written in a gap beyond one for each of its positions. What costs nothing can be
-written a character at a time, so it is what a search should keep to; but a token may also hold several characters, so what
-costs something is only put last.
+A path costs the characters that must be written in a gap beyond one for each of its positions. What costs nothing can
+be written a character at a time, so it is what a search should keep to; but a token may also hold several characters,
+so what costs something is only put last.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ OFF, SAME, END = -1, -2, -3  # no guide; nothing new to ask; the text ends there
 class Course(NamedTuple):
     """What is asked at each boundary, int64[L + more tokens + 1].
 
-    place  the place in the `Remainder` that goes with it, or OFF, SAME, END; once the bytes ahead[i] were read, which are pinned
+    place  the place in the `Remainder` that goes with it, or OFF, SAME, END; once the bytes ahead[i] were read, which
+           are pinned
     behind the place behind that gap
     """
 
@@ -46,8 +48,8 @@ class Course(NamedTuple):
 
 @kernel
 def required(machine, remainder, config, place, behind, ahead):
-    """What it costs to read on once `ahead` was read, FAR if that cannot be; or FULL, MISSING, GROW. Of place OFF: no fewer
-    characters complete the text."""
+    """What it costs to read on once `ahead` was read, FAR if that cannot be; or FULL, MISSING, GROW. Of place OFF: no
+    fewer characters complete the text."""
     if len(ahead) > 0:
         config, _, _ = read_bytes(machine, config, ahead)
         if config == LIMIT:
@@ -65,7 +67,8 @@ def required(machine, remainder, config, place, behind, ahead):
         stack_set, here = np.int64(items[i]), np.int64(items[i + 1])
         if here == BEGIN:
             cost = min(
-                _of_stacks(remainder, machine.stacks, stack_set, place), _of_stacks(remainder, machine.stacks, stack_set, behind)
+                _of_stacks(remainder, machine.stacks, stack_set, place),
+                _of_stacks(remainder, machine.stacks, stack_set, behind),
             )
         else:
             cost = _under_way(machine, remainder, stack_set, here, place)
@@ -158,7 +161,7 @@ def guide_of(machine, vocabulary, pinned: np.ndarray, tail: str) -> Guide:
     free = np.concatenate([[False], pinned[:stop] < 0, [False]])
     runs = np.flatnonzero(np.diff(free.astype(np.int8))).reshape(-1, 2).tolist()  # of free positions
     pieces = [vocabulary.decode_bytes(pinned[a:b].tolist()) for a, b in _between(runs, stop)]
-    text, sizes, gaps = [], [], []  # gaps: which one each run is; several are one if what is between is no whole character
+    text, sizes, gaps = [], [], []  # gaps: which one each run is; one for several with no whole character in between
     for piece, (first, past) in zip(pieces, runs):
         if not text or text[-1] != GAP:
             text.append(GAP)
@@ -171,10 +174,11 @@ def guide_of(machine, vocabulary, pinned: np.ndarray, tail: str) -> Guide:
 
 
 def _derived(machine, text: np.ndarray, sizes: np.ndarray, tail: str):
-    """`rest`, `read` and `any_more` of a `Remainder`, of as much of the text as there is room for; and where its gaps are.
+    """`rest`, `read` and `any_more` of a `Remainder`, of as much of the text as there is room for; and where its gaps
+    are.
 
-    A gap is a row of places: so many characters may be written there, at no cost, as are left, or ENOUGH; the last is where
-    none is. sizes: positions of each gap. tops: the first and the last place of each gap.
+    A gap is a row of places: so many characters may be written there, at no cost, as are left, or ENOUGH; the last is
+    where none is. sizes: positions of each gap. tops: the first and the last place of each gap.
     """
     rules, size = rules_of(machine.tables), min(len(text), PLACES)
     while True:

@@ -1,12 +1,12 @@
 """Beam search over positions, where no finite automaton holds a language: exact configurations under a regular cover.
 
 A node is a boundary of the canvas, a configuration of the LR machine (exact: it knows the whole stack) and a state of
-the cover (a token automaton of more texts, so a relaxation). A node's value is what it has scored and what the cover can
-still score from its state, given all pins to come; no completion is worth more. Nodes with the same configuration and
-state have the same future, so only the best is kept, as in Viterbi's algorithm.
+the cover (a token automaton of more texts, so a relaxation). A node's value is what it has scored and what the cover
+can still score from its state, given all pins to come; no completion is worth more. Nodes with the same configuration
+and state have the same future, so only the best is kept, as in Viterbi's algorithm.
 
-From a node the cover's arcs are tried, each by a few tokens of different classes: all classes of an arc lead to one state,
-and mostly to one configuration, so that many arcs tell more than many classes (see `arcs`).
+From a node the cover's arcs are tried, each by a few tokens of different classes: all classes of an arc lead to one
+state, and mostly to one configuration, so that many arcs tell more than many classes (see `arcs`).
 
 Per boundary the `width` most valuable nodes go on. What is not followed up is remembered by its value: a string that is
 worth at least as much is proved to be the best one, and if nothing was left aside and nothing found, there is none.
@@ -89,12 +89,13 @@ def _insert(ids, scores, n, most, t, x):
 
 @kernel
 def _best_of(row, partial, scale, noise, classes, c, ids, scores, most):
-    """Members of class c with the largest entries of row·scale, up to `most`, in descending order; how many. Of a class of
-    several blocks (words, most often), the two largest will do.
+    """Members of class c with the largest entries of row·scale, up to `most`, in descending order; how many. Of a class
+    of several blocks (words, most often), the two largest will do.
 
-    partial: the largest entry of each block of each class (see `emissions`), or its sum with noise, or nothing. The best
-    members are in the best blocks, so only those are read. With noise > 0 a Gumbel variable is added to each entry; the
-    first is then a draw in proportion to e^(row·scale). Of an empty row all entries are equal, and any members will do.
+    partial: the largest entry of each block of each class (see `emissions`), or its sum with noise, or nothing. The
+    best members are in the best blocks, so only those are read. With noise > 0 a Gumbel variable is added to each
+    entry; the first is then a draw in proportion to e^(row·scale). Of an empty row all entries are equal, and any
+    members will do.
     """
     of, offsets, members, blocks, dense, mask = classes
     if len(row) == 0:
@@ -132,8 +133,8 @@ def _best_of(row, partial, scale, noise, classes, c, ids, scores, most):
 
 @kernel
 def _candidates(cover, state, weights, following, places, values, most):
-    """The arcs of a state with the largest weight and future, up to `most`, in descending order: how many, and the value of
-    the next one."""
+    """The arcs of a state with the largest weight and future, up to `most`, in descending order: how many, and the
+    value of the next one."""
     n = np.int64(0)
     left = -np.inf
     for e in range(cover.offsets[state], cover.offsets[state + 1]):
@@ -164,8 +165,8 @@ def _are_alike(cover, c):
 
 @kernel
 def _members(cover, label, emission, row, partial, scale, noise, ids, scores):
-    """Tokens of a label's best classes, the best of all first, and how much less than that they score; how many, and the
-    same for the best of the others."""
+    """Tokens of a label's best classes, the best of all first, and how much less than that they score; how many, and
+    the same for the best of the others."""
     offsets, of = cover.labels
     most = np.int64(len(ids))
     classes, values = np.empty(most, np.int64), np.empty(most)
@@ -209,8 +210,8 @@ def _node(table, config, state, layer, count):
 class Scratch(NamedTuple):
     """What `extend` works with.
 
-    ids, scores, known, rest, alike  of each label: see `_members`; known is -1 where not asked for yet; alike: whether its
-                                     tokens were seen to lead to the same configuration
+    ids, scores, known, rest, alike  of each label: see `_members`; known is -1 where not asked for yet; alike: whether
+                                     its tokens were seen to lead to the same configuration
     nodes, row_of                    of each state: how many nodes have it, and which row of candidates is its own
     table                            nodes by their configuration and state
     top, top_at                      the largest values there are, and their places
@@ -230,8 +231,8 @@ class Scratch(NamedTuple):
 
 def new_scratch(labels: int, members: int, states: int, width: int, room: int) -> Scratch:
     return Scratch(
-        np.empty((labels, members), np.int64), np.empty((labels, members)), np.empty(labels, np.int32), np.empty(labels),
-        np.empty(labels, np.uint8), np.empty(states, np.int32), np.empty(states, np.int32),
+        np.empty((labels, members), np.int64), np.empty((labels, members)), np.empty(labels, np.int32),
+        np.empty(labels), np.empty(labels, np.uint8), np.empty(states, np.int32), np.empty(states, np.int32),
         np.empty(1 << (2 * room).bit_length(), np.int32), np.empty(width), np.empty(width, np.int64),
     )  # fmt: skip
 
@@ -263,11 +264,11 @@ def extend(
     """From the nodes of a layer to those of the next: how many there are, or FULL, MISSING; and the largest value that
     was left aside.
 
-    weights float64[N], emission float64[K]: what the best member of each label and class scores here; following float64[S]:
-    what the cover can still score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or -1. Values up
-    to `floor` are of no interest. most: how many arcs of a state to look at. place, behind, ahead: what `required` is asked of the new
-    nodes. left: how many positions there are after this one for what a node needs. strip: whether a space that a token begins
-    with is not part of the text.
+    weights float64[N], emission float64[K]: what the best member of each label and class scores here; following
+    float64[S]: what the cover can still score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or
+    -1. Values up to `floor` are of no interest. most: how many arcs of a state to look at. place, behind, ahead: what
+    `required` is asked of the new nodes. left: how many positions there are after this one for what a node needs.
+    strip: whether a space that a token begins with is not part of the text.
     """
     ids, scores, known, rest, alike, nodes, row_of, table, top, top_at = scratch
     width, members = np.int64(len(top)), ids.shape[1]
@@ -298,7 +299,7 @@ def extend(
             if value <= floor:
                 break
             c, target = np.int64(cover.symbols[places[r, j]]), np.int64(cover.targets[places[r, j]])
-            # Enough nodes are better, there are nodes with this state, and this one need not hurry to close what is open.
+            # Enough nodes are better, there are nodes with this state, and this one need not hurry to close anything.
             worse = tops == width and value < top[width - 1] and nodes[target] > 1 and layer.need[k] < left
             if worse or count + members > len(after.config):
                 lost = max(lost, value)
@@ -364,10 +365,10 @@ def accepting(machine, layer, accept, out):
 def choose(layer: Layer, count: int, width: int, left: int, shallow: bool) -> tuple[Layer, float]:
     """The nodes to go on with, the best first, and the largest value of the others.
 
-    The cover knows nothing of what is open. So those whose text needs more characters than there are positions left come
-    after all others; and a part of the width goes to the best node of each state, of each need, and of each pair of them,
-    which tell most stacks apart: some of them may be the ones that a later pin asks for. shallow: what needs least is
-    worth most.
+    The cover knows nothing of what is open. So those whose text needs more characters than there are positions left
+    come after all others; and a part of the width goes to the best node of each state, of each need, and of each pair
+    of them, which tell most stacks apart: some of them may be the ones that a later pin asks for. shallow: what needs
+    least is worth most.
     """
     layer = Layer(*(a[:count] for a in layer))
     lost = -np.inf

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import torch
 
 
-
 class Effort(NamedTuple):
     """How hard a search tries: nodes at each boundary, arcs of each node (where there are so many), tokens of each; and
     whether it asks what a node can still read (see `guide`)."""
@@ -39,9 +38,9 @@ DRAWS = 8  # from the cover, for an exact sample
 class Scores(NamedTuple):
     """What a search is guided by.
 
-    emission float64[L, K+1]: of the best member of each class. row: gives the logits of a position, None where any member
-    will do; partial (of as many positions as there are logits of), scale, noise: see `search`. best: gives the best members
-    of given classes, None where these scores are not the question.
+    emission float64[L, K+1]: of the best member of each class. row: gives the logits of a position, None where any
+    member will do; partial (of as many positions as there are logits of), scale, noise: see `search`. best: gives the
+    best members of given classes, None where these scores are not the question.
     """
 
     emission: np.ndarray
@@ -63,14 +62,14 @@ class Searched(Canvas):
     """As `Canvas`, with these differences.
 
     `feasible` is None where the search ended without an answer. `best` is a string of the language, always; `proved`
-    says whether it is the best one. `sample` draws from the cover, where that can be done exactly, until a string is in the
-    language: an exact sample. After DRAWS of them, and on canvases that a text need not end on, it is the best string
-    under noise instead (perturb and MAP): a string of the language, but not exactly in proportion. `Completion.exact` says
-    which it was. `allowed`, `choices`, `mask_`, `marginals` and `posterior` are those of the cover: nothing that is possible
-    is left out, but more may be in.
+    says whether it is the best one. `sample` draws from the cover, where that can be done exactly, until a string is in
+    the language: an exact sample. After DRAWS of them, and on canvases that a text need not end on, it is the best
+    string under noise instead (perturb and MAP): a string of the language, but not exactly in proportion.
+    `Completion.exact` says which it was. `allowed`, `choices`, `mask_`, `marginals` and `posterior` are those of the
+    cover: nothing that is possible is left out, but more may be in.
 
-    whole: the canvas that this one is the beginning of (see `head`), or None. witness: ids that are known to fit, to the end
-    of the whole canvas or beyond.
+    whole: the canvas that this one is the beginning of (see `head`), or None. witness: ids that are known to fit, to
+    the end of the whole canvas or beyond.
     """
 
     is_finite = False
@@ -161,7 +160,8 @@ class Searched(Canvas):
         return "no text of this grammar fits the length and the pins; pin less, or take another length"
 
     def best(self, logits: torch.Tensor) -> Completion:
-        """A valid string of high probability: see `Completion.proved`. Raises Infeasible with the reason, LogitsError."""
+        """A valid string of high probability: see `Completion.proved`. Raises Infeasible with the reason,
+        LogitsError."""
         super().check()
         reduced = self._reduce(logits, emissions.MAX, 1.0)
         return self._found(reduced, reduced, reduced.emission, 0)
@@ -200,7 +200,8 @@ class Searched(Canvas):
             return self._accepts(machine, ids[: self.compiled.vocabulary.text_length(ids)])
 
     def _accepts(self, machine, ids: list[int]) -> bool:
-        """Whether the machine takes these ids after those before the canvas; not, if they are too ambiguous to follow up."""
+        """Whether the machine takes these ids after those before the canvas; not, if they are too ambiguous to follow
+        up."""
         try:
             config = machine.read(machine.start, self.compiled.vocabulary.decode_bytes([*self._after, *ids]))
             return config >= 0 and machine.accepts(config)
@@ -346,8 +347,8 @@ class Searched(Canvas):
                     machine.machine, cover, guide.remainder, layer, weights[i] if inside else np.zeros(labels),
                     emission[i] if inside else np.zeros(classes),
                     row(i) if guided else no_row, partial[i] if guided else no_partial, scale,
-                    noise + (i << 20) if noise or not guided else 0, self._pinned[i] if inside else -1, following, floor, most,
-                    place[i + 1], behind[i + 1], ahead[i + 1], max(spare[i] - 1, 1),
+                    noise + (i << 20) if noise or not guided else 0, self._pinned[i] if inside else -1, following,
+                    floor, most, place[i + 1], behind[i + 1], ahead[i + 1], max(spare[i] - 1, 1),
                     not i and not self._after and vocabulary.strips_leading_space, scratch, space,
                 )  # fmt: skip
                 if count == GROW:

@@ -133,9 +133,8 @@ def read(source: str) -> list[str]:
     return pieces
 
 
-def with_patterns(source: str, patterns: Mapping[str, str]) -> Constraint:
-    """A template whose holes are given by regexes; those without one take any text."""
-    from dgemma_constrain.constraints.terms import regex, text
+def filled(source: str, holes: Mapping[str, Constraint]) -> Constraint:
+    """A template some of whose holes are given; the others take any text."""
+    from dgemma_constrain.constraints.terms import text
 
-    given = {name: regex(pattern) for name, pattern in patterns.items()}
-    return template(source, **{**dict.fromkeys(read(source)[1::2], text()), **given})
+    return template(source, **{**dict.fromkeys(read(source)[1::2], text()), **holes})

@@ -84,8 +84,8 @@ class GrammarMachine:
         if self.grammar.scannerless:
             size = self.terminals
             return side_by_side(
-                (np.arange(2 * size + 1) + 1) // 2, np.arange(size, dtype=np.int32), 2 * np.arange(size, dtype=np.int32) + 1,
-                np.arange(2 * size) % 2 == 1, 2 * np.arange(size + 1),
+                (np.arange(2 * size + 1) + 1) // 2, np.arange(size, dtype=np.int32),
+                2 * np.arange(size, dtype=np.int32) + 1, np.arange(2 * size) % 2 == 1, 2 * np.arange(size + 1),
             )  # fmt: skip
         return side_by_side(*self.lexer.automata)
 
@@ -219,7 +219,8 @@ class GrammarMachine:
         if followers not in self._made:
             scanner = self._scanner(followers)
             row = scanner_row(
-                scanner.offsets, scanner.symbols, scanner.targets, scanner.winner, self.ignored, self._length, self._used
+                scanner.offsets, scanner.symbols, scanner.targets, scanner.winner, self.ignored, self._length,
+                self._used,
             )  # fmt: skip
             if self._used + len(row) > len(machine.scan):
                 longer = np.empty(2 * (self._used + len(row)), np.int32)

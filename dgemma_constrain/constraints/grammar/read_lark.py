@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_ALTERNATIVES = 8  # that one sequence may become
 MAX_PIECES = 5_000  # that one terminal is put together from
 MAX_TEMPLATE_USES = 1_000  # that differ in their arguments
+MAX_ARGUMENT = 1_000  # names in an argument of a template, when those in it are written out
 
 
 def read_lark(text: str, start: str = "start", file: str | None = None, import_paths: Sequence[str] = ()) -> Grammar:
@@ -33,6 +34,7 @@ def read_lark(text: str, start: str = "start", file: str | None = None, import_p
     _refuse_declared(loaded, source)
     _check_ranges(loaded, source)
     _keep_reachable(loaded, start, source)
+    _check_arguments(loaded, source)
     try:
         _name_choices(loaded)
         terminals, rules, ignore = loaded.compile([start], set())
@@ -174,6 +176,35 @@ def _keep_reachable(loaded: lark.load_grammar.Grammar, start: str, source: _Sour
             idle += [name] * source.defines(places[name][0], name)
     if idle:
         warnings.warn(f"{start!r} leads to no use of {some(idle)}", GrammarWarning, stacklevel=2)
+
+
+def _check_arguments(loaded: lark.load_grammar.Grammar, source: _Source) -> None:
+    """Templates that use each other with an argument twice, and again, make names of exponential size in Lark."""
+    templates = {name: (parameters, tree) for name, parameters, tree, _ in loaded.rule_defs if parameters}
+    sizes = {name: [1] * len(parameters) for name, (parameters, _) in templates.items()}  # of arguments, the largest
+
+    def size(value, known: dict[str, int]) -> int:
+        (what,) = value.children
+        if getattr(what, "data", None) == "template_usage":
+            return 1 + sum(size(argument, known) for argument in what.children[1:])
+        return known.get(getattr(what, "name", ""), 1)
+
+    waiting = [(dict[str, int](), tree) for _, parameters, tree, _ in loaded.rule_defs if not parameters]
+    waiting += [(dict(zip(parameters, sizes[name])), tree) for name, (parameters, tree) in templates.items()]
+    while waiting:
+        known, tree = waiting.pop()
+        for usage in tree.find_data("template_usage"):
+            used, *arguments = usage.children
+            before = sizes.get(used.name)
+            if before is None:  # what a parameter stands for is not followed up
+                continue
+            after = [max(n, size(argument, known)) for n, argument in zip(before, arguments)]
+            if max(after) > MAX_ARGUMENT:
+                message = f"an argument of the template '{used.name}' is put together from more than {MAX_ARGUMENT:,}"
+                raise source.error(f"{message} names; does it use itself?", used.name)
+            if after != before:
+                sizes[used.name] = after
+                waiting.append((dict(zip(templates[used.name][0], after)), templates[used.name][1]))
 
 
 # Choices -------------------------------------------------------------------------------------------------------------

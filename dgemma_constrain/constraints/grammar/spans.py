@@ -1,10 +1,10 @@
 """Where terminals may lie in a text of which only pieces are known.
 
-A text is a row of classes of characters with gaps in it. A gap stands for any characters, one at least. A place is before a
-symbol of the row; the place before a gap is also every place inside it, and from there the place behind it is free. A
-*span* is a terminal from one place to another. Spans are what the lexer may cut, and more: which terminals it looks for
-is not known here, so of all terminals that match somewhere only those are left out that would themselves match on with the
-next character.
+A text is a row of classes of characters with gaps in it. A gap stands for any characters, one at least. A place is
+before a symbol of the row; the place before a gap is also every place inside it, and from there the place behind it is
+free. A *span* is a terminal from one place to another. Spans are what the lexer may cut, and more: which terminals it
+looks for is not known here, so of all terminals that match somewhere only those are left out that would themselves
+match on with the next character.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ GAP = -2
 class Automata(NamedTuple):
     """The terminals' automata side by side, terminal t from state starts[t] on.
 
-    near int32[S]: the fewest characters, one at least, from the start of its terminal to each state, -1 if there is no way.
+    near int32[S]: the fewest characters, one at least, from the start of its terminal to each state, -1 if there is no
+    way.
     """
 
     offsets: np.ndarray
@@ -74,8 +75,9 @@ def grown_rows(rows, needed):
 
 @kernel
 def find_spans(automata, text, cut):
-    """Spans int32[n, 4] (source, terminal, target, characters of it in the gap where it begins, at least), by source; and
-    which places can be reached from the first, bool[len(text) + 1]. cut: whether there may be more text than is given."""
+    """Spans int32[n, 4] (source, terminal, target, characters of it in the gap where it begins, at least), by source;
+    and which places can be reached from the first, bool[len(text) + 1]. cut: whether there may be more text than is
+    given."""
     accept, starts = automata.accept, automata.starts
     end = np.int64(len(text))
     reached = np.zeros(end + 1, np.bool_)
