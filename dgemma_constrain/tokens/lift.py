@@ -143,12 +143,7 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
 def _has_all_bytes(dfa: ByteDFA, vocabulary: Vocabulary) -> bool:
     """Whether every byte that occurs in a text is a token of its own, as in most vocabularies."""
     needed = (dfa.table >= 0).any(0)[dfa.classes]
-    trie, k = vocabulary.trie, 0
-    while k < len(trie.byte):  # the children of the root
-        if trie.last[k] > trie.first[k]:
-            needed[trie.byte[k]] = False
-        k = int(trie.skip[k])
-    return not needed.any()
+    return not (needed & ~vocabulary.single_bytes).any()
 
 
 def _with_classes(vocabulary, class_of, sums, trimmed, offsets, symbols, targets, accept, distance) -> TokenAutomaton:

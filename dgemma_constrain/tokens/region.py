@@ -155,9 +155,18 @@ def _kinds(dfa: ByteDFA, sample: np.ndarray) -> list[tuple[np.ndarray, int, int]
     return [(np.frombuffer(kind, np.uint8)[dfa.classes], len(states), states[0]) for kind, states in ordered]
 
 
-def _finer(part: np.ndarray, kind: np.ndarray) -> np.ndarray:
+@kernel
+def _finer(part, kind):
     """The parts cut by a kind, int64[256]."""
-    return np.unique(part * 256 + kind, return_inverse=True)[1]
+    finer = np.empty(256, np.int64)
+    known = np.full((MAX_PARTS, 256), -1, np.int16)
+    count = 0
+    for b in range(256):
+        if known[part[b], kind[b]] < 0:
+            known[part[b], kind[b]] = count
+            count += 1
+        finer[b] = known[part[b], kind[b]]
+    return finer
 
 
 def _is_constant(row: np.ndarray, part: np.ndarray) -> bool:
