@@ -33,8 +33,11 @@ class Alphabet:
 
     def charset(self, classes: Sequence[int]) -> Charset:
         """The characters of some classes."""
-        member = np.isin(self.classes, classes).astype(np.int8)
-        change = np.diff(member, prepend=0, append=0) != 0
+        wanted = np.zeros(self.size + 1, bool)  # and one for -1, the last
+        wanted[np.asarray(classes, np.intp)] = True
+        inside = np.zeros(len(self.classes) + 2, bool)
+        inside[1:-1] = wanted[self.classes]
+        change = inside[1:] != inside[:-1]
         return Charset(np.append(self.cuts, self.cuts[-1] + 1)[change].astype(np.int32))
 
     def first(self) -> np.ndarray:
@@ -77,17 +80,17 @@ def alphabet_of(charsets: Sequence[Charset]) -> Alphabet:
 
 def members(alphabet: Alphabet, charsets: Sequence[Charset]) -> tuple[np.ndarray, np.ndarray]:
     """The classes of each set, as rows: (offsets int64[n+1], classes int32[…])."""
-    rows = []
-    for charset in charsets:
-        lo = np.searchsorted(alphabet.cuts, charset.bounds[::2])
-        hi = np.searchsorted(alphabet.cuts, charset.bounds[1::2])
-        if len(lo) == 1:
-            runs = alphabet.classes[lo[0] : hi[0]]
-        else:
-            runs = alphabet.classes[np.searchsorted(charset.bounds, alphabet.cuts, "right") & 1 == 1]
-        rows.append(np.unique(runs) if len(runs) > 1 else runs)
-    offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
-    return offsets, np.concatenate([np.zeros(0, np.int32), *rows]).astype(np.int32)
+    bounds = np.concatenate([np.zeros(0, np.int32), *(charset.bounds for charset in charsets)])
+    ranges = np.array([len(charset.bounds) // 2 for charset in charsets], np.int64)
+    begin, past = np.searchsorted(alphabet.cuts, bounds).reshape(-1, 2).T  # the runs of each range
+    sizes = past - begin
+    total = int(sizes.sum())
+    runs = np.arange(total) + np.repeat(begin - (np.cumsum(sizes) - sizes), sizes)
+    owner = np.repeat(np.repeat(np.arange(len(charsets)), ranges), sizes)
+    width = alphabet.size + 1  # and one for -1
+    owner, classes = np.divmod(np.unique(owner * width + alphabet.classes[runs] + 1), width)
+    offsets = np.append(0, np.cumsum(np.bincount(owner, minlength=len(charsets)))).astype(np.int64)
+    return offsets, classes.astype(np.int32) - 1
 
 
 def refine(a: Alphabet, b: Alphabet) -> tuple[Alphabet, np.ndarray, np.ndarray]:

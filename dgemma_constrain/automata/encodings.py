@@ -168,10 +168,11 @@ def leads(tree, classes):
 
 
 @kernel
-def _expand(offsets, symbols, targets, tree, node_offsets, node_order, max_states):
-    """Copy the tree under every state. Returns transitions (source, column, target), the number of states, status."""
+def _expand(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries, node_offsets, node_order, max_states):
+    """Copy the tree, given as rows, under every state. Returns transitions (source, column, target), the number of states,
+    status."""
     states = len(offsets) - 1
-    nodes, columns = tree.shape
+    nodes = len(tree_offsets) - 1
     made = states
     triples = np.empty((4096, 3), np.int32)
     used = 0
@@ -197,8 +198,8 @@ def _expand(offsets, symbols, targets, tree, node_offsets, node_order, max_state
             node = wanted[turn]
             begin = used
             h = np.uint64(0)
-            for j in range(columns):
-                entry = tree[node, j]
+            for k in range(tree_offsets[node], tree_offsets[node + 1]):
+                j, entry = np.int64(tree_columns[k]), tree_entries[k]
                 target = np.int64(-1)
                 if entry >= 0:
                     target = next_state[entry]
@@ -275,8 +276,18 @@ def _rehashed(size, triples, starts, sizes, count):
 def _spell(dfa: DFA, tree: np.ndarray, limits: Limits):
     """Transitions int32[T, 3] of `dfa` spelt by `tree`, and how many states there are (its own come first)."""
     node_offsets, node_order = _ways(tree, dfa.alphabet.size)
+    nodes, columns = np.nonzero(tree != DEAD)
+    tree_offsets = np.searchsorted(nodes, np.arange(len(tree) + 1))
     triples, states, status = _expand(
-        dfa.offsets, dfa.symbols, dfa.targets, tree, node_offsets, node_order, limits.states
+        dfa.offsets,
+        dfa.symbols,
+        dfa.targets,
+        tree_offsets,
+        columns,
+        tree[nodes, columns],
+        node_offsets,
+        node_order,
+        limits.states,
     )
     limits.check(status, "spelling this constraint in bytes")
     return triples, states

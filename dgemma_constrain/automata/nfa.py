@@ -7,6 +7,7 @@ character sets, and ε-edges. Every combinator is a few array operations, so a r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Sequence
 
 import numpy as np
@@ -56,13 +57,14 @@ def literal(text: str) -> NFA:
 
 def _together(parts: Sequence[NFA], first: int) -> tuple[int, list, list, tuple[Charset, ...], np.ndarray, np.ndarray]:
     """Lay fragments side by side from state `first` on: next free state, edges, jumps, charsets, starts, accepts."""
+    own = {
+        id(part.charsets): part.charsets for part in parts
+    }  # parts often have the same tuple of sets, or the same sets
+    places = dict(zip(own, np.cumsum([0, *map(len, own.values())]).tolist()))  # where the names of a tuple's sets begin
+    sets = list(chain.from_iterable(own.values()))
     table: dict[Charset, int] = {}
-    names: list[int] = []
-    places: dict[int, int] = {}  # where the names of a part's character sets begin; parts often have the same
-    for part in parts:
-        if id(part.charsets) not in places:
-            places[id(part.charsets)] = len(names)
-            names += [table.setdefault(c, len(table)) for c in part.charsets]
+    known = {i: table.setdefault(c, len(table)) for i, c in dict(zip(map(id, sets), sets)).items()}
+    names = [known[i] for i in map(id, sets)]
     ends = first + np.cumsum([part.states for part in parts], dtype=np.int32)
     starts = np.append(np.int32(first), ends[:-1])
     counts = [len(part.edges) for part in parts]

@@ -1,4 +1,4 @@
-r"""Smaller tries for the states that look alike.
+"""Smaller tries for the states that look alike.
 
 Inside a JSON string, a name or any run of free characters, hundreds of states treat most bytes alike: letters go on,
 a quote ends it. Take a partition of the bytes and let the *region* be the states that cannot tell two bytes of one part
@@ -7,7 +7,7 @@ leave it on, the bytes themselves do. So tokens with the same *key* (parts up to
 same place from every state of the region, and one token a key is enough to walk from them. The same holds for a walk
 that enters the region with its first byte (the last digit of an escape, say), if that byte is kept in the key.
 
-From some states every walk comes into the region in a few bytes: inside an escape such as \u00e9, say. For these *near*
+From some states every walk comes into the region in a few bytes: inside an escape such as \\u00e9, say. For these *near*
 states the first bytes have parts of their own, which they cannot tell apart either (the kinds of hexadecimal digits).
 
 UTF-8 needs one refinement. After E0, ED, F0 and F4 not every continuation byte may follow, so there, and at the start
@@ -155,9 +155,18 @@ def _kinds(dfa: ByteDFA, sample: np.ndarray) -> list[tuple[np.ndarray, int, int]
     return [(np.frombuffer(kind, np.uint8)[dfa.classes], len(states), states[0]) for kind, states in ordered]
 
 
-def _finer(part: np.ndarray, kind: np.ndarray) -> np.ndarray:
+@kernel
+def _finer(part, kind):
     """The parts cut by a kind, int64[256]."""
-    return np.unique(part * 256 + kind, return_inverse=True)[1]
+    finer = np.empty(256, np.int64)
+    known = np.full((MAX_PARTS, 256), -1, np.int16)
+    count = 0
+    for b in range(256):
+        if known[part[b], kind[b]] < 0:
+            known[part[b], kind[b]] = count
+            count += 1
+        finer[b] = known[part[b], kind[b]]
+    return finer
 
 
 def _is_constant(row: np.ndarray, part: np.ndarray) -> bool:

@@ -150,6 +150,13 @@ class Vocabulary:
         return self.trie.token_nodes()
 
     @cached_property
+    def single_bytes(self) -> np.ndarray:
+        """bool[256]: the bytes that are tokens of their own."""
+        found = np.zeros(256, bool)
+        found[self.data[self.offsets[:-1][np.diff(self.offsets) == 1]]] = True
+        return found
+
+    @cached_property
     def fingerprint(self) -> str:
         """Hex digest of all that makes a compiled constraint fit this vocabulary; the key of caches."""
         digest = hashlib.sha256()

@@ -19,7 +19,7 @@ from typing import Callable, Iterable, Mapping, NamedTuple
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.graph import graph
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.nfa import NFA, NOTHING, concat
+from dgemma_constrain.automata.nfa import NFA, NOTHING
 from dgemma_constrain.constraints.grammar.rules import Grammar
 
 Joint = tuple[int, int]  # (the nonterminal to be completed, the one at its left edge that just was; -1: none yet)
@@ -102,9 +102,9 @@ class Nesting:
         for arc in self._arcs_of(n):
             word = [self.leaf(s) if s >= 0 else self._copy(*self._at(arc.head, ~s, depth)) for s in arc.word]
             ends = [number.setdefault(joint, len(number)) for joint in (arc.source, arc.target)]
-            laid.append((ends[0], concat(word), ends[1]))
+            laid.append((ends[0], word, ends[1]))
         last = len(number)
-        laid += [(i, concat([]), last) for (root, done), i in number.items() if root == done]
+        laid += [(i, [], last) for (root, done), i in number.items() if root == done]
         return graph(last + 1, laid) if laid else NOTHING
 
     def _copy(self, n: int, depth: int) -> NFA:

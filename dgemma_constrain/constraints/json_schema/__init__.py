@@ -40,7 +40,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dgemma_constrain.automata.dfa import DFA
+from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING
 from dgemma_constrain.constraints.json_schema import keywords, leaves

@@ -12,6 +12,7 @@ from dgemma_constrain.errors import ConstraintError, RegexError
 
 KINDS = ("any", "compact", "pretty")
 _WHITE = star(symbol(Charset.of(" \t\n\r")))
+_MARKS: dict[tuple[str, int], dict[tuple[str, int], NFA]] = {}  # the same in every schema, by layout
 
 
 class Layout:
@@ -25,7 +26,6 @@ class Layout:
         self.kind, self.indent = kind, indent
         self._gap = EPSILON if kind in ("compact", "pretty") else _WHITE if kind == "any" else _given(kind).nfa()
         self._outer = _WHITE if kind == "any" else EPSILON
-        self._made: dict[tuple[str, int], NFA] = {}
 
     def whole(self, value: NFA) -> NFA:
         """The value and what may stand around it."""
@@ -37,9 +37,10 @@ class Layout:
 
     def mark(self, mark: str, depth: int) -> NFA:
         """`[` `]` `{` `}` `,` `:` or an empty `[]` or `{}`, in or of what stands at `depth`, with the space around it."""
-        if (mark, depth) not in self._made:
-            self._made[mark, depth] = self._mark(mark, depth)
-        return self._made[mark, depth]
+        made = _MARKS.setdefault((self.kind, self.indent), {})
+        if (mark, depth) not in made:
+            made[mark, depth] = self._mark(mark, depth)
+        return made[mark, depth]
 
     def _mark(self, mark: str, depth: int) -> NFA:
         gap = self._gap

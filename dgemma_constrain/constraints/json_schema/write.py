@@ -139,12 +139,13 @@ class Writer:
 
     def dfa(self, level: int) -> DFA:
         """The same, minimal; of no more than limits.states / LARGE states, since a character takes some states over bytes,
-        and each of those a row of the tables."""
+        and each of those a row of the tables, and of twice as many before it is minimal."""
         whole = self.text(level)
+        most = 2 * self.limits.states // LARGE
         try:
-            made = compile_nfa(whole, self.limits)
+            made = compile_nfa(whole, Limits(most, self.limits.seconds))
         except LimitExceeded as error:
-            raise self._growing(self._largest(whole), error) from None
+            raise self._growing(self._largest(whole), error, most) from None
         if made.states > self.limits.states // LARGE:
             raise self._growing(self._largest(whole), None, self.limits.states // LARGE)
         return made
@@ -234,10 +235,10 @@ class Writer:
             size += sum(part.states for part in word)
             if size > 4 * self.limits.states:
                 raise self._growing(expr, None)
-            arcs.append((source, word[0] if len(word) == 1 else concat(word), target))
+            arcs.append((source, word, target))
         last = plan.joints - 1  # joint 1 is the end, which `graph` wants to be the last
         swap = {1: last, last: 1}
-        return graph(plan.joints, [(swap.get(i, i), part, swap.get(j, j)) for i, part, j in arcs]) if arcs else NOTHING
+        return graph(plan.joints, [(swap.get(i, i), word, swap.get(j, j)) for i, word, j in arcs]) if arcs else NOTHING
 
     def _growing(self, expr: Expr, error: LimitExceeded | None, most: int = 0) -> LimitExceeded:
         if error is not None and "(at " in str(error):

@@ -1,0 +1,224 @@
+"""The two walks of the trie in a lift: from which byte states tokens lead where, and then the rows; see `lift`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dgemma_constrain.automata.kernels import grown, kernel
+from dgemma_constrain.tokens.region import OUTSIDE, STAY
+
+TOGETHER_DEPTH = 3  # bytes from the root
+TOGETHER = 4096  # states that walk at a time: their vectors stay in the processor's cache
+
+
+@kernel
+def _move(column, states, origins, d, count):
+    """Move the `count` states at depth d-1 along one column of the table to depth d; how many live on."""
+    n = 0
+    for j in range(count):
+        t = column[states[d - 1, j]]
+        states[d, n] = t
+        origins[d, n] = origins[d - 1, j]
+        n += np.int64(t >= 0)
+    return n
+
+
+@kernel
+def _move_together(column, states, weights, d, count, place):
+    """The same with weights, of which those add up that are in one state now. `place` is -1 throughout, and is left so."""
+    n = 0
+    for j in range(count):
+        t = column[states[d - 1, j]]
+        if t >= 0:
+            if place[t] < 0:
+                place[t] = n
+                states[d, n] = t
+                weights[d, n] = np.uint64(0)
+                n += 1
+            weights[d, place[t]] += weights[d - 1, j]
+    for j in range(n):
+        place[states[d, j]] = -1
+    return n
+
+
+@kernel
+def _walk(
+    columns, byte_class, trie, k, end, states, weights, counts, place, right, column, known, found, count, max_work
+):
+    """Walk nodes k:end of a trie, where d is the depth of node k, from states[d-1, :counts[d-1]]; `weights` are the sums of
+    `left` over the states they began in. Adds to the hashes in `column`, one for each position of the sorted tokens, and
+    to the states in `found`. Returns how many those are, and the work.
+
+    Many states soon lead to one (of a hundred names that are not to be written, most tokens are none), and the hash is
+    linear in `left`: so near the root, where it pays most, those that have met walk on as one.
+    """
+    byte, depth, skip, first, last = trie
+    work = np.int64(0)
+    while k < end and work <= max_work:
+        d = depth[k]
+        c = byte_class[byte[k]]
+        work += counts[d - 1]
+        if d <= TOGETHER_DEPTH and counts[d - 1] > 1:
+            n = _move_together(columns[c], states, weights, d, counts[d - 1], place)
+        else:
+            n = _move(columns[c], states, weights, d, counts[d - 1])
+        if n == 0:
+            k = skip[k]
+            continue
+        counts[d] = n
+        if last[k] > first[k]:
+            total = np.uint64(0)
+            for j in range(n):
+                t = states[d, j]
+                total += weights[d, j] * right[t]
+                found[count] = t
+                count += np.int64(not known[t])
+                known[t] = True
+            for i in range(first[k], last[k]):
+                column[i] += total
+        k += 1
+    return count, work
+
+
+@kernel
+def discover(
+    columns, byte_class, tries, hashes, way, enters, picky, height, left, right, all_bytes, max_states, max_work
+):
+    """Walk from every byte state that stands between two tokens. Returns those states in order of discovery, and a
+    status. With `all_bytes`, tokens of single bytes, those are all states, so none need be discovered first. The tries:
+    those of each way, and those to `enter` the region; their hashes, one entry a token,
+    receive the sums."""
+    trie, enter = tries[0], tries[-1]
+    total = columns.shape[1]
+    found = np.empty(total + 1, np.int32)  # one more, for the writes that don't count
+    known = np.zeros(total, np.bool_)
+    width = min(TOGETHER, total)
+    states, weights = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.uint64)
+    place = np.full(total, -1, np.int32)
+    counts = np.zeros(height + 1, np.int64)
+    outside = np.empty(width + 1, np.int32)
+    live, live_past = np.empty(4096, np.int32), np.zeros(len(columns) + 1, np.int64)  # states outside that read a class
+    child, child_past = np.full(256, -1, np.int64), np.empty(256, np.int64)  # the subtree of each first byte in `enter`
+    k = 0
+    while k < len(enter[0]):
+        child[enter[0][k]] = k
+        child_past[enter[0][k]] = enter[2][k]
+        k = enter[2][k]
+    found[0] = 0
+    known[0] = True
+    count, begin = np.int64(1), 0
+    if all_bytes:
+        for state in range(total):
+            found[state] = state
+            known[state] = True
+        count = np.int64(total)
+    work = np.int64(0)
+    while begin < count:
+        past = min(count, begin + width)
+        outsiders = out = 0
+        for i in range(begin, past):
+            outside[outsiders] = found[i]
+            outsiders += np.int64(way[found[i]] == OUTSIDE)
+        for c in range(len(columns)):
+            live = grown(live, out + outsiders + 1)
+            for i in range(outsiders):
+                live[out] = outside[i]
+                out += np.int64(columns[c, outside[i]] >= 0)
+            live_past[c + 1] = out
+        for kind in range(STAY, len(tries) - 1):
+            n = 0
+            for i in range(begin, past):
+                if way[found[i]] == kind:
+                    states[0, n], weights[0, n] = found[i], left[found[i]]
+                    n += 1
+            counts[0] = n
+            if n:
+                count, steps = _walk(columns, byte_class, tries[kind], np.int64(0), len(tries[kind][0]), states, weights,
+                                     counts, place, right, hashes[kind], known, found, count, max_work - work)  # fmt: skip
+                work += steps
+        begin = past
+        k = np.int64(0)
+        while out and k < len(trie[0]):
+            b, past_k = trie[0][k], np.int64(trie[2][k])
+            c = byte_class[b]
+            for entering in (True, False):
+                n = 0
+                for j in range(live_past[c], live_past[c + 1]):
+                    states[0, n], weights[0, n] = live[j], left[live[j]]
+                    enter_here = child[b] >= 0 and enters[columns[c, live[j]], np.int64(picky[b])]
+                    n += np.int64(enter_here == entering)
+                counts[0] = n
+                if n and entering:
+                    count, steps = _walk(columns, byte_class, enter, child[b], child_past[b], states, weights, counts,
+                                         place, right, hashes[-1], known, found, count, max_work - work)  # fmt: skip
+                    work += steps
+                elif n:
+                    count, steps = _walk(columns, byte_class, trie, k, past_k, states, weights, counts,
+                                         place, right, hashes[0], known, found, count, max_work - work)  # fmt: skip
+                    work += steps
+            k = past_k
+        if count > max_states:
+            return found[:count].copy(), 1
+        if work > max_work:
+            return found[:count].copy(), 2
+    return found[:count].copy(), 0
+
+
+@kernel
+def write_rows(columns, byte_class, boundary, number, trie, height, left, right, max_work):
+    """Rows of the token automaton, the hash of each class's column (0: it has no transitions), and a status; the trie holds
+    one token a class, and position i of it is class i."""
+    byte, depth, skip, first, last = trie
+    offsets = np.zeros(len(boundary) + 1, np.int64)
+    symbols, targets = np.empty(4096, np.int32), np.empty(4096, np.int32)
+    width = min(TOGETHER, len(boundary))
+    states, origins = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.int32)
+    counts = np.zeros(height + 1, np.int64)
+    source, target = np.empty(4096, np.int32), np.empty(4096, np.int32)  # transitions of one walk, class by class:
+    group, ends = np.empty(len(byte), np.int32), np.zeros(len(byte), np.int64)  # those of group[g] end at ends[g]
+    at = np.empty(width, np.int64)
+    sums = np.zeros(first[-1], np.uint64)
+    work = np.int64(0)
+    for begin in range(0, len(boundary), width):
+        together = min(width, len(boundary) - begin)
+        for i in range(together):
+            states[0, i], origins[0, i] = boundary[begin + i], i
+        counts[0] = together
+        used = groups = k = 0
+        while k < len(byte):
+            d = depth[k]
+            c = byte_class[byte[k]]
+            work += counts[d - 1]
+            n = _move(columns[c], states, origins, d, counts[d - 1])
+            if n == 0:
+                k = skip[k]
+                continue
+            counts[d] = n
+            if last[k] > first[k]:
+                source, target = grown(source, used + n), grown(target, used + n)
+                total = np.uint64(0)
+                for j in range(n):
+                    source[used] = origins[d, j]
+                    target[used] = states[d, j]
+                    total += left[boundary[begin + origins[d, j]]] * right[states[d, j]]
+                    offsets[begin + origins[d, j] + 1] += 1
+                    used += 1
+                sums[first[k]] += total
+                group[groups], ends[groups] = first[k], used
+                groups += 1
+            k += 1
+        for i in range(together):  # sizes of rows → where they begin
+            at[i] = offsets[begin + i]
+            offsets[begin + i + 1] += offsets[begin + i]
+        symbols, targets = grown(symbols, offsets[begin + together]), grown(targets, offsets[begin + together])
+        e = 0
+        for g in range(groups):
+            while e < ends[g]:
+                place = at[source[e]]
+                at[source[e]] += 1
+                symbols[place] = group[g]
+                targets[place] = number[target[e]]
+                e += 1
+        if work > max_work:
+            return offsets, symbols, targets, sums, 2
+    return offsets, symbols[: offsets[-1]], targets[: offsets[-1]], sums, 0
