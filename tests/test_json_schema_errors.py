@@ -267,7 +267,8 @@ def test_growth_is_limited(schema):
 
 
 def test_the_part_that_grew_is_named():
-    long = {f"p{i}": {**STRING, "maxLength": 10_000} for i in range(4)}
+    many = {"type": "array", "items": {**STRING, "maxLength": 1_000}, "maxItems": 1_000}
+    long = {f"p{i}": many | {"minItems": i} for i in range(4)}
     schema = {"type": "object", "properties": {"small": STRING, **long}, "additionalProperties": False}
     with pytest.raises(LimitExceeded, match="/properties/p"):
         compile_schema(schema).dfa()
