@@ -41,7 +41,14 @@ def deep(judge, chance, levels):
     found = [chance.choice([None, 1, [], {}, {"v": 1}, {"b": 1}, {"a": 1}])]
     for _ in range(levels):
         inner = found[-1]
-        ways = [[inner], {"a": inner, "b": 1}, {"x1": inner}, {"v": 1, "kids": [inner]}, {"v": 0, "kids": []}, [[], inner]]
+        ways = [
+            [inner],
+            {"a": inner, "b": 1},
+            {"x1": inner},
+            {"v": 1, "kids": [inner]},
+            {"v": 0, "kids": []},
+            [[], inner],
+        ]
         valid = [way for way in ways if judge.is_valid(way)]
         found.append(chance.choice(valid if valid and chance.random() < 0.97 else ways))
     return found[levels // 2 :]
@@ -140,3 +147,11 @@ def test_a_schema_too_large_for_an_automaton_still_matches():
         constraint.dfa()
     assert constraint.matches('{"n1": "x", "n30": "y"}')
     assert not constraint.matches('{"n1": "x", "n40": "y"}') and not constraint.matches('{"n1": 1}')
+
+
+@pytest.mark.parametrize("draft", ["2019-09", "2020-12"])
+def test_dependencies_assert_in_drafts_that_have_split_it(draft):
+    schema = {"dependencies": {"b": ["a"], "c": {"maxProperties": 1}}}
+    constraint = dc.json_schema({"$schema": f"https://json-schema.org/draft/{draft}/schema", **schema})
+    assert all(map(constraint.matches, ["1", "{}", '{"b": 1, "a": 1}', '{"c": 1}']))
+    assert not any(map(constraint.matches, ['{"b": 1}', '{"b": 1, "c": 1, "a": 1}']))
