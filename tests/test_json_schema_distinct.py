@@ -87,3 +87,10 @@ def test_very_long_strings_are_left_out_where_counting_them_would_be_all_there_i
     assert "maxLength" in [n.keyword for n in constraint.narrowed]
     assert constraint.matches('"a:b"') and not constraint.matches('"a:"') and not constraint.matches('"a b"')
     assert "maxLength" not in [n.keyword for n in dc.json_schema({"maxLength": 1000}).narrowed]
+
+
+def test_the_complement_of_what_is_narrowed_is_an_error():
+    constraint = ~dc.json_schema({"type": "array", "uniqueItems": True, "items": {"type": "string"}})
+    with pytest.raises(dc.ConstraintError, match="leaves out texts .uniqueItems at /"):
+        constraint.dfa()
+    assert (~dc.json_schema({"type": "string", "maxLength": 3})).matches('"abcd"')

@@ -96,6 +96,11 @@ class Constraint(Remembering):
         """Whether this is a grammar not all of whose texts an automaton holds, and none was asked for."""
         return False
 
+    @property
+    def narrowed(self) -> tuple:
+        """What a schema in it leaves out: see `JsonSchema.narrowed`."""
+        return tuple(note for c in self._children() for note in c.narrowed)
+
     def holds_nested(self, limits: Limits = Limits()) -> bool:
         """Whether there is such a grammar in it."""
         return self.is_nested(limits) or any(c.holds_nested(limits) for c in self._children())
@@ -305,6 +310,9 @@ class Not(Constraint):
                 f"~ of a grammar with unbounded nesting is out of reach: {short(self.inner)} is known up to a depth only, "
                 "and what lies deeper would wrongly pass; say what you want instead of what you don't"
             )
+        for note in self.inner.narrowed:
+            where = f"{note.keyword} at {note.pointer or '/'}: {note.why:.80}"
+            raise ConstraintError(f"~ of {short(self.inner)} is out of reach: its automaton leaves out texts ({where})")
         return complement(self.inner.dfa(limits), limits)
 
     def _children(self) -> tuple[Constraint, ...]:

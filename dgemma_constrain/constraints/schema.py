@@ -32,12 +32,14 @@ class JsonSchema(Constraint):
     @property
     def narrowed(self) -> tuple[Relaxed, ...]:
         """Of what some values that the schema allows are left out: formats that are known in part, very long strings,
-        and, on a canvas only, some arrays and objects whose items or names must all be different."""
+        and, on a canvas only, some arrays and objects whose items or names must all be different, and rare spellings."""
         return self.schema.narrowed
 
     def matches(self, text: str) -> bool:
-        """Whether the whole text satisfies the schema; also where it is a text that a canvas would leave out, because
-        items or names are told apart in part only (see `narrowed`)."""
+        """Whether the whole text satisfies the schema; also where it is a text that a canvas would leave out, because it is
+        nested more deeply than `depth()` (unless `max_depth` or `values_from` was given), or of what is `narrowed`. No
+        automaton is made, so a schema that is too large for one can be asked, too. Raises LimitExceeded for texts with
+        hundreds of arrays and objects inside one another."""
         return self.schema.accepts(text)
 
     def explain(self, text: str) -> Mismatch | None:

@@ -19,7 +19,7 @@ nothing special, and `not`, `if`, `oneOf`, `dependentSchemas` and unevaluated na
 - Names stand in the order in which the schema declares them (properties first, then those that `required` and others
   name), then all others; `property_order="any"` frees up to 8 declared ones, as do the objects of enum and const.
 - Where something contains itself (a recursive `$ref`, any JSON value) it does so through up to `depth()` levels of arrays
-  and objects.
+  and objects; `Schema.accepts` goes on to any depth, unless one was asked for.
 - A declared name is never written twice, in whatever spelling. Another one may be, and a parser keeps the last; what it
   keeps is valid (see `plan`).
 - Exponents of numbers are those that a double can hold (see `leaves`), and of those that bounds leave, some near zero
@@ -27,7 +27,7 @@ nothing special, and `not`, `if`, `oneOf`, `dependentSchemas` and unevaluated na
 - Formats in `formats.LEFT_OUT` are known in part; schemas with more than 1,000 characters in names and listed strings
   leave out escapes such as `\\u0061` for a. `Schema.narrowed` lists both.
 - Strings of more than 1,000 characters, where `maxLength` allows them. `Schema.narrowed` lists them.
-- Of arrays and objects whose items or names must all be different, a part (see `distinct`); `Schema.accepts` knows them all.
+- Of arrays and objects whose items or names must all be different, a part (see `distinct`); `Schema.accepts` knows them all (see `membership`).
 
 *Not expressed*, so UnsupportedSchema (or relaxed, and checked in the end): what would leave out all texts so; the negation of
 a format or length that is known in part. LimitExceeded, with the place, for what grows too large.
@@ -48,7 +48,7 @@ from dgemma_constrain.constraints.json_schema.conflict import conflict
 from dgemma_constrain.constraints.json_schema.documents import Documents
 from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
-from dgemma_constrain.constraints.json_schema.membership import holds
+from dgemma_constrain.constraints.json_schema.membership import is_text_of
 from dgemma_constrain.constraints.json_schema.read import Reader, Relaxed
 from dgemma_constrain.constraints.json_schema.source import instance, read
 from dgemma_constrain.constraints.json_schema.write import ANYTHING, Outline, Writer
@@ -126,17 +126,25 @@ class Schema:
 
     def accepts(self, text: str, limits: Limits = Limits()) -> bool:
         """Whether a text is one of a value that satisfies the schema: of those that `dfa` holds, or of those that it lacks
-        since an automaton cannot tell names or items apart (see `distinct`). Raises LimitExceeded."""
+        since an automaton reaches a depth only, or cannot tell names or items apart (see `membership`). Raises
+        LimitExceeded."""
+        outline = self.outline
+        if not is_text_of(outline.space, outline.root, text, outline.any_order) or not self._layout.fits(text):
+            return False
+        if self.values_from is None and (self.max_depth is None or not outline.is_recursive):
+            return True
+        return self._loose(limits).accepts(text)
+
+    def _loose(self, limits: Limits) -> DFA:
+        """What the source holds, and what is not nested more deeply than was asked for."""
         outline, reader = self._read()
         if not any(note.keyword in COUNTED for note in reader.narrowed):
-            return self.dfa(limits).accepts(text)
-        if "_loose" not in self.__dict__:
+            return self.dfa(limits)
+        if "_loosened" not in self.__dict__:
             loose = Outline(outline.space, outline.root, outline.any_order, loose=True)
             writer = Writer(loose, self._layout, limits, NOTHING, self.values_from)
-            self.__dict__["_loose"] = compile_nfa(writer.text(self.depth(limits) or 0), limits)
-        if not self.__dict__["_loose"].accepts(text):
-            return False
-        return holds(outline.space, outline.root, json.loads(text, parse_float=Decimal))
+            self.__dict__["_loosened"] = compile_nfa(writer.text(self.depth(limits) or 0), limits)
+        return self.__dict__["_loosened"]
 
     def nfa(self, limits: Limits = Limits()) -> NFA:
         """The texts, over characters. Raises LimitExceeded."""

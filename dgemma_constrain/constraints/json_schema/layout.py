@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from dgemma_constrain.automata.charset import Charset
@@ -11,7 +12,10 @@ from dgemma_constrain.constraints import regex
 from dgemma_constrain.errors import ConstraintError, RegexError
 
 KINDS = ("any", "compact", "pretty")
-_WHITE = star(symbol(Charset.of(" \t\n\r")))
+_SPACE = " \t\n\r"
+_WHITE = star(symbol(Charset.of(_SPACE)))
+# Of a JSON text, the strings and the marks, with the space that is part of each.
+_MARK = re.compile(r'"(?:[^"\\]|\\.)*"|\[W\]|\{W\}|[\[{]W|W[\]}]|W[,:]W'.replace("W", f"[{_SPACE}]*"))
 _MARKS: dict[tuple[str, int], dict[tuple[str, int], NFA]] = {}  # the same in every schema, by layout
 
 
@@ -42,6 +46,24 @@ class Layout:
             made[mark, depth] = self._mark(mark, depth)
         return made[mark, depth]
 
+    def fits(self, text: str) -> bool:
+        """Whether a JSON text has white space where it should, and no other."""
+        if self.kind == "any":
+            return True
+        if text != text.strip(_SPACE):
+            return False
+        depth = 0
+        for read in _MARK.findall(text):
+            mark = "".join(read.split())
+            if mark[0] == '"':
+                continue
+            depth -= mark in ("]", "}")
+            around = depth - (mark in (",", ":"))
+            if not _reader(self.kind, self.indent, mark, around if self.kind == "pretty" else 0).accepts(read):
+                return False
+            depth += mark in ("[", "{")
+        return True
+
     def _mark(self, mark: str, depth: int) -> NFA:
         gap = self._gap
         if self.kind == "pretty":
@@ -56,6 +78,11 @@ class Layout:
         if mark in (",", ":"):
             return concat([gap, literal(mark), gap])
         return concat([literal(mark[0]), gap, literal(mark[1])])
+
+
+@lru_cache(maxsize=512)
+def _reader(kind: str, indent: int, mark: str, depth: int) -> DFA:
+    return compile_nfa(Layout(kind, indent).mark(mark, depth))
 
 
 @lru_cache(maxsize=64)

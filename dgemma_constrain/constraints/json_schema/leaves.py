@@ -109,7 +109,7 @@ def named(keyword: str, name: str, year: int) -> DFA | None:
 
 
 @lru_cache(maxsize=1)
-def _representable() -> DFA:
+def representable() -> DFA:
     """Spellings of numbers with an exponent, if any, that does not lead out of what a double can hold: |e| < 100, or up to
     307 after one digit other than 0. A reader that makes 1e999 infinite would find it to be no number at all."""
     exponent = r"([eE][+-]?0*[0-9]{1,2})?|-?[1-9](\.[0-9]+)?[eE][+-]?0*([12][0-9][0-9]|30[0-7])"
@@ -119,7 +119,7 @@ def _representable() -> DFA:
 @lru_cache(maxsize=256)
 def number_texts(dfa: DFA, limits: Limits = Limits()) -> NFA:
     """The JSON texts of a set of numbers."""
-    return automata.intersect(compile_nfa(spellings(dfa, limits), limits), _representable(), limits).nfa()
+    return automata.intersect(compile_nfa(spellings(dfa, limits), limits), representable(), limits).nfa()
 
 
 _ZEROS = concat([literal("."), repeat(literal("0"), 1, None)])
