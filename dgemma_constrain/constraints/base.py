@@ -99,7 +99,7 @@ class Constraint(Remembering):
     @property
     def narrowed(self) -> tuple:
         """What a schema in it leaves out: see `JsonSchema.narrowed`."""
-        return tuple(note for c in self._children() for note in c.narrowed)
+        return sum((c.narrowed for c in self._children()), ())
 
     def holds_nested(self, limits: Limits = Limits()) -> bool:
         """Whether there is such a grammar in it."""
@@ -311,7 +311,7 @@ class Not(Constraint):
                 "and what lies deeper would wrongly pass; say what you want instead of what you don't"
             )
         for note in self.inner.narrowed:
-            where = f"{note.keyword} at {note.pointer or '/'}: {note.why:.80}"
+            where = f"{note.keyword} at {note.pointer or '/'}"
             raise ConstraintError(f"~ of {short(self.inner)} is out of reach: its automaton leaves out texts ({where})")
         return complement(self.inner.dfa(limits), limits)
 
