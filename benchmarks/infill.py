@@ -5,7 +5,8 @@
 
 Two kinds of holes: what stands between a random place in a line and the line's end, and a random named node of at most 40
 characters on one line. Reported by language: the share of holes that got an answer, of answers that leave the file whole (by a
-new parse; must be 100 %), of first answers that are the very text that was cut, and milliseconds a completion.
+new parse, against the file as it was before the cut, which is stricter than the judge: that tolerates errors that begin on
+another line and that no placeholder mends), of first answers that are the very text that was cut, and milliseconds a completion.
 """
 
 from __future__ import annotations

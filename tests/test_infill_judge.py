@@ -74,3 +74,8 @@ def test_what_is_open_before_the_hole_must_be_closed_in_it():
     assert judge.ending == ")" and judge.verdict("1)").clean and not judge.verdict("1").clean
     judge = Judge("bash", "if [ -f ", "; then\n  echo yes\nfi\n")
     assert judge.ending and judge.verdict("x ]").clean and not judge.verdict("x").clean
+
+
+def test_an_error_on_the_holes_own_line_is_not_tolerated():
+    judge = Judge("python", "for ", "\n    print(1)\n")
+    assert not judge.verdict("x").clean and judge.verdict("x in y:").clean

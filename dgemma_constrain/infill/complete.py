@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -32,6 +33,8 @@ ONE_LINE, SEVERAL_LINES = (2, 4, 8, 16), (8, 16, 32, 64)  # canvas lengths in to
 BUDGET = {False: 300.0, True: 1000.0}  # milliseconds, for one line and for several
 JUDGED, KEPT = 48, 3  # strings of a canvas that are judged in one look; whole ones that are enough
 NEAR, WORDS = 4000, 300  # characters around the hole whose words are tried, too; so many at most
+LOOKS, LEAST, CHARACTERS = 4, 160, 3  # looks to have time for; characters a model sees at least; of a token
+_SECONDS: WeakKeyDictionary = WeakKeyDictionary()  # a denoiser → what a token took in its last look
 COMMON = ("0", "None", "null", "true", "pass", '""', "[]", "{}", "()", "x", "x;", "x: 0", '"x": 0', "return", ";", ":")
 
 
@@ -118,6 +121,8 @@ class _Work:
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
         suffix = (hole.tail + hole.after).replace("\r\n", "\n")
         prefix = context(hole, judge.node, self._fits)
+        near = self._affordable()
+        prefix, suffix = prefix[-near:], suffix[: near // 2]
         self.before, self.after = self.denoiser.frame_infill(prefix, suffix)
 
     def on_time(self) -> bool:
@@ -138,6 +143,14 @@ class _Work:
                 self._try_words(looks)
         return self._ranked(count)
 
+    def _affordable(self) -> int:
+        """Characters before the hole of which the model can take several looks in time, by how long its last look took."""
+        seconds = _SECONDS.get(self.denoiser)
+        if not seconds:
+            return len(self.hole.before) + len(self.hole.after)
+        tokens = (self.end - time.monotonic()) / LOOKS / (len(ONE_LINE) * seconds)
+        return max(LEAST, int(tokens * CHARACTERS / 1.5))
+
     def _fits(self, text: str) -> bool:
         """Whether a model's window takes this whole text before the hole."""
         if not hasattr(self, "_window"):
@@ -151,7 +164,10 @@ class _Work:
             ids = [one.pinned[i][0] if i in one.pinned else mask for i in range(one.length)]
             start = len(self.before)
             questions.append(Question([*self.before, *ids, *self.after], start, start + one.length))
-        return [x.float().log_softmax(-1).cpu().numpy() for x in ask(self.denoiser, questions)]
+        began = time.monotonic()
+        answers = ask(self.denoiser, questions)
+        _SECONDS[self.denoiser] = (time.monotonic() - began) / sum(len(q.ids) for q in questions)
+        return [x.float().log_softmax(-1).cpu().numpy() for x in answers]
 
     def _advance(self, attempt: Attempt, log_p: np.ndarray, looks_left: int) -> None:
         """Find the canvas's best strings, judge them, and commit a part of the best."""

@@ -1,7 +1,8 @@
 """Whether a file is syntactically whole with its hole filled. tree-sitter itself says so, of the file as it will be.
 
 A file may have errors elsewhere, and while it is written it usually has some. So a text is judged against the same file with
-a placeholder in its hole: it must not lead to an ERROR or MISSING node that the placeholder doesn't lead to. Places are
+a placeholder in its hole: it must not lead to an ERROR or MISSING node that the placeholder doesn't lead to, nor to any on the
+hole's own line. Places are
 compared from the start of the file left of the hole, and from its end right of it.
 """
 
@@ -59,7 +60,8 @@ class Judge:
                 self._tree, self._length = tree, len(text)
             if not trees[-1][0] or time.monotonic() - began > PATIENCE:
                 break
-        self._tolerated, text, tree = min(trees, key=lambda one: len(one[0]))
+        errors, text, tree = min(trees, key=lambda one: len(one[0]))
+        self._tolerated = {one for one in errors if not self._on_the_line(one[1])}
         self._tree, self._length, self._placeholder = tree, len(text), text
         self.ending = text[len(IDENTIFIER) :] if text in [IDENTIFIER + ending for ending in ENDINGS] else ""
         self._next = self._leaf_after(tree, self._length)
@@ -124,6 +126,15 @@ class Judge:
         if position >= start + length:
             return "right", start + length + len(self._after) - position
         return "in", position - start
+
+    def _on_the_line(self, place: Place) -> bool:
+        """Whether an error begins on the hole's line: the hole is to mend it, so it isn't tolerated."""
+        side, position = place
+        if side == "left":
+            return position > len(self._before) - self._column
+        stop = self._after.find(b"\n")
+        rest = len(self._after) if stop < 0 else stop
+        return side == "in" or position >= len(self._after) - rest
 
     def _errors(self, tree: Any, length: int) -> set[tuple[str, Place, Place]]:
         """The ERROR and MISSING nodes: what they are, where they start and end."""
