@@ -34,7 +34,7 @@ def constraints():
     for pattern in PATTERNS:
         yield dc.regex(pattern), lambda text, p=pattern: _true(re.fullmatch(p, text))
     for source, holes in TEMPLATES:
-        pattern, seen = re.escape(source), set()
+        pattern = re.escape(source)
         for name, hole in holes.items():
             pattern = pattern.replace(re.escape("{%s}" % name), f"(?P<{name}>{hole})", 1)
             pattern = pattern.replace(re.escape("{%s}" % name), f"(?P={name})")

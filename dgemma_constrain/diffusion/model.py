@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Callable, Sequence
 
 from dgemma_constrain.canvas.canvas import scale_of
-from dgemma_constrain.canvas.compiled import Compiled, compile
+from dgemma_constrain.canvas.compiled import compile
 from dgemma_constrain.constraints.base import Constraint, as_constraint
 from dgemma_constrain.constraints.terms import text as any_text
 from dgemma_constrain.diffusion import revise
