@@ -21,7 +21,11 @@ _u8, _u16, _u32, _at = C.c_uint8, C.c_uint16, C.c_uint32, C.c_void_p
 
 
 class _External(C.Structure):
-    _fields_ = [("states", _at), ("symbol_map", _at), *((n, _at) for n in ("create", "destroy", "scan", "save", "load"))]
+    _fields_ = [
+        ("states", _at),
+        ("symbol_map", _at),
+        *((n, _at) for n in ("create", "destroy", "scan", "save", "load")),
+    ]
 
 
 class _Language(C.Structure):
@@ -123,7 +127,9 @@ def _actions(raw: _Language, last: int) -> tuple[np.ndarray, np.ndarray]:
                 actions.append((SKIP if again else SHIFT, 0 if extra else wide, 0))
             else:
                 actions.append((REDUCE, wide, near) if kind == REDUCE else (kind, 0, 0))
-        starts[at + 1 : at + count + 2] = len(actions)  # the next row, and the places inside this one, which none asks for
+        starts[at + 1 : at + count + 2] = len(
+            actions
+        )  # the next row, and the places inside this one, which none asks for
         at += count + 1
     return starts, np.array(actions, np.int32).reshape(-1, 3)
 
@@ -150,4 +156,6 @@ def _check(language: str, read: Tables, tokens: int) -> None:
             else:
                 ours = int(value)
             if binding.next_state(state, symbol) != ours:
-                raise LanguageError(f"the grammar of {language} could not be read: its state {state} differs from tree-sitter's")
+                raise LanguageError(
+                    f"the grammar of {language} could not be read: its state {state} differs from tree-sitter's"
+                )
