@@ -13,7 +13,9 @@ from dgemma_constrain.infill.tables import tables
 @pytest.mark.parametrize("known", KNOWN, ids=lambda k: k.name)
 def test_every_value_agrees_with_the_binding(known):
     read, binding = tables(known.name), grammar(known.name)
-    assert len(read.table) == binding.parse_state_count and read.table.shape[1] <= binding.node_kind_count  # and aliases
+    assert (
+        len(read.table) == binding.parse_state_count and read.table.shape[1] <= binding.node_kind_count
+    )  # and aliases
     for state in np.random.default_rng(0).integers(1, len(read.table), 40).tolist():
         for symbol in range(1, read.table.shape[1]):
             row = read.actions[read.starts[read.table[state, symbol]] : read.starts[read.table[state, symbol] + 1]]
