@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 from dgemma_constrain.automata.kernels import kernel
 
 # Words of the array. NOW: the next character, and above it the symbol that was found; then the functions.
-NOW, ADVANCE, MARK, COLUMN, BEGIN, ENDED, LOG, TEXT, LENGTH, AT, END, START, TOUCHED, WORDS = range(14)
+NOW, ADVANCE, MARK, COLUMN, BEGIN, ENDED, LOG, TEXT, LENGTH, AT, END, START, TOUCHED, SCANNED, KEYWORD, WORDS = range(16)
 STATE = 1024  # bytes, the most that a scanner's state takes (TREE_SITTER_SERIALIZATION_BUFFER_SIZE)
 _block = types.CPointer(types.int64)
 
@@ -136,12 +136,14 @@ def token(tables, block, text, state, at, saved, size, room):
     """The next token in an LR state, as tree-sitter's parser asks for it: (symbol or -1, its end, size of the scanner's state).
 
     text int32[N], at: a place in it; saved uint8[STATE], size: the scanner's state before the token; room uint8[STATE]: its
-    state after it. block[TOUCHED] says whether the end of the text was looked at.
+    state after it. block[TOUCHED] says whether the end of the text was looked at, block[START] where the token begins,
+    block[KEYWORD] whether it is one that the word token could be, too, and block[SCANNED] what the external scanner did:
+    0 it didn't look at the end of the text, 1 it did and found nothing, 2 it did and found the token.
     """
     calls = tables.calls
     block[TEXT] = text.ctypes.data
     block[LENGTH] = len(text)
-    block[TOUCHED] = 0
+    block[TOUCHED] = block[SCANNED] = block[KEYWORD] = 0
     mode, outer, reserved = tables.modes[state, 0], tables.modes[state, 1], tables.modes[state, 2]
     for i in range(size):
         room[i] = saved[i]
@@ -153,8 +155,10 @@ def token(tables, block, text, state, at, saved, size, room):
         _from(block, text, at)
         if _scan(calls[2], (calls[5], where, calls[6] + outer * len(tables.externals))):
             symbol = np.int64(tables.externals[(block[NOW] >> 32) & 0xFFFF])
+            block[SCANNED] = 2 * block[TOUCHED]
             size = np.int64(_save(calls[3], (calls[5], np.int64(room.ctypes.data))))
             return symbol, block[END] if block[END] >= 0 else block[AT], size
+        block[SCANNED] = block[TOUCHED]
     _from(block, text, at)
     if not _lex(calls[0], (where, np.int64(mode))):
         return np.int64(-1), at, size
@@ -166,7 +170,20 @@ def token(tables, block, text, state, at, saved, size, room):
             word = (block[NOW] >> 32) & 0xFFFF
             if tables.table[state, word] or tables.reserved[reserved, word]:
                 symbol = word
+                block[KEYWORD] = 1
     return symbol, end, size
+
+
+@kernel
+def grown(tables, block, text, mode):
+    """The token at the start of a text, by the inner lexer alone: (symbol or -1, its end); block[TOUCHED] as in `token`."""
+    block[TEXT] = text.ctypes.data
+    block[LENGTH] = len(text)
+    block[TOUCHED] = 0
+    _from(block, text, np.int64(0))
+    if not _lex(tables.calls[0], (np.int64(block.ctypes.data), np.int64(mode))):
+        return np.int64(-1), np.int64(0)
+    return (block[NOW] >> 32) & 0xFFFF, block[END] if block[END] >= 0 else block[AT]
 
 
 @kernel
