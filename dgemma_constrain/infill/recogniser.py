@@ -12,33 +12,25 @@ one, and an item is three numbers. What an item leads to depends on itself and o
   when no item is left, apart from a last token that more text may still change. That token is judged by what the wheel's own
   lexer makes of it when characters are added, and where that is unknown, in favour of the text.
 
-For `complete`: one `Edge` a hole; `alive` while strings are searched, `fits` before tree-sitter is asked for the last word.
-Nothing is compiled before an Edge is made.
 """
 
 from __future__ import annotations
 
-import codecs
-import threading
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.automata.interning import FULL, Heap, intern, new_heap, roomier
+from dgemma_constrain.automata.interning import FULL, Heap, intern, new_heap
 from dgemma_constrain.automata.kernels import kernel
-from dgemma_constrain.infill.languages import grammar
-from dgemma_constrain.infill.lexer import KEYWORD, SCANNED, START, STATE, TOUCHED, grown, new_block, token
-from dgemma_constrain.infill.tables import ACCEPT, REDUCE, SHIFT, Tables, tables
+from dgemma_constrain.infill.lexer import KEYWORD, SCANNED, START, STATE, TOUCHED, grown, token
+from dgemma_constrain.infill.tables import ACCEPT, REDUCE, SHIFT
 
 COLLECT, ALIVE, WHOLE = 0, 1, 2
 LIMIT = -3  # more parses than a text warrants
 DEAD, ACCEPTED = -1, -2  # marks of items; a positive one is the number of the run that saw it
 NEVER = 1 << 30
 LONGEST = 64  # characters of an open token that are tried with more
-ROOM, KEPT = 4096, 1 << 22  # characters of a candidate, numbers in the heap before it is emptied
 _PROBES = np.array([ord(c) for c in "aexob_uLRrnfi019 \n\t!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~é中"], np.int32)
-_lock = threading.Lock()  # a wheel's scanner is one object, and kernels let other threads run
 
 
 class Work(NamedTuple):
@@ -173,7 +165,9 @@ def _grows(t, words, block, work, text, start, node, symbol, keyword):
                 i += 1
             if i == length:
                 found = _shifted(t, work, node, np.int64(y), False)
-    if found == 0 and not keyword and (t.capture == 0 or symbol != t.capture):
+    if found == 0 and keyword:
+        found = _shifted(t, work, node, np.int64(t.capture), False)  # `in` of `index`
+    elif found == 0 and (t.capture == 0 or symbol != t.capture):
         found = _probed(t, block, work, text, start, node)
     if found < 0:
         return found
@@ -289,7 +283,9 @@ def run(t, words, block, text, work, starts, goal, memo, stamp):
                 work.opened[opened] = item
                 opened += 1
                 continue
-            if goal == ALIVE and (scanned == 1 or symbol < 0 and touched or scanned == 2 and t.table[state, symbol] == 0):
+            if goal == ALIVE and (
+                scanned == 1 or symbol < 0 and touched or scanned == 2 and t.table[state, symbol] == 0
+            ):
                 return np.int64(1)
             if symbol < 0:
                 continue
@@ -338,152 +334,3 @@ def _accept(work, i, memo):
         if work.heap.items[work.order[i] + 2] >= memo:
             work.mark[work.order[i]] = ACCEPTED
         i = np.int64(work.parent[i])
-
-
-@cache
-def _compiled(language: str) -> tuple[Tables, np.ndarray]:
-    """The tables, and the terminals of fixed spelling, int32[T, longest + 1]: code points, then 0."""
-    read, binding = tables(language), grammar(language)
-    terminals = read.reserved.shape[1]
-    fixed = [
-        name if 0 < k < terminals and not binding.node_kind_is_named(k) and binding.node_kind_is_visible(k) else ""
-        for k, name in enumerate(read.names[:terminals])
-    ]
-    words = np.zeros((terminals, LONGEST + 2), np.int32)
-    for k, name in enumerate(fixed):
-        words[k, : min(len(name), LONGEST)] = [ord(c) for c in name[:LONGEST]]
-    return read._replace(names=()), words  # a kernel is compiled for the number of names
-
-
-class Open(NamedTuple):
-    """An item at the cursor: its stack's states from the top, how far left of the cursor it is, the scanner's state."""
-
-    states: tuple[int, ...]
-    back: int
-    scanner: bytes
-
-
-class Edge:
-    """The text left of a hole, read once. Not for two threads at once.
-
-    `known` is False where that text can't become a whole file, as in one that is broken before the hole, or where it has too
-    many parses: then there is nothing to check by, and `alive` and `fits` say None.
-    """
-
-    def __init__(self, language: str, before: bytes):
-        self._tables, self._words = _compiled(language)
-        self._block = new_block()
-        text = _codes(before.decode())
-        self._work, self._stamp = new_work(len(text)), 0
-        self._after, self._right, self._memo = None, np.zeros(0, np.int32), NEVER
-        self._left, self._open = np.zeros(0, np.int32), [Open((1,), len(text) - (text[:1] == 0xFEFF).sum(), b"")]
-        count = self._run(text, COLLECT, NEVER)
-        self._open = [self._read(int(item), len(text)) for item in self._work.opened[: max(count, 0)]]
-        back = max((one.back for one in self._open), default=0)
-        lines = np.flatnonzero(text[: len(text) - back] == 10)
-        tail = text[lines[-1] + 1 if len(lines) else 0 :]
-        self._left = np.concatenate([np.array([10], np.int32), tail])  # a line end, since scanners ask for columns
-        self._empty()
-        self.known = True
-        self.known = bool(self._open) and self.alive(b"") is True
-
-    def alive(self, candidate: bytes) -> bool | None:
-        """Whether the text left of the hole and this can be continued to a whole file. True where it can't be told."""
-        text = _whole_characters(candidate)
-        if text is None or not self.known:
-            return False if self.known else None
-        return self._run(np.concatenate([self._left, _codes(text)]), ALIVE, NEVER) != 0
-
-    def fits(self, candidate: bytes, after: bytes) -> bool | None:
-        """Whether the file is whole with this in the hole, and `after` right of it. None where it can't be told.
-
-        False of every candidate where `after` has an error of its own: ask for a placeholder that is known to fit first.
-        """
-        if not self.known:
-            return None
-        try:
-            text = _codes(candidate.decode())
-        except UnicodeDecodeError:
-            return False
-        room = len(self._right) - len(self._after or "")
-        if self._after != after or len(text) + len(self._left) > room:
-            room = len(self._left) + len(text) + ROOM
-            self._after, right = after, _codes(after.decode())
-            self._right = np.concatenate([np.zeros(room, np.int32), right])
-            lines = np.flatnonzero(right == 10)
-            # In the first line columns depend on the candidate.
-            self._memo = room + int(lines[0]) + 1 if len(lines) else NEVER
-            self._room = room
-            self._empty()
-        start = self._room - len(text) - len(self._left)
-        self._right[start : start + len(self._left)] = self._left
-        self._right[start + len(self._left) : self._room] = text
-        answer = self._run(self._right, WHOLE, self._memo, self._room - len(text))
-        return None if answer == LIMIT else answer == 1
-
-    def _run(self, text: np.ndarray, goal: int, memo: int, cursor: int | None = None) -> int:
-        """`run` with as much room as it takes."""
-        if self._work.heap.size[0] > KEPT and goal != COLLECT:
-            self._empty()
-        cursor = cursor if cursor is not None else len(self._left) or len(text)
-        while True:
-            starts = self._starts(cursor)
-            self._stamp += 1
-            with _lock:
-                answer = int(run(self._tables, self._words, self._block, text, self._work, starts, goal, memo, self._stamp))
-            if answer != FULL:
-                return answer
-            self._enlarge()
-
-    def _starts(self, cursor: int) -> np.ndarray:
-        if self._kept is None:
-            self._kept = np.array([self._interned(one) for one in self._open], np.int32).reshape(-1, 3)
-        starts = self._kept.copy()
-        starts[:, 1] = cursor - starts[:, 1]
-        return starts
-
-    _kept: np.ndarray | None = None
-
-    def _interned(self, one: Open) -> tuple[int, int, int]:
-        node = -1
-        for state in reversed(one.states):
-            node = self._row([state, node])
-        return node, one.back, self._row([*one.scanner, 0, 0, 0, 0])
-
-    def _row(self, values: list[int]) -> int:
-        row = np.array(values, np.int32)
-        while (found := int(intern(self._work.heap, row, len(row)))) == FULL:
-            self._enlarge()
-        return found
-
-    def _read(self, item: int, length: int) -> Open:
-        items = self._work.heap.items
-        node, at, scanner = items[item + 1 : item + 4].tolist()
-        states = []
-        while node >= 0:
-            states.append(int(items[node + 1]))
-            node = int(items[node + 2])
-        return Open(tuple(states), length - at, bytes(items[scanner + 1 : scanner + items[scanner] - 3].astype(np.uint8)))
-
-    def _empty(self) -> None:
-        self._work, self._kept = new_work(len(self._right)), None
-
-    def _enlarge(self) -> None:
-        work = self._work
-        heap = roomier(work.heap)
-        mark = np.zeros(len(heap.items), np.int32)
-        mark[: len(work.mark)] = work.mark
-        more = [np.empty(2 * len(x), np.int32) for x in (work.order, work.parent, work.todo)]
-        self._work = work._replace(heap=heap, mark=mark, order=more[0], parent=more[1], todo=more[2])
-
-
-def _codes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le"), np.int32)
-
-
-def _whole_characters(data: bytes) -> str | None:
-    """Without a last character that isn't whole yet; None where it isn't UTF-8."""
-    try:
-        return codecs.getincrementaldecoder("utf-8")().decode(data)
-    except UnicodeDecodeError:
-        return None
