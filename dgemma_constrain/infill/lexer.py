@@ -13,7 +13,9 @@ from numba.extending import intrinsic
 from dgemma_constrain.automata.kernels import kernel
 
 # Words of the array. NOW: the next character, and above it the symbol that was found; then the functions.
-NOW, ADVANCE, MARK, COLUMN, BEGIN, ENDED, LOG, TEXT, LENGTH, AT, END, START, TOUCHED, SCANNED, KEYWORD, WORDS = range(16)
+NOW, ADVANCE, MARK, COLUMN, BEGIN, ENDED, LOG, TEXT, LENGTH, AT, END, START, TOUCHED, SCANNED, KEYWORD, WORDS = range(
+    16
+)
 STATE = 1024  # bytes, the most that a scanner's state takes (TREE_SITTER_SERIALIZATION_BUFFER_SIZE)
 _block = types.CPointer(types.int64)
 
