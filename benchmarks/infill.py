@@ -19,7 +19,7 @@ from pathlib import Path
 
 import dgemma_constrain as dc
 from dgemma_constrain.infill.languages import detect, grammar
-from dgemma_constrain.infill.prefixes import Prefixes
+from dgemma_constrain.infill.edge import Edge
 
 MODULES = ["ast", "heapq", "abc", "bisect", "calendar", "textwrap", "shlex", "string", "fractions", "queue"]
 
@@ -89,8 +89,8 @@ def main() -> None:
             ms = 1e3 * (time.perf_counter() - began)
             clean = sum(errors(language, source[:start] + a.text + source[end:]) <= whole for a in answers)
             exact = bool(answers) and answers[0].text.strip() == source[start:end].strip()
-            prefixes = Prefixes(language, source[max(0, source.rfind("\ndef ", 0, start) + 1) : start])
-            true = not prefixes.alive or prefixes.allows("", source[start:end])
+            edge = Edge(language, source[:start].encode())
+            true = edge.alive(source[start:end].encode()) is not False
             rows.setdefault(language, []).append((bool(answers), len(answers), clean, exact, true, ms))
     print(
         "| language | holes | answered | clean | exact | true middle alive | ms, median | ms, 95 % |\n|---|---|---|---|---|---|---|---|"

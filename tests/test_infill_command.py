@@ -15,20 +15,20 @@ def file(tmp_path):
 
 
 def test_the_best_goes_to_stdout_and_the_picture_to_stderr(file, capsys):
-    assert main(["complete", f"{file}:2:12", "--budget", "3000"]) == 0
+    assert main(["complete", f"{file}:2:12", "--budget", "60000"]) == 0
     out, err = capsys.readouterr()
     assert out.strip() and "return ▁\n" in err and "1.   " in err and out.strip() in err
 
 
 def test_all_are_json_with_places(file, capsys):
-    assert main(["complete", f"{file}:2:12", "--all", "--quiet", "--budget", "3000"]) == 0
+    assert main(["complete", f"{file}:2:12", "--all", "--quiet", "--budget", "60000"]) == 0
     out, err = capsys.readouterr()
     answers = [json.loads(line) for line in out.splitlines()]
     assert err == "" and len(answers) > 1 and {one["start"] for one in answers} == {25}
 
 
 def test_in_place_changes_the_hole_alone(file, capsys):
-    assert main(["complete", str(file), "--span", "1:10-1:11", "--in-place", "--budget", "3000"]) == 0
+    assert main(["complete", str(file), "--span", "1:10-1:11", "--in-place", "--budget", "60000"]) == 0
     new = capsys.readouterr().out.rstrip("\n")
     assert file.read_bytes() == b"def area(" + new.encode() + b"):\r\n    return \r\n"
 

@@ -16,7 +16,7 @@ from dgemma_constrain.automata import nfa as fragments
 from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersect, subtract
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
-from dgemma_constrain.constraints.explain import Mismatch, by_automaton, by_machine, short
+from dgemma_constrain.constraints.explain import Mismatch, by_automaton, by_machine, short, why_no_complement
 from dgemma_constrain.constraints.remembering import Remembering
 from dgemma_constrain.constraints.split import split
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, LimitExceeded
@@ -301,18 +301,8 @@ class Not(Constraint):
     inner: Constraint
 
     def _make_dfa(self, limits: Limits) -> DFA:
-        try:
-            known = self.inner.depth(limits) is None
-        except LimitExceeded:
-            known = False
-        if not known:
-            raise ConstraintError(
-                f"~ of a grammar with unbounded nesting is out of reach: {short(self.inner)} is known up to a depth only, "
-                "and what lies deeper would wrongly pass; say what you want instead of what you don't"
-            )
-        for note in self.inner.narrowed:
-            where = f"{note.keyword} at {note.pointer or '/'}"
-            raise ConstraintError(f"~ of {short(self.inner)} is out of reach: its automaton leaves out texts ({where})")
+        if why := why_no_complement(self.inner, limits):
+            raise ConstraintError(why)
         return complement(self.inner.dfa(limits), limits)
 
     def _children(self) -> tuple[Constraint, ...]:

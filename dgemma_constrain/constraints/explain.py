@@ -1,4 +1,5 @@
-"""Where a text goes wrong first, and what could stand there: where it leaves the automaton, or the machine, that reads it."""
+"""Where a text goes wrong first, and what could stand there: where it leaves the automaton, or the machine, that reads it; and
+why a constraint has no complement."""
 
 from __future__ import annotations
 
@@ -7,8 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dgemma_constrain.automata.charset import Charset, describe
 from dgemma_constrain.automata.dfa import DFA
+from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.errors import LimitExceeded
 
 if TYPE_CHECKING:
+    from dgemma_constrain.constraints.base import Constraint
     from dgemma_constrain.constraints.grammar.machine import GrammarMachine
 
 
@@ -99,3 +103,20 @@ def short(constraint: object) -> str:
     """How a message names a constraint."""
     text = repr(constraint)
     return text if len(text) <= 80 else text[:79] + "…"
+
+
+def why_no_complement(constraint: Constraint, limits: Limits) -> str | None:
+    """Why ~ of a constraint is out of reach: what its automaton leaves out would wrongly pass. None: it leaves out nothing."""
+    try:
+        known = constraint.depth(limits) is None
+    except LimitExceeded:
+        known = False
+    if not known:
+        return (
+            f"~ of a grammar with unbounded nesting is out of reach: {short(constraint)} is known up to a depth only, and what "
+            "lies deeper would wrongly pass; say what you want instead of what you don't"
+        )
+    for note in constraint.narrowed:
+        where = f"{note.keyword} at {note.pointer or '/'}"
+        return f"~ of {short(constraint)} is out of reach: its automaton leaves out texts ({where})"
+    return None

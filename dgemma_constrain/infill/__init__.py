@@ -9,7 +9,8 @@ hole        what is to be written where
 judge       whether a file with the hole filled is whole
 tables      a compiled grammar's LR tables
 lexer       its lexer and external scanner
-prefixes    whether a text can still become code
+recogniser  parsing with them, all parses side by side
+edge        whether what is left of a hole can be gone on with by a text
 search      the likeliest strings of a canvas
 tidy        what a model's text is tidied to
 complete    the call: looks, searches, judges, ranks

@@ -1,7 +1,7 @@
 """`complete`: texts for the middle of a file, ranked; every one leaves the file as whole as it was.
 
 A masked model looks at the hole with several canvas lengths in one batch. On each canvas a beam finds the likeliest strings
-(`search`) whose every prefix can still become code (`prefixes`), tidied and judged (`judge`) from the likeliest on. Then every canvas commits a part of its best string, and the
+(`search`) whose every prefix can still become code (`edge`), tidied and judged (`judge`) from the likeliest on. Then every canvas commits a part of its best string, and the
 model looks again, until the canvases are full or time is up. What is whole by then is ranked by the mean log-probability of
 its tokens, each at the moment it was committed. Nothing is returned that the judge hasn't passed.
 """
@@ -18,11 +18,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from dgemma_constrain.diffusion.denoiser import Question, ask
-from dgemma_constrain.errors import ConstraintError
+from dgemma_constrain.errors import ConstraintError, LanguageError
 from dgemma_constrain.infill import languages
+from dgemma_constrain.infill.edge import Edge, warm_up
 from dgemma_constrain.infill.hole import Hole, context, find
 from dgemma_constrain.infill.judge import Judge
-from dgemma_constrain.infill.prefixes import Prefixes
 from dgemma_constrain.infill.search import String, strings
 from dgemma_constrain.infill.tidy import tidied
 
@@ -90,14 +90,19 @@ def complete(
         model = load(model)
     if getattr(model.denoiser, "renoises", False):
         raise ConstraintError("code is completed by masked models; this one renoises its canvas: use Model.infill")
-    began = time.monotonic()  # loading a model is not part of the budget
+    warm_up()
+    began = time.monotonic()  # loading a model is not part of the budget, nor is compiling
     hole = find(source, cursor_or_span, several)
     name = languages.canonical(language) if language else languages.detect(path, source)
     judge = Judge(name, hole.before, hole.after)
     if judge.inside and several is None and hole.several:
         hole = find(source, cursor_or_span, False)
     end = began + (BUDGET[hole.several] if budget is None else budget) / 1e3
-    work = _Work(hole, judge, Prefixes(name, hole.before.encode()[judge.nearest() :].decode()), model, end, cancel)
+    try:
+        edge = Edge(name, hole.before.encode()[judge.nearest() :])
+    except LanguageError:  # tables that are read wrongly: the judge alone decides
+        edge = None
+    work = _Work(hole, judge, edge, model, end, cancel)
     return work.run(count, steps)
 
 
@@ -108,13 +113,13 @@ class _Work:
         self,
         hole: Hole,
         judge: Judge,
-        prefixes: Prefixes,
+        edge: Edge | None,
         model: Model,
         end: float,
         cancel: threading.Event | None,
     ):
         self.hole, self.judge, self.denoiser, self.end, self.cancel = hole, judge, model.denoiser, end, cancel
-        self.prefixes = prefixes
+        self.edge = edge
         self.vocabulary = model.vocabulary
         self.head = hole.head.encode()
         self.found: dict[str, tuple[int, float]] = {}  # text → errors it shares with the placeholder, score
@@ -198,17 +203,12 @@ class _Work:
             count -= 1
         attempt.done = not open_
 
-    def _allowed(self, text: bytes, longer: bytes) -> bool:
-        """Whether a longer prefix can become a text for the hole."""
-        if not self.hole.several and b"\n" in longer or b"\r" in longer or b"\x00" in longer:
-            return False
-        try:
-            longer.decode()
-        except UnicodeDecodeError as error:
-            return error.end == len(longer) and error.reason == "unexpected end of data"
-        if not self.prefixes.alive or self.judge.inside:
-            return True
-        return self.prefixes.allows(text.decode(errors="ignore"), longer.decode())
+    def _allowed(self, texts: list[bytes]) -> list[bool]:
+        """Which prefixes can become a text for the hole."""
+        fine = [b"\r" not in t and b"\x00" not in t and (self.hole.several or b"\n" not in t) for t in texts]
+        if self.edge is None or not self.edge.known or self.judge.inside:
+            return [ok and _is_utf8(text) for ok, text in zip(fine, texts)]
+        return [ok and bool(alive) for ok, alive in zip(fine, self.edge.alive_each(texts))]
 
     def _judge(self, data: bytes, score: float) -> bool:
         """Whether a model's text, tidied, leaves the file whole; if so it is kept."""
@@ -265,3 +265,12 @@ def _mean(log_p: np.ndarray, ids: list[int], ends: tuple[int, ...]) -> float:
     if len(ids) < len(log_p):
         return (total + max((float(log_p[len(ids), e]) for e in ends), default=0.0)) / (len(ids) + 1)
     return total / len(ids)
+
+
+def _is_utf8(text: bytes) -> bool:
+    """Or the beginning of it, cut within a character."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        return error.end == len(text) and error.reason == "unexpected end of data"
+    return True

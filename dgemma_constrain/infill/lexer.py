@@ -1,186 +1,193 @@
-"""A grammar wheel's own lexer and external scanner, driven over a text of ours.
+"""A wheel's own lexer and external scanner, driven from a kernel: no call leaves compiled code.
 
-Both are C functions that read through callbacks in a `TSLexer` struct. The callbacks are numba `@cfunc`s, so that no Python
-runs while a token is read: some 1 µs a token, against 16 µs with callbacks of ctypes.
+The wheel wants a `TSLexer`, a struct of the next character and of functions that move on. Here the struct is the head of an
+int64 array, the functions are numba callbacks, and what they need lies behind the struct in the same array.
 """
 
 from __future__ import annotations
-
-import ctypes as C
-from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from numba import carray, cfunc, types
 from numba.extending import intrinsic
 
-from dgemma_constrain.infill.tables import Tables
+from dgemma_constrain.automata.kernels import kernel
 
-# The struct's words (int64), ours behind it: 0 lookahead int32 and result uint16; 1-6 callbacks; then
-_TEXT, _LENGTH, _AT, _END, _START, _SAW_END, _WORDS = 7, 8, 9, 10, 11, 12, 16
-NO_LEXER = 0xFFFF
+# Words of the array. NOW: the next character, and above it the symbol that was found; then the functions.
+NOW, ADVANCE, MARK, COLUMN, BEGIN, ENDED, LOG, TEXT, LENGTH, AT, END, START, TOUCHED, SCANNED, KEYWORD, WORDS = range(
+    16
+)
+STATE = 1024  # bytes, the most that a scanner's state takes (TREE_SITTER_SERIALIZATION_BUFFER_SIZE)
+_block = types.CPointer(types.int64)
 
 
 @intrinsic
-def _pointer(context, address):
-    def make(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(types.int32)(types.int64), make
-
-
-_STRUCT = types.CPointer(types.int64)
+def _characters(typing, address):
+    """int32* at an address."""
+    pointer = types.CPointer(types.int32)
+    return pointer(types.int64), lambda context, b, s, a: b.inttoptr(a[0], context.get_value_type(pointer))
 
 
-@cfunc(types.void(_STRUCT, types.boolean), cache=True)
-def _advance(struct, skip):
-    w = carray(struct, (_WORDS,))
-    if w[_AT] < w[_LENGTH]:
-        w[_AT] += 1
+def _calling(result, *parameters):
+    """An intrinsic that calls the C function at an address: numba caches it, as it cannot a ctypes function."""
+
+    @intrinsic
+    def call(typing, address, arguments):
+        def build(context, builder, signature, values):
+            from llvmlite import ir
+
+            kinds = [context.get_value_type(p) for p in parameters]
+            function = ir.FunctionType(
+                ir.IntType(8) if result == types.boolean else context.get_value_type(result), kinds
+            )
+            given = [builder.extract_value(values[1], i) for i in range(len(parameters))]
+            given = [_cut(builder, one, kind) for one, kind in zip(given, kinds, strict=True)]
+            made = builder.call(builder.inttoptr(values[0], function.as_pointer()), given)
+            if result == types.boolean:
+                made = builder.zext(builder.trunc(made, ir.IntType(1)), ir.IntType(64))
+            elif result == types.void:
+                made = ir.Constant(ir.IntType(64), 0)
+            else:
+                made = builder.zext(made, ir.IntType(64))
+            return made
+
+        return types.int64(types.int64, arguments), build
+
+    return call
+
+
+def _cut(builder, value, kind):
+    return value if value.type == kind else builder.trunc(value, kind)
+
+
+_lex = _calling(types.boolean, types.int64, types.uint16)
+_scan = _calling(types.boolean, types.int64, types.int64, types.int64)
+_save = _calling(types.uint32, types.int64, types.int64)
+_load = _calling(types.void, types.int64, types.int64, types.uint32)
+
+
+@cfunc(types.void(_block, types.boolean), cache=True)
+def _advance(block, skip):
+    w = carray(block, (WORDS,))
+    at, length = w[AT], w[LENGTH]
+    if at < length:
+        at += 1
+    w[AT] = at
     if skip:
-        w[_START] = w[_AT]
-    code = np.int64(0)
-    if w[_AT] < w[_LENGTH]:
-        code = np.int64(carray(_pointer(w[_TEXT]), (w[_LENGTH],))[w[_AT]])
+        w[START] = at
+    now = np.int64(0)
+    if at < length:
+        now = np.int64(carray(_characters(w[TEXT]), (length,))[at])
     else:
-        w[_SAW_END] = 1
-    w[0] = ((w[0] >> 32) << 32) | code
+        w[TOUCHED] = 1
+    w[NOW] = ((w[NOW] >> 32) << 32) | now
 
 
-@cfunc(types.void(_STRUCT), cache=True)
-def _mark_end(struct):
-    w = carray(struct, (_WORDS,))
-    w[_END] = w[_AT]
+@cfunc(types.void(_block), cache=True)
+def _mark(block):
+    w = carray(block, (WORDS,))
+    w[END] = w[AT]
 
 
-@cfunc(types.uint32(_STRUCT), cache=True)
-def _column(struct):
-    w = carray(struct, (_WORDS,))
-    text = carray(_pointer(w[_TEXT]), (w[_LENGTH],))
-    at, column = w[_AT] - 1, np.uint32(0)
+@cfunc(types.uint32(_block), cache=True)
+def _column(block):
+    w = carray(block, (WORDS,))
+    text, at, column = carray(_characters(w[TEXT]), (w[LENGTH],)), w[AT] - 1, np.uint32(0)
     while at >= 0 and text[at] != 10:
         column += np.uint32(1)
         at -= 1
     return column
 
 
-@cfunc(types.boolean(_STRUCT), cache=True)
-def _range_start(struct):
+@cfunc(types.boolean(_block), cache=True)
+def _begin(block):
     return False
 
 
-@cfunc(types.boolean(_STRUCT), cache=True)
-def _eof(struct):
-    w = carray(struct, (_WORDS,))
-    return w[_AT] >= w[_LENGTH]
+@cfunc(types.boolean(_block), cache=True)
+def _ended(block):
+    w = carray(block, (WORDS,))
+    return w[AT] >= w[LENGTH]
 
 
-@cache
-def _log():
-    return C.CFUNCTYPE(None, C.c_void_p, C.c_char_p)(lambda lexer, message: None)
+@cfunc(types.void(_block, types.int64), cache=True)
+def _log(block, message):
+    return
 
 
-class Token(NamedTuple):
-    """symbol, and where it stands; scanner: the external scanner's state behind it. touched: whether it was read up to the
-    text's end, so that more text could make another token of it."""
-
-    symbol: int
-    start: int
-    end: int
-    scanner: bytes
-    touched: bool
+def new_block() -> np.ndarray:
+    """int64[WORDS]; not for two threads at once."""
+    block = np.zeros(WORDS, np.int64)
+    block[ADVANCE : LOG + 1] = [f.address for f in (_advance, _mark, _column, _begin, _ended, _log)]
+    return block
 
 
-class Lexer:
-    """Reads tokens of `text`, int32[n] code points, which is set by `read`. Not for two threads at once."""
+@kernel
+def _from(block, text, at):
+    if at == 0 and len(text) and text[0] == 0xFEFF:
+        at = np.int64(1)
+    block[AT] = at
+    block[START] = at
+    block[END] = -1
+    block[NOW] = np.int64(text[at]) if at < len(text) else np.int64(0)
+    if at >= len(text):
+        block[TOUCHED] = 1
 
-    def __init__(self, tables: Tables):
-        self.tables, raw = tables, tables.raw
-        self._w = np.zeros(_WORDS, np.int64)
-        for i, callback in enumerate((_advance, _mark_end, _column, _range_start, _eof)):
-            self._w[1 + i] = callback.address
-        self._w[6] = C.cast(_log(), C.c_void_p).value
-        self._struct = self._w.ctypes.data
-        lex = C.CFUNCTYPE(C.c_bool, C.c_void_p, C.c_uint16)
-        self._lex = lex(raw.lex_fn)
-        self._keywords = lex(raw.keyword_lex_fn) if raw.keyword_lex_fn else None
-        self.initial, self._payload = b"", None
-        self.scanner_open = False
-        count = raw.external_token_count
-        self._external = count > 0  # whose scanner may well have no state: its payload is NULL then
-        if self._external:
-            scanner = raw.scanner
-            self._symbols = [scanner.symbol_map[i] for i in range(count)]
-            self._scan = C.CFUNCTYPE(C.c_bool, C.c_void_p, C.c_void_p, C.c_void_p)(scanner.scan)
-            self._serialize = C.CFUNCTYPE(C.c_uint32, C.c_void_p, C.c_char_p)(scanner.serialize)
-            self._deserialize = C.CFUNCTYPE(None, C.c_void_p, C.c_char_p, C.c_uint32)(scanner.deserialize)
-            self._payload = C.CFUNCTYPE(C.c_void_p)(scanner.create)()
-            self._destroy = C.CFUNCTYPE(None, C.c_void_p)(scanner.destroy)
-            self._valid = C.cast(scanner.states, C.c_void_p).value
-            self._buffer = C.create_string_buffer(1024)
-            self.initial = self._state()
 
-    def __del__(self):
-        if getattr(self, "_payload", None):
-            self._destroy(self._payload)
+@kernel
+def token(tables, block, text, state, at, saved, size, room):
+    """The next token in an LR state, as tree-sitter's parser asks for it: (symbol or -1, its end, size of the scanner's state).
 
-    def _state(self) -> bytes:
-        length = self._serialize(self._payload, self._buffer)
-        return self._buffer.raw[:length]
+    text int32[N], at: a place in it; saved uint8[STATE], size: the scanner's state before the token; room uint8[STATE]: its
+    state after it. block[TOUCHED] says whether the end of the text was looked at, block[START] where the token begins,
+    block[KEYWORD] whether it is one that the word token could be, too, and block[SCANNED] what the external scanner did:
+    0 it didn't look at the end of the text, 1 it did and found nothing, 2 it did and found the token.
+    """
+    calls = tables.calls
+    block[TEXT] = text.ctypes.data
+    block[LENGTH] = len(text)
+    block[TOUCHED] = block[SCANNED] = block[KEYWORD] = 0
+    mode, outer, reserved = tables.modes[state, 0], tables.modes[state, 1], tables.modes[state, 2]
+    for i in range(size):
+        room[i] = saved[i]
+    if mode == 0xFFFF:
+        return np.int64(0), at, size
+    where = np.int64(block.ctypes.data)
+    if outer and calls[2]:
+        _load_state(calls, room, size)
+        _from(block, text, at)
+        if _scan(calls[2], (calls[5], where, calls[6] + outer * len(tables.externals))):
+            symbol = np.int64(tables.externals[(block[NOW] >> 32) & 0xFFFF])
+            block[SCANNED] = 2 * block[TOUCHED]
+            size = np.int64(_save(calls[3], (calls[5], np.int64(room.ctypes.data))))
+            return symbol, block[END] if block[END] >= 0 else block[AT], size
+        block[SCANNED] = block[TOUCHED]
+    _from(block, text, at)
+    if not _lex(calls[0], (where, np.int64(mode))):
+        return np.int64(-1), at, size
+    symbol, start = (block[NOW] >> 32) & 0xFFFF, block[START]
+    end = block[END] if block[END] >= 0 else block[AT]
+    if tables.capture and symbol == tables.capture:
+        _from(block, text, start)
+        if _lex(calls[1], (where, np.int64(0))) and (block[END] if block[END] >= 0 else block[AT]) == end:
+            word = (block[NOW] >> 32) & 0xFFFF
+            if tables.table[state, word] or tables.reserved[reserved, word]:
+                symbol = word
+                block[KEYWORD] = 1
+    return symbol, end, size
 
-    def read(self, text: np.ndarray) -> None:
-        self._text = text  # kept alive as long as the struct points at it
-        self._w[_TEXT], self._w[_LENGTH] = text.ctypes.data, len(text)
 
-    def _go(self, at: int) -> None:
-        w, length = self._w, len(self._text)
-        w[_AT] = w[_START] = at
-        w[_END] = -1
-        w[_SAW_END] = at >= length
-        w[0] = int(self._text[at]) if at < length else 0
+@kernel
+def grown(tables, block, text, mode):
+    """The token at the start of a text, by the inner lexer alone: (symbol or -1, its end); block[TOUCHED] as in `token`."""
+    block[TEXT] = text.ctypes.data
+    block[LENGTH] = len(text)
+    block[TOUCHED] = 0
+    _from(block, text, np.int64(0))
+    if not _lex(tables.calls[0], (np.int64(block.ctypes.data), np.int64(mode))):
+        return np.int64(-1), np.int64(0)
+    return (block[NOW] >> 32) & 0xFFFF, block[END] if block[END] >= 0 else block[AT]
 
-    def _read(self) -> tuple[int, int, int]:
-        """symbol, start and end of the token that was just read."""
-        symbol, end = (int(self._w[0]) >> 32) & 0xFFFF, int(self._w[_END])
-        return symbol, int(self._w[_START]), end if end >= 0 else int(self._w[_AT])
 
-    def token(self, state: int, at: int, scanner: bytes) -> Token | None:
-        """The token at `at` in a parse state; None for a lexical error. Then, too, `scanner_open` says whether the external
-        scanner ran into the text's end without finding a token that the state takes: an open string, say."""
-        mode, external = self.tables.lex_modes[state]
-        self.scanner_open = False
-        if mode == NO_LEXER:
-            return Token(0, at, at, scanner, False)
-        touched = False
-        if external and self._external:
-            self._deserialize(self._payload, scanner, len(scanner))
-            self._go(at)
-            found = self._scan(
-                self._payload, self._struct, self._valid + external * self.tables.raw.external_token_count
-            )
-            touched = bool(self._w[_SAW_END])
-            index = (int(self._w[0]) >> 32) & 0xFFFF
-            # Python's scanner may answer with a dedent that isn't valid at the end of the text.
-            taken = found and self.tables.row(state).get(self._symbols[index])
-            self.scanner_open = touched and not taken
-            if found:
-                _, start, end = self._read()
-                return Token(self._symbols[index], start, end, self._state(), touched)
-        self._go(at)
-        if not self._lex(self._struct, mode):
-            return None
-        touched |= bool(self._w[_SAW_END])
-        symbol, start, end = self._read()
-        if self._keywords is not None and symbol == self.tables.raw.keyword_capture_token:
-            self._go(start)
-            if self._keywords(self._struct, 0):
-                keyword, _, stop = self._read()
-                if stop == end and self.tables.row(state).get(keyword):
-                    symbol = keyword
-        return Token(symbol, start, end, scanner, touched)
-
-    def runs_out(self, state: int, at: int) -> bool:
-        """Whether the lexer, which finds no token at `at`, gave up only at the text's end: `!` of `!=`."""
-        self._go(at)
-        self._lex(self._struct, self.tables.lex_modes[state][0])
-        return bool(self._w[_SAW_END])
+@kernel
+def _load_state(calls, room, size):
+    return _load(calls[4], (calls[5], np.int64(room.ctypes.data), np.int64(size)))

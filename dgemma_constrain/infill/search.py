@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dgemma_constrain.tokens.vocabulary import Vocabulary
 
 WIDTH, BRANCHES = 16, 24  # prefixes kept at every position; tokens looked at behind each
+AT_ONCE = 48  # prefixes that are checked together: a call costs as much as ten of them
 
 
 class String(NamedTuple):
@@ -27,15 +28,13 @@ def strings(
     vocabulary: Vocabulary,
     pinned: dict[int, tuple[int, float]],
     head: bytes,
-    allowed: Callable[[bytes, bytes], bool],
+    allowed: Callable[[list[bytes]], Sequence[bool]],
     on_time: Callable[[], bool],
 ) -> list[String]:
     """The likeliest whole strings of a canvas, best first.
 
     log_p: float[L, V]. pinned: position → id and the log-probability it was committed with. head: what every string begins
-    with. allowed: whether a prefix, that is allowed, may be
-    gone on with to a longer one; asked of the likeliest first, and of no more than the beam takes.
-    on_time: asked at every position; when it says no, what is whole by then is returned.
+    with. allowed: which of some prefixes may be gone on with; asked of the likeliest first. on_time: asked at every position; when it says no, what is whole by then is returned.
     """
     ends = set(vocabulary.eos_ids)
     beam: list[tuple[float, tuple[int, ...], bytes]] = [(0.0, (), b"")]
@@ -58,25 +57,27 @@ def strings(
                 if end >= 0 and all(i != end for i, _ in choices):
                     grown.append((score + p, ids, text, end))
         grown.sort(key=lambda one: -one[0])
-        beam, seen = [], set()
         for score, ids, text, i in grown:
-            if len(beam) == WIDTH:
-                break
-            if i in ends:
-                if len(text) >= len(head):
-                    whole.append(String(score / (position + 1), ids, text, True))
-                continue
-            added = vocabulary.token_bytes(i)
-            if not added:
-                continue
-            longer = text + added
-            if longer in seen or not _agree(longer, head) or not allowed(text, longer):
-                continue
-            seen.add(longer)
-            beam.append((score, (*ids, i), longer))
+            if i in ends and len(text) >= len(head):
+                whole.append(String(score / (position + 1), ids, text, True))
+        beam = _allowed(grown, ends, vocabulary, head, allowed)
     else:
         whole += [String(s / max(len(ids), 1), ids, text, False) for s, ids, text in beam if len(text) >= len(head)]
     return sorted(whole, key=lambda one: -one.score)
+
+
+def _allowed(grown: list, ends: set[int], vocabulary: Vocabulary, head: bytes, allowed: Callable) -> list:
+    """The first of the prefixes, best first, that may be gone on with: as many as the beam is wide."""
+    longer: dict[bytes, tuple[float, tuple[int, ...], bytes]] = {}
+    for score, ids, text, i in grown:
+        added = None if i in ends else vocabulary.token_bytes(i)
+        if added and _agree(text + added, head):
+            longer.setdefault(text + added, (score, (*ids, i), text + added))
+    waiting, beam = list(longer.values()), []
+    while waiting and len(beam) < WIDTH:
+        near, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
+        beam += [one for one, fine in zip(near, allowed([text for *_, text in near])) if fine]
+    return beam[:WIDTH]
 
 
 def _agree(text: bytes, head: bytes) -> bool:

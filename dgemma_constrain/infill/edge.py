@@ -1,0 +1,241 @@
+"""The text left of a hole, read once, and what candidates make of it: the recogniser, over many candidates in one call.
+
+For `complete`: one `Edge` a hole; `alive_each` for the strings of a beam, all at once, since a call costs some 10 us beside the
+1.5 to 2 us of a candidate; `fits_each` before tree-sitter is asked for the last word. Right of the hole it knows no errors that
+are to be tolerated: where no placeholder fits, only `alive` is of use. tree-sitter's grammars are looser than the languages: in
+Python's a body may be missing, and lines may be indented as they like. Kernels are compiled when the first Edge is made.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from dgemma_constrain.automata.interning import FULL, intern, roomier
+from dgemma_constrain.automata.kernels import kernel
+from dgemma_constrain.infill.languages import grammar
+from dgemma_constrain.infill.lexer import new_block
+from dgemma_constrain.infill.recogniser import ALIVE, COLLECT, LIMIT, LONGEST, NEVER, WHOLE, new_work, run
+from dgemma_constrain.infill.tables import Tables, tables
+
+ROOM, KEPT = 4096, 1 << 22  # characters of a candidate, numbers in the heap before it is emptied
+_lock = threading.Lock()  # a wheel's scanner is one object, and kernels let other threads run
+
+
+@kernel
+def check(t, words, block, text, work, items, goal, memo, left, room, data, ends, answers, first, stamp):
+    """Each candidate data[ends[i]:ends[i+1]] (UTF-8) from the `first` on: answers[i]. Where there is no room left it says which.
+
+    text: room for `left` and a candidate, for WHOLE so that they end at `room` and the text right of the hole begins there.
+    """
+    starts, codes = items.copy(), np.empty(room, np.int32)
+    for j in range(len(left)):
+        text[j] = left[j]
+    for i in range(first, len(answers)):
+        n = _decoded(data, ends[i], ends[i + 1], codes, goal == ALIVE)
+        answers[i] = 0
+        if n < 0:
+            continue
+        begin = np.int64(0)
+        if goal == WHOLE:
+            begin = room - n - len(left)
+            for j in range(len(left)):
+                text[begin + j] = left[j]
+        cursor = begin + len(left)
+        for j in range(n):
+            text[cursor + j] = codes[j]
+        for j in range(len(items)):
+            starts[j, 1] = cursor - items[j, 1]
+        view = text if goal == WHOLE else text[: cursor + n]
+        answer = run(t, words, block, view, work, starts, goal, memo, stamp + i - first + 1)
+        if answer == FULL:
+            return i
+        answers[i] = answer
+    return len(answers)
+
+
+@kernel
+def _decoded(data, at, stop, codes, partly):
+    """How many characters the UTF-8 data[at:stop] has, which go into `codes`; -1 if it isn't UTF-8. partly: the last may be cut."""
+    n = np.int64(0)
+    while at < stop:
+        one = np.int64(data[at])
+        more = np.int64(one >= 0xC2) + np.int64(one >= 0xE0) + np.int64(one >= 0xF0)
+        if 0x80 <= one < 0xC2 or one > 0xF4:
+            return np.int64(-1)
+        code = one & (0x7F if more == 0 else 0x3F >> more)
+        for i in range(more):
+            at += 1
+            if at == stop:
+                return n if partly else np.int64(-1)
+            one = np.int64(data[at])
+            code = code << 6 | one & 0x3F
+            least = 0x20 if more == 2 else 0x10
+            if (
+                one >> 6 != 2
+                or i == 0
+                and (more > 1 and code < least or more == 2 and 0x360 <= code < 0x380 or more == 3 and code > 0x10F)
+            ):
+                return np.int64(-1)
+        codes[n] = code
+        n += 1
+        at += 1
+    return n
+
+
+@cache
+def _compiled(language: str) -> tuple[Tables, np.ndarray]:
+    """The tables, and the terminals of fixed spelling, int32[T, longest + 1]: code points, then 0."""
+    read, binding = tables(language), grammar(language)
+    terminals = read.reserved.shape[1]
+    fixed = [
+        name if 0 < k < terminals and not binding.node_kind_is_named(k) and binding.node_kind_is_visible(k) else ""
+        for k, name in enumerate(read.names[:terminals])
+    ]
+    words = np.zeros((terminals, LONGEST + 2), np.int32)
+    for k, name in enumerate(fixed):
+        words[k, : min(len(name), LONGEST)] = [ord(c) for c in name[:LONGEST]]
+    return read._replace(names=()), words  # a kernel is compiled for the number of names
+
+
+@cache
+def warm_up() -> None:
+    """Compile the kernels, or load them; some 12 s at the very first."""
+    Edge("json", b"[").fits(b"", b"]")
+
+
+class Open(NamedTuple):
+    """An item at the cursor: its stack's states from the top, how far left of the cursor it is, the scanner's state."""
+
+    states: tuple[int, ...]
+    back: int
+    scanner: bytes
+
+
+class Edge:
+    """The text left of a hole, read once. Not for two threads at once.
+
+    `known` is False where that text can't become a whole file, as in one that is broken before the hole, or where it has too
+    many parses: then there is nothing to check by, and `alive` and `fits` say None.
+    """
+
+    def __init__(self, language: str, before: bytes):
+        self._tables, self._words = _compiled(language)
+        self._block = new_block()
+        text = _codes(before.decode())
+        self._after, self._room, self._memo, self._stamp = None, 0, NEVER, 0
+        self._right = np.zeros(0, np.int32)
+        self._work = new_work(len(text))
+        self._open = self._collected(text)
+        back = max((one.back for one in self._open), default=0)
+        lines = np.flatnonzero(text[: len(text) - back] == 10)
+        tail = text[lines[-1] + 1 if len(lines) else 0 :]
+        self._left = np.concatenate([np.array([10], np.int32), tail])  # a line end, since scanners ask for columns
+        self._line = self._left
+        self._empty()
+        self.known = bool(self._open) and self.alive_each([b""])[0] == 1
+
+    def alive(self, candidate: bytes) -> bool | None:
+        """Whether the text left of the hole and this can be continued to a whole file. True where it has too many parses."""
+        return bool(self.alive_each([candidate])[0]) if self.known else None
+
+    def alive_each(self, candidates: list[bytes]) -> np.ndarray:
+        """`alive` of many, int8[n]: 1, 0, or LIMIT where one has too many parses. Of an edge that is known."""
+        room = len(self._left) + max(map(len, candidates), default=0)
+        if room > len(self._line):
+            self._line = np.concatenate([self._left, np.zeros(room - len(self._left) + ROOM, np.int32)])
+        return self._checked(candidates, self._line, ALIVE, len(self._line), NEVER)
+
+    def fits(self, candidate: bytes, after: bytes) -> bool | None:
+        """Whether the file is whole with this in the hole, and `after` right of it. None where it has too many parses.
+
+        False of every candidate where `after` has an error of its own: ask for a placeholder that is known to fit first.
+        """
+        answer = self.fits_each([candidate], after)[0] if self.known else LIMIT
+        return None if answer == LIMIT else bool(answer)
+
+    def fits_each(self, candidates: list[bytes], after: bytes) -> np.ndarray:
+        """`fits` of many, int8[n]: 1, 0, or LIMIT."""
+        room = len(self._left) + max(map(len, candidates), default=0)
+        if self._after != after or room > self._room:
+            self._after, self._room, right = after, room + ROOM, _codes(after.decode())
+            self._right = np.concatenate([np.zeros(self._room, np.int32), right])
+            lines = np.flatnonzero(right == 10)  # in the first line columns depend on the candidate
+            self._memo = self._room + int(lines[0]) + 1 if len(lines) else NEVER
+            self._empty()
+        return self._checked(candidates, self._right, WHOLE, self._room, self._memo)
+
+    def _checked(self, candidates: list[bytes], text: np.ndarray, goal: int, room: int, memo: int) -> np.ndarray:
+        data = np.frombuffer(b"".join(candidates) or b" ", np.uint8)
+        ends = np.cumsum([0, *map(len, candidates)])
+        answers, done, moved = np.zeros(len(candidates), np.int8), 0, True
+        while done < len(candidates):
+            if moved and self._work.heap.size[0] > KEPT:
+                self._empty()
+            if self._kept is None:
+                self._kept = np.array([self._interned(one) for one in self._open], np.int32).reshape(-1, 3)
+            with _lock:
+                now = check(
+                    self._tables, self._words, self._block, text, self._work, self._kept, goal, memo,
+                    self._left, room, data, ends, answers, done, self._stamp,
+                )  # fmt: skip
+            self._stamp += len(candidates) + 1
+            done, moved = now, now > done
+            if done < len(candidates) and not (moved and self._work.heap.size[0] > KEPT):
+                self._enlarge()
+        return answers
+
+    def _collected(self, text: np.ndarray) -> list[Open]:
+        """The items that the end of a text leaves open."""
+        start = int(len(text) > 0 and text[0] == 0xFEFF)
+        while True:
+            starts = np.array([self._interned(Open((1,), start, b""))], np.int32)
+            self._stamp += 1
+            with _lock:
+                count = run(
+                    self._tables, self._words, self._block, text, self._work, starts, COLLECT, NEVER, self._stamp
+                )
+            if count != FULL:
+                return [self._read(int(item), len(text)) for item in self._work.opened[: max(count, 0)]]
+            self._enlarge()
+
+    def _interned(self, one: Open) -> tuple[int, int, int]:
+        node = -1
+        for state in reversed(one.states):
+            node = self._row([state, node])
+        return node, one.back, self._row([*one.scanner, 0, 0, 0, 0])
+
+    def _row(self, values: list[int]) -> int:
+        row = np.array(values, np.int32)
+        while (found := int(intern(self._work.heap, row, len(row)))) == FULL:
+            self._enlarge()
+        return found
+
+    def _read(self, item: int, length: int) -> Open:
+        items = self._work.heap.items
+        node, at, scanner = items[item + 1 : item + 4].tolist()
+        states = []
+        while node >= 0:
+            states.append(int(items[node + 1]))
+            node = int(items[node + 2])
+        return Open(
+            tuple(states), length - at, bytes(items[scanner + 1 : scanner + items[scanner] - 3].astype(np.uint8))
+        )
+
+    def _empty(self) -> None:
+        self._work, self._kept, self._stamp = new_work(len(self._right)), None, 0
+
+    def _enlarge(self) -> None:
+        work = self._work
+        heap = roomier(work.heap)
+        mark = np.zeros(len(heap.items), np.int32)
+        mark[: len(work.mark)] = work.mark
+        more = [np.empty(2 * len(x), np.int32) for x in (work.order, work.parent, work.todo)]
+        self._work = work._replace(heap=heap, mark=mark, order=more[0], parent=more[1], todo=more[2])
+
+
+def _codes(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le"), np.int32)

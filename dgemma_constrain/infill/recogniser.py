@@ -1,0 +1,336 @@
+"""Whether the text left of a cursor, and a candidate behind it, can still become a whole file: a GLR recogniser in a kernel.
+
+All parses that a wheel's tables allow go on side by side (Tomita 1985). A parse is an item: a stack of LR states, a place in
+the text, and what the external scanner kept. Stacks are linked lists, hash-consed, so that parses that have become equal are
+one, and an item is three numbers. What an item leads to depends on itself and on the text right of it alone, so:
+
+- The text left of the cursor is read once. Items whose next token doesn't end before the cursor for certain are kept, and
+  every candidate begins with them.
+- Items right of the hole that were found to reach the end of the file, or not to, are remembered for the next candidate.
+  It stops where its parse meets one that is known, mostly within a line or two.
+- An LR automaton has the viable-prefix property: what was shifted is a prefix of a whole text. So a text is dead exactly
+  when no item is left, apart from a last token that more text may still change. That token is judged by what the wheel's own
+  lexer makes of it when characters are added, and where that is unknown, in favour of the text.
+
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dgemma_constrain.automata.interning import FULL, Heap, intern, new_heap
+from dgemma_constrain.automata.kernels import kernel
+from dgemma_constrain.infill.lexer import KEYWORD, SCANNED, START, STATE, TOUCHED, grown, token
+from dgemma_constrain.infill.tables import ACCEPT, REDUCE, SHIFT
+
+COLLECT, ALIVE, WHOLE = 0, 1, 2
+LIMIT = -3  # more parses than a text warrants
+DEAD, ACCEPTED = -1, -2  # marks of items; a positive one is the number of the run that saw it
+NEVER = 1 << 30
+LONGEST = 64  # characters of an open token that are tried with more
+_PROBES = np.array([ord(c) for c in "aexob_uLRrnfi019 \n\t!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~é中"], np.int32)
+
+
+class Work(NamedTuple):
+    """What a run works in. Rows of the heap: of 2, a stack (state, the one below or -1); of 3, an item (stack, place, scanner);
+    longer, a scanner's state, or -2-stack and an open token, which `mark` says whether it can be continued.
+
+    mark int32, as long as the heap's items; order, parent, todo int32[M]: the items of a run, what each came from, and which
+    are left; opened int32[K]: items that the end of the text leaves open; fed int32[2, F]: stacks behind a terminal, and on
+    the way to it; saved, room uint8: the scanner's state before and after a token; row, probe int32.
+    """
+
+    heap: Heap
+    mark: np.ndarray
+    order: np.ndarray
+    parent: np.ndarray
+    todo: np.ndarray
+    opened: np.ndarray
+    fed: np.ndarray
+    saved: np.ndarray
+    room: np.ndarray
+    row: np.ndarray
+    probe: np.ndarray
+
+
+def new_work(length: int) -> Work:
+    heap, some = new_heap(), 4 * length + 4096
+    return Work(
+        heap, np.zeros(len(heap.items), np.int32), *(np.empty(some, np.int32) for _ in range(3)), np.empty(1024, np.int32),
+        np.empty((2, 1024), np.int32), np.zeros(STATE, np.uint8), np.zeros(STATE, np.uint8), np.empty(STATE + 8, np.int32),
+        np.empty(LONGEST + 8, np.int32),
+    )  # fmt: skip
+
+
+@kernel
+def _stack(work, state, below):
+    work.row[0] = state
+    work.row[1] = below
+    return intern(work.heap, work.row, np.int64(2))
+
+
+@kernel
+def _shifted(t, work, node, symbol, keyword):
+    """How many stacks there are behind a terminal, in work.fed[0], -1 for the whole text's end. FULL, LIMIT."""
+    items, to, way = work.heap.items, work.fed[0], work.fed[1]
+    count, top, i = np.int64(0), np.int64(1), np.int64(0)
+    way[0] = node
+    while i < top:
+        now = np.int64(way[i])
+        i += 1
+        state = items[now + 1]
+        at = t.table[state, symbol]
+        if at == 0 and keyword and not t.reserved[t.modes[state, 2], symbol]:
+            at = t.table[state, t.capture]  # a keyword that can't stand here is a word
+        if at == 0:
+            continue
+        for a in range(t.starts[at], t.starts[at + 1]):
+            kind, target = t.actions[a, 0], t.actions[a, 1]
+            new = np.int64(-1)
+            if kind == REDUCE:
+                new = _reduced(t, work, now, target, t.actions[a, 2])
+                if new == FULL:
+                    return new
+                if new >= 0:
+                    if top == len(way):
+                        return np.int64(LIMIT)
+                    j = 0
+                    way[top] = new
+                    while way[j] != new:
+                        j += 1
+                    top += j == top
+            elif kind == SHIFT or kind == ACCEPT:
+                if kind == SHIFT:
+                    new = _stack(work, target, now) if target else now
+                    if new == FULL:
+                        return new
+                if count == len(to):
+                    return np.int64(LIMIT)
+                j = 0
+                to[count] = new
+                while to[j] != new:
+                    j += 1
+                count += j == count
+    return count
+
+
+@kernel
+def _reduced(t, work, node, symbol, length):
+    """The stack after a reduction, or -1. FULL."""
+    items = work.heap.items
+    for _ in range(length):
+        if node >= 0:
+            node = np.int64(items[node + 2])
+    if node < 0:
+        return np.int64(-1)
+    target = t.table[items[node + 1], symbol]
+    if target == 0:
+        return np.int64(-1)
+    return _stack(work, target, node)
+
+
+@kernel
+def _blank(text, at):
+    while at < len(text) and (text[at] == 32 or 9 <= text[at] <= 13):
+        at += 1
+    return at >= len(text)
+
+
+@kernel
+def _grows(t, words, block, work, text, start, node, symbol, keyword):
+    """1 if the text's last, open token, which can't stand here, may become one that can; 0 if not. FULL, LIMIT."""
+    length, state = len(text) - start, work.heap.items[node + 1]
+    if length > LONGEST:
+        return np.int64(1)
+    row = work.row
+    row[0] = -2 - node
+    for i in range(length):
+        row[1 + i] = text[start + i]
+    n = 1 + length
+    while n < 4:
+        row[n] = -1
+        n += 1
+    known = intern(work.heap, row, n)
+    if known == FULL:
+        return known
+    if work.mark[known]:
+        return np.int64(work.mark[known] == ACCEPTED)
+    found = np.int64(0)
+    for y in range(1, len(words)):
+        if found == 0 and t.table[state, y] and words[y, length] > 0:
+            i = 0
+            while i < length and words[y, i] == text[start + i]:
+                i += 1
+            if i == length:
+                found = _shifted(t, work, node, np.int64(y), False)
+    if found == 0 and keyword:
+        found = _shifted(t, work, node, np.int64(t.capture), False)  # `in` of `index`
+    elif found == 0 and (t.capture == 0 or symbol != t.capture):
+        found = _probed(t, block, work, text, start, node)
+    if found < 0:
+        return found
+    work.mark[known] = ACCEPTED if found else DEAD
+    return np.int64(found > 0)
+
+
+@kernel
+def _probed(t, block, work, text, start, node):
+    """Whether one or two more characters make another token that can stand here: a number, of no fixed spelling."""
+    length, probe = len(text) - start, work.probe
+    mode = t.modes[work.heap.items[node + 1], 0]
+    for i in range(length):
+        probe[i] = text[start + i]
+    last = np.int64(-1)
+    for one in _PROBES:
+        probe[length] = one
+        symbol, end = grown(t, block, probe[: length + 1], mode)
+        if not block[TOUCHED]:
+            continue  # the character isn't the token's
+        if symbol < 0:
+            return np.int64(1)
+        if end > length and symbol != last:
+            last = symbol
+            found = _shifted(t, work, node, symbol, False)
+            if found:
+                return found
+        for two in _PROBES:
+            probe[length + 1] = two
+            symbol, end = grown(t, block, probe[: length + 2], mode)
+            if symbol >= 0 and end > length and symbol != last:
+                last = symbol
+                found = _shifted(t, work, node, symbol, False)
+                if found:
+                    return found
+    return np.int64(0)
+
+
+@kernel
+def _add(work, node, at, scanner, parent, count, memo, stamp):
+    """The number of items when this one is among them. FULL."""
+    row, mark = work.row, work.mark
+    row[0] = node
+    row[1] = at
+    row[2] = scanner
+    item = intern(work.heap, row, np.int64(3))
+    if item == FULL or count == len(work.order):
+        return np.int64(FULL)
+    if mark[item] == stamp or at >= memo and mark[item] == DEAD:
+        return count
+    if at < memo or mark[item] != ACCEPTED:
+        mark[item] = stamp
+    work.order[count] = item
+    work.parent[count] = parent
+    return count + 1
+
+
+@kernel
+def run(t, words, block, text, work, starts, goal, memo, stamp):
+    """One text. COLLECT: how many items its end leaves open. ALIVE: 1 if it can be continued. WHOLE: 1 if it is whole. FULL, LIMIT.
+
+    text int32[N]; starts int32[K, 3]: items; memo: the place from which on items are remembered; stamp: a number for the run.
+    """
+    heap, mark, todo, fed = work.heap, work.mark, work.todo, work.fed
+    items = heap.items
+    count, top, opened = np.int64(0), np.int64(0), np.int64(0)
+    for i in range(len(starts)):
+        more = _add(work, starts[i, 0], starts[i, 1], starts[i, 2], np.int64(-1), count, memo, stamp)
+        if more == FULL:
+            return more
+        if more > count:
+            todo[top] = count
+            top += 1
+        count = more
+    while top:
+        top -= 1
+        i = np.int64(todo[top])
+        item = np.int64(work.order[i])
+        node, at, scanner = np.int64(items[item + 1]), np.int64(items[item + 2]), np.int64(items[item + 3])
+        state = items[node + 1]
+        if at >= memo and mark[item] == ACCEPTED:
+            _accept(work, i, memo)
+            return np.int64(1)
+        if goal == ALIVE and _blank(text, at):
+            return np.int64(1)
+        before = count
+        if t.modes[state, 0] == 0xFFFF:  # the end of an extra that is no token: it is reduced, whatever follows
+            rule = t.table[state, 0]
+            for a in range(t.starts[rule], t.starts[rule + 1]):
+                if t.actions[a, 0] == REDUCE:
+                    below = node
+                    for _ in range(t.actions[a, 2]):
+                        if below >= 0:
+                            below = np.int64(items[below + 2])
+                    if below >= 0:
+                        target = t.table[items[below + 1], t.actions[a, 1]]
+                        new = below if target == items[below + 1] else _stack(work, target, below)
+                        if new == FULL:
+                            return new
+                        if target:
+                            count = _add(work, new, at, scanner, i, count, memo, stamp)
+                            if count == FULL:
+                                return count
+        else:
+            size = np.int64(items[scanner] - 4)
+            for j in range(size):
+                work.saved[j] = items[scanner + 1 + j]
+            symbol, end, size = token(t, block, text, state, at, work.saved, size, work.room)
+            touched, scanned, keyword, start = block[TOUCHED], block[SCANNED], block[KEYWORD], block[START]
+            if goal == COLLECT and touched:
+                if opened == len(work.opened):
+                    return np.int64(LIMIT)
+                work.opened[opened] = item
+                opened += 1
+                continue
+            if goal == ALIVE and (
+                scanned == 1 or symbol < 0 and touched or scanned == 2 and t.table[state, symbol] == 0
+            ):
+                return np.int64(1)
+            if symbol < 0:
+                continue
+            shifted = _shifted(t, work, node, symbol, keyword)
+            if shifted < 0:
+                return shifted
+            if goal == ALIVE and touched and (shifted == 0 or end < len(text)):
+                if scanned:
+                    return np.int64(1)
+                grows = _grows(t, words, block, work, text, start, node, symbol, keyword)
+                if grows:
+                    return grows
+                shifted = _shifted(t, work, node, symbol, keyword)
+            if shifted:
+                for j in range(size):
+                    work.row[j] = work.room[j]
+                for j in range(size, size + 4):
+                    work.row[j] = 0
+                after = intern(heap, work.row, size + 4)
+                if after == FULL:
+                    return after
+                for j in range(shifted):
+                    if fed[0, j] < 0:
+                        _accept(work, i, memo)
+                        return np.int64(1)
+                    count = _add(work, np.int64(fed[0, j]), end, after, i, count, memo, stamp)
+                    if count == FULL:
+                        return count
+        for j in range(before, count):
+            todo[top] = j
+            top += 1
+        if count > 64 * len(text) + 4096:
+            return np.int64(LIMIT)
+    if goal == COLLECT:
+        return opened
+    for j in range(count):
+        if items[work.order[j] + 2] >= memo:
+            mark[work.order[j]] = DEAD
+    return np.int64(0)
+
+
+@kernel
+def _accept(work, i, memo):
+    """Remember that the items on the way here reach the end."""
+    while i >= 0:
+        if work.heap.items[work.order[i] + 2] >= memo:
+            work.mark[work.order[i]] = ACCEPTED
+        i = np.int64(work.parent[i])
