@@ -78,7 +78,7 @@ def _generate(model: Model, what: tuple, constraint: dc.Constraint | None, lengt
 def warm_up_kernels(quiet: bool, searched: bool = False) -> None:
     from dgemma_constrain.warm_up import kernels_are_cold, warm_up
 
-    stages = {"kernels": "compiling kernels, once, about 25 s …", "search": "compiling the search, once, about 40 s …"}
+    stages = {"kernels": "compiling kernels, once, about 40 s …", "search": "compiling the search, once, about 45 s …"}
     for stage in list(stages)[: 1 + searched]:
         line = stages[stage]
         if not kernels_are_cold(stage):

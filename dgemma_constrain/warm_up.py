@@ -1,7 +1,7 @@
 """Compiling the kernels ahead of their first use.
 
 The kernels are Python that numba compiles when they are first called, and keeps on disk from then on. The first call on
-a machine therefore takes some 25 seconds that no later one does; a program that has somebody waiting says so first.
+a machine therefore takes some 40 seconds that no later one does; a program that has somebody waiting says so first.
 """
 
 from __future__ import annotations
