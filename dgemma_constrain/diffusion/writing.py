@@ -120,12 +120,13 @@ def _output(vocabulary: Vocabulary, task: Task, ids: list[int], score: float, tr
         text_ids = text_ids[text_ids.index(task.header_end) + 1 :]
     text = vocabulary.decode(text_ids)
     constraint = task.asked + task.ending if task.ending else task.asked
-    if not constraint.matches(text):  # cannot happen; if it does, it must not pass in silence
-        raise ConstraintError(
+    fits, body = constraint.matches(text), text[: len(text) - len(task.ending)]
+    if not fits:
+        task.asked.value(body)  # of a schema that was relaxed it says what is wrong
+        raise ConstraintError(  # cannot happen; if it does, it must not pass in silence
             f"internal error: the text written does not satisfy the constraint: {constraint.explain(text)}"
         )
-    text = text[: len(text) - len(task.ending)]
-    return Output(text, task.asked.value(text), task.asked.fields(text), score, trace, ids)
+    return Output(body, task.asked.value(body), task.asked.fields(body), score, trace, ids)
 
 
 def _listener(
