@@ -12,6 +12,7 @@ in `examples/train_embedded/unseen.py`. `sources.json.xz` is what `examples/trai
 from __future__ import annotations
 
 import argparse
+import copy
 import difflib
 import json
 import random
@@ -287,7 +288,9 @@ def measure_speed(args) -> None:
     V = len(model.vocabulary)
     ids = torch.randint(5, V, (1, 192))
     ids[:, 128:] = model.vocabulary.mask_id
-    quantised = torch.ao.quantization.quantize_dynamic(model.network, {torch.nn.Linear}, dtype=torch.qint8)
+    wide = copy.deepcopy(model.network).float()
+    wide.set_positions()
+    quantised = torch.ao.quantization.quantize_dynamic(wide, {torch.nn.Linear}, dtype=torch.qint8)
     canvas = torch.arange(192)[None] >= 128
     at = torch.arange(128, 192)[None]
 
@@ -297,9 +300,10 @@ def measure_speed(args) -> None:
 
     compiled = torch.compile(lambda: forward(model.network), dynamic=False)
     for name, call in (
-        ("float32", lambda: forward(model.network)),
+        (f"as loaded ({model.network.embed.weight.dtype})", lambda: forward(model.network)),
+        ("float32", lambda: forward(wide)),
         ("int8 (dynamic)", lambda: forward(quantised)),
-        ("compiled", compiled),
+        ("as loaded, compiled", compiled),
     ):
         began = time.perf_counter()
         call()
