@@ -103,7 +103,7 @@ class Canvas:
 
     def _live_under(self, pins: np.ndarray):
         g = self._graph
-        return dynamic.live_states(g.offsets, g.symbols, g.targets, g.labels, self._start, self._final, pins, g.wild)
+        return dynamic.live_states(g.factored, g.by_class, self._start, self._final, pins, g.wild)
 
     @cached_property
     def _live(self):
@@ -113,7 +113,8 @@ class Canvas:
     def _used(self) -> np.ndarray:
         """bool[L, K+1]: the classes on valid paths at each position, the wild one last."""
         g = self._graph
-        return dynamic.used_classes(g.by_label, g.labels, *self._live, self._pins, g.states, g.wild)
+        arcs = g.offsets, g.symbols, g.targets
+        return dynamic.used_classes(arcs, g.by_label, g.by_class, *self._live, self._pins, g.wild)
 
     @property
     def _wanted(self) -> np.ndarray:
@@ -307,7 +308,7 @@ class Canvas:
     def _best_values(self, weights: np.ndarray) -> np.ndarray:
         """The best log-weight from every live boundary state to the end, float64."""
         g = self._graph
-        return dynamic.max_sweep(g.offsets, *g.short, *self._live, weights, g.states)
+        return dynamic.max_sweep(g.short, *self._live, weights, g.states)
 
     def _sweep(self, sweep, weights: np.ndarray, *more):
         g = self._graph

@@ -92,7 +92,7 @@ class Compiled:
         if tail not in self._pushdowns:
             self._pushdowns[tail] = make_pushdown(self.network, self.vocabulary, tail)
         canvas = Nested(self, self._pushdowns[tail], shallow, *arguments)
-        return canvas if canvas._shallow is not None or canvas.is_small else None
+        return canvas if canvas.is_small or canvas._shallow is not None else None
 
     @cached_property
     def deeper(self) -> Compiled | None:

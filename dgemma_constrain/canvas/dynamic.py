@@ -22,16 +22,21 @@ from dgemma_constrain.automata.kernels import grown, kernel
 FREE = -2  # in `pins`: the position is not pinned
 STEP = 256 * np.log(2.0)  # the logarithm of one power in `_wide`
 NEVER = -(2**28)  # the power of zero
+FEW = 8  # it pays to go through the arcs of live states where these are fewer than an eighth of all
 
 
 @kernel
-def _open_labels(labels, pin, wild, open_):
-    """Which labels hold the pinned class, or the wild one: uint8[N]."""
-    offsets, classes = labels
+def _open_labels(by_class, pin, wild, open_):
+    """Which labels hold the pinned class, or the wild one, and that of arcs to joints: uint8[N+1]."""
+    offsets, labels = by_class
     for k in range(len(open_)):
         open_[k] = 0
-        for j in range(offsets[k], offsets[k + 1]):
-            open_[k] |= np.uint8(classes[j] == pin or classes[j] == wild)
+    if pin >= 0:
+        for j in range(offsets[pin], offsets[pin + 1]):
+            open_[labels[j]] = 1
+    for j in range(offsets[wild], offsets[wild + 1]):
+        open_[labels[j]] = 1
+    open_[len(open_) - 1] = 1
 
 
 @kernel
@@ -47,40 +52,62 @@ def _same(states, bounds, i, j):
 
 
 @kernel
-def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
+def _follow(arcs, row, free, open_, reached):
+    """Mark where the open arcs of a row lead to; without branches, so that an arc costs about a nanosecond."""
+    offsets, symbols, targets, nothing = arcs
+    if free:
+        for e in range(offsets[row], offsets[row + 1]):
+            reached[targets[e]] = 1
+    else:
+        for e in range(offsets[row], offsets[row + 1]):
+            reached[targets[e]] |= open_[symbols[e]]
+
+
+@kernel
+def _leads_on(arcs, row, free, open_, good):
+    """Whether an open arc of a row leads to what is good."""
+    offsets, symbols, targets, nothing = arcs
+    for e in range(offsets[row + 1] - 1, offsets[row] - 1, -1):
+        if good[targets[e]] and (free or open_[symbols[e]]):
+            return True
+    return False
+
+
+@kernel
+def live_states(arcs, by_class, start, final, pins, wild):
     """The boolean semiring: which boundary states lie on a valid path. Returns (bounds, live).
 
-    pins int32[L]: the class pinned at each position, or FREE; the class `wild` is not touched by pins. The forward loops
-    have no branches, so that a position costs about a nanosecond an arc. Where a free position leads from a set of states
-    to the same set, so does the next one: most free positions of a long canvas are copies.
+    arcs: with joints, see `arcs.factor`. by_class: the labels that hold each class. pins int32[L]: the class pinned at
+    each position, or FREE; the class `wild` is not touched by pins. Where a free position leads from a set of states to
+    the same set, so does the next one: most free positions of a long canvas are copies.
     """
+    offsets, symbols, targets, nothing = arcs
     length = len(pins)
-    states = len(final)
+    states, rows = len(final), len(offsets) - 1
     bounds = np.zeros(length + 2, np.int64)
     live = np.empty(states + 16, np.int32)
-    reached = np.zeros(states, np.uint8)
-    open_ = np.empty(len(labels[0]) - 1, np.uint8)
+    reached = np.zeros(rows, np.uint8)
+    open_ = np.empty(nothing + 1, np.uint8)
     live[0] = start
     count = 1
     bounds[1] = 1
     for i in range(length):
         live = grown(live, count + states)
-        if pins[i] == FREE and i > 0 and pins[i - 1] == FREE and _same(live, bounds, i - 1, i):
+        free = pins[i] == FREE
+        if free and i > 0 and pins[i - 1] == FREE and _same(live, bounds, i - 1, i):
             for k in range(bounds[i], bounds[i + 1]):
                 live[count] = live[k]
                 count += 1
             bounds[i + 2] = count
             continue
-        if pins[i] != FREE:
-            _open_labels(labels, pins[i], wild, open_)
+        if not free:
+            _open_labels(by_class, pins[i], wild, open_)
         for k in range(bounds[i], bounds[i + 1]):
-            first, last = offsets[live[k]], offsets[live[k] + 1]
-            if pins[i] == FREE:
-                for e in range(first, last):
-                    reached[targets[e]] = 1
-            else:
-                for e in range(first, last):
-                    reached[targets[e]] |= open_[symbols[e]]
+            _follow(arcs, live[k], free, open_, reached)
+        for joint in range(states, rows):
+            if reached[joint]:
+                reached[joint] = 0
+                _follow(arcs, joint, free, open_, reached)
         for s in range(states):
             live[count] = s
             count += reached[s]
@@ -92,6 +119,7 @@ def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
     new_bounds = np.empty(length + 2, np.int64)
     new_bounds[length + 1] = count
     good = reached  # all zero again
+    asked = np.full(rows, -1, np.int64)  # the position for which a joint is known to be good or not
     for k in range(bounds[length + 1] - 1, bounds[length] - 1, -1):
         if final[live[k]]:
             good[live[k]] = 1
@@ -99,8 +127,9 @@ def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
             kept[at] = live[k]
     new_bounds[length] = at
     for i in range(length - 1, -1, -1):
+        free = pins[i] == FREE
         if (
-            i < length - 1 and pins[i] == FREE and pins[i + 1] == FREE
+            i < length - 1 and free and pins[i + 1] == FREE
             and _same(kept, new_bounds, i + 1, i + 2) and _same(live, bounds, i, i + 1)
         ):  # fmt: skip
             for k in range(new_bounds[i + 2] - 1, new_bounds[i + 1] - 1, -1):
@@ -108,11 +137,14 @@ def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
                 kept[at] = kept[k]
             new_bounds[i] = at
             continue
-        if pins[i] != FREE:
-            _open_labels(labels, pins[i], wild, open_)
+        if not free:
+            _open_labels(by_class, pins[i], wild, open_)
         for k in range(bounds[i + 1] - 1, bounds[i] - 1, -1):
             for e in range(offsets[live[k] + 1] - 1, offsets[live[k]] - 1, -1):
-                if good[targets[e]] and (pins[i] == FREE or open_[symbols[e]]):
+                t = targets[e]
+                if t >= states and asked[t] != i:
+                    asked[t], good[t] = i, _leads_on(arcs, t, free, open_, good)
+                if good[t] and (free or open_[symbols[e]]):
                     at -= 1
                     kept[at] = live[k]
                     break
@@ -125,19 +157,35 @@ def live_states(offsets, symbols, targets, labels, start, final, pins, wild):
 
 
 @kernel
-def used_classes(arcs, labels, bounds, live, pins, states, wild):
+def _joins(by_label, label, here, there, witness):
+    """Whether an arc of a label joins live states; the one that did so last nearly always does again."""
+    offsets, sources, targets = by_label
+    e = witness[label]
+    if here[sources[e]] and there[targets[e]]:
+        return True
+    for e in range(offsets[label], offsets[label + 1]):
+        if here[sources[e]] and there[targets[e]]:
+            witness[label] = e
+            return True
+    return False
+
+
+@kernel
+def used_classes(arcs, by_label, by_class, bounds, live, pins, wild):
     """bool[L, K+1]: the classes that lie on a valid path at each position.
 
-    arcs: of each label, see `Graph.by_label`. One arc between live states will do for a label, and that of the position
-    before it nearly always does again, so that a position costs as much as there are labels, not arcs.
+    arcs: without joints; the same ones of each label, see `Graph.by_label`, and the labels that hold each class. One label
+    between live states will do for a class, and that of the position before it nearly always does again, so that a position
+    costs as much as there are classes, not arcs. Where few arcs leave live states, these are gone through instead.
     """
-    length = len(pins)
-    arc_offsets, sources, targets = arcs
-    label_offsets, label_classes = labels
+    offsets, symbols, targets = arcs
+    class_offsets, class_labels = by_class
+    length, states, labels = len(pins), len(offsets) - 1, len(by_label[0]) - 1
     used = np.zeros((length, wild + 1), np.bool_)
     here, there = np.zeros(states, np.bool_), np.zeros(states, np.bool_)
-    open_ = np.ones(len(label_offsets) - 1, np.uint8)
-    witness = arc_offsets[:-1].copy()
+    witness = by_label[0][:-1].copy()
+    asked, held = np.full(labels, -1, np.int64), np.zeros(labels, np.bool_)  # of each label: the position, the answer
+    first = class_offsets[:-1].copy()  # of each class: the place of the label that held it last
     marked = 0  # the boundary whose states `here` holds
     for k in range(bounds[0], bounds[1]):
         here[live[k]] = True
@@ -156,22 +204,28 @@ def used_classes(arcs, labels, bounds, live, pins, states, wild):
                 here[live[k]] = True
         for k in range(bounds[i + 1], bounds[i + 2]):
             there[live[k]] = True
-        if pins[i] != FREE:
-            _open_labels(labels, pins[i], wild, open_)
-        for k in range(len(open_)):
-            if pins[i] != FREE and not open_[k]:
+        leaving = 0
+        for k in range(bounds[i], bounds[i + 1]):
+            leaving += offsets[live[k] + 1] - offsets[live[k]]
+        if FEW * leaving < len(symbols):
+            for label in range(labels):
+                asked[label], held[label] = i, False
+            for k in range(bounds[i], bounds[i + 1]):
+                for e in range(offsets[live[k]], offsets[live[k] + 1]):
+                    held[symbols[e]] |= there[targets[e]]
+        for c in range(wild + 1):
+            if pins[i] != FREE and c != pins[i] and c != wild:
                 continue
-            e = witness[k]
-            if not (here[sources[e]] and there[targets[e]]):
-                e = arc_offsets[k]
-                while e < arc_offsets[k + 1] and not (here[sources[e]] and there[targets[e]]):
-                    e += 1
-                if e == arc_offsets[k + 1]:
-                    continue
-                witness[k] = e
-            for j in range(label_offsets[k], label_offsets[k + 1]):
-                c = label_classes[j]
-                used[i, c] |= pins[i] == FREE or c == pins[i] or c == wild
+            j, n = first[c], class_offsets[c + 1] - class_offsets[c]
+            for _ in range(n):
+                label = class_labels[j]
+                if asked[label] != i:
+                    asked[label], held[label] = i, _joins(by_label, label, here, there, witness)
+                if held[label]:
+                    used[i, c] = True
+                    first[c] = j
+                    break
+                j = j + 1 if j + 1 < class_offsets[c + 1] else class_offsets[c]
         for k in range(bounds[i], bounds[i + 1]):
             here[live[k]] = False
         here, there, marked = there, here, i + 1
@@ -196,16 +250,21 @@ def _best_arc(row, following, symbols, targets, first, past):
 
 
 @kernel
-def max_sweep(offsets, symbols, targets, bounds, live, emission, states):
-    """The max-plus semiring, backwards: the best log-weight from every live boundary state to the end."""
-    length = len(emission)
+def max_sweep(arcs, bounds, live, emission, states):
+    """The max-plus semiring, backwards: the best log-weight from every live boundary state to the end. arcs: with joints."""
+    offsets, symbols, targets, nothing = arcs
+    length, rows = len(emission), len(offsets) - 1
     value = np.empty(len(live))
-    following = np.full(states, -np.inf)
+    following = np.full(rows, -np.inf)
+    row = np.zeros(nothing + 1)
     for k in range(bounds[length], bounds[length + 1]):
         value[k] = 0.0
         following[live[k]] = 0.0
     for i in range(length - 1, -1, -1):
-        row = emission[i]
+        for k in range(nothing):
+            row[k] = emission[i, k]
+        for joint in range(states, rows):
+            following[joint] = _best_arc(row, following, symbols, targets, offsets[joint], offsets[joint + 1])
         for k in range(bounds[i], bounds[i + 1]):
             value[k] = _best_arc(row, following, symbols, targets, offsets[live[k]], offsets[live[k] + 1])
         for k in range(bounds[i + 1], bounds[i + 2]):

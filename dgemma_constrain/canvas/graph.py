@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from dgemma_constrain.canvas.arcs import Labels, bundle
+from dgemma_constrain.canvas.arcs import Arcs, Labels, bundle, factor
 from dgemma_constrain.canvas.emissions import Classes, make_classes
 from dgemma_constrain.tokens.lift import TokenAutomaton
 from dgemma_constrain.tokens.vocabulary import Vocabulary
@@ -36,11 +36,25 @@ class Graph:
         return len(self.offsets) - 1
 
     @cached_property
-    def short(self) -> tuple[np.ndarray, np.ndarray]:
-        """`symbols` and `targets` as uint16 where they fit: a sweep over many arcs waits for them to come from memory."""
-        fits = max(self.states, len(self.labels.offsets)) <= 1 << 16
-        kind = np.uint16 if fits else np.int32
-        return self.symbols.astype(kind), self.targets.astype(kind)
+    def factored(self) -> Arcs:
+        """The same arcs by way of joints: see `arcs.factor`."""
+        nothing = len(self.labels.offsets) - 1
+        return Arcs(*factor(self.offsets, self.symbols, self.targets, nothing), nothing)
+
+    @cached_property
+    def short(self) -> Arcs:
+        """`factored` with uint16 where they fit: a sweep over many arcs waits for them to come from memory."""
+        arcs = self.factored
+        kind = np.uint16 if max(len(arcs.offsets), arcs.nothing + 1) <= 1 << 16 else np.int32
+        return arcs._replace(symbols=arcs.symbols.astype(kind), targets=arcs.targets.astype(kind))
+
+    @cached_property
+    def by_class(self) -> Labels:
+        """The other way round: the labels that hold class c are classes[offsets[c]:offsets[c+1]]; the wild class is the last."""
+        offsets, classes = self.labels
+        sizes = np.bincount(classes, minlength=self.wild + 1)
+        held_by = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
+        return Labels(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), held_by[np.argsort(classes, kind="stable")])
 
     @cached_property
     def on_device(self) -> dict:

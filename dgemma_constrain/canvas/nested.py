@@ -59,15 +59,20 @@ class Nested(Canvas):
         rest: np.ndarray | None = None,
     ):
         super().__init__(compiled, pushdown, pinned, length, more_tokens, 0, tail, after, np.zeros(0, bool))
-        self._shallow = shallow if shallow is not None and shallow.has_paths else None
+        self._given = shallow
         if rest is None:  # what may follow the canvas: more tokens, or nothing more
             rest = np.ones((more_tokens, len(pushdown.labels.offsets) - 1), np.uint8)
             rest[:, pushdown.stop - 2 : pushdown.stop] = 0
         self._rest = rest
 
+    @cached_property
+    def _shallow(self) -> Canvas | None:
+        """Asked for only where it is needed: its boolean pass may take as long as all the rest."""
+        return self._given if self._given is not None and self._given.has_paths else None
+
     def with_pins(self, pinned: Mapping[int, int]) -> Nested:
         check_pins(pinned, self.length, len(self.compiled.vocabulary))
-        shallow = self._shallow
+        shallow = self._given
         if shallow is not None:
             shallow = Canvas(
                 shallow.compiled, shallow._graph, pinned, shallow.length, shallow.more_tokens, shallow._start, shallow.tail,
@@ -107,9 +112,7 @@ class Nested(Canvas):
         return np.concatenate([before, own, self._rest, last])
 
     def _open_under(self, pins: np.ndarray) -> np.ndarray:
-        offsets, classes = self._graph.labels
-        holds = np.zeros((len(offsets) - 1, self._graph.wild + 2), np.uint8)
-        holds[np.repeat(np.arange(len(holds)), np.diff(offsets)), classes] = 1
+        holds = self._graph.holds
         free = holds[:, :-1].any(1)
         wild = holds[:, self._graph.wild] > 0
         pinned = np.where(pins[:, None] >= 0, holds[:, np.maximum(pins, 0)].T, 0) | wild
@@ -185,20 +188,16 @@ class Nested(Canvas):
 
     @cached_property
     def _used(self) -> np.ndarray:
-        used = np.zeros((self.length, self._graph.wild + 1), bool)
         if self._kept is None:
-            return used
-        offsets, classes = self._graph.labels
-        for i, row in enumerate(self._own(self._kept.used)):
-            for k in np.flatnonzero(row).tolist():
-                used[i, classes[offsets[k] : offsets[k + 1]]] = True
+            return np.zeros((self.length, self._graph.wild + 1), bool)
+        used = self._own(self._kept.used).astype(np.float32) @ self._graph.holds[:, :-1].astype(np.float32) > 0
         own, pins = np.arange(self._graph.wild + 1), self._pins[:, None]
         return used & ((pins == FREE) | (own == pins) | (own == self._graph.wild))
 
     @property
     def _asked(self) -> Canvas | None:
         """`shallow`, where it has to answer what is possible."""
-        return None if self._shallow is None or self.is_small else self._shallow
+        return None if self.is_small else self._shallow
 
     @cached_property
     def choices(self) -> np.ndarray:
@@ -217,11 +216,11 @@ class Nested(Canvas):
         return np.ones((self.length, self._graph.wild + 1), bool)
 
     def best(self, logits: torch.Tensor) -> Completion:
-        self.check()
         reduced = self._reduce(logits, BEST, 1.0)
         emission, weights = self._weights(reduced.emission, MAX)
         path = self._best_path(weights, lambda: self._shallow.best(logits).score)
         if path is None:
+            self.check()
             found = self._other.best(logits)
             found.proved = False
             return found
@@ -237,6 +236,8 @@ class Nested(Canvas):
         """
         bound = chart_weights.cover(self._graph.system, weights, MAX)
         top, open_ = bound[-1].max(), (weights > -np.inf).astype(np.uint8)
+        if top == -np.inf:
+            self.check()
         self._check_weight(top)
         gap = GAP
         while True:
@@ -250,6 +251,8 @@ class Nested(Canvas):
                 found = values.item[-1, -1, 0]
                 if found >= top - gap or (complete and found > -np.inf):
                     return self._own(chart_weights.trace(kept.system, kept.levels, weights, values, np.int64(0)))
+            if known is not None or complete:
+                self.check()
             if complete:
                 self._check_weight(-np.inf)
             if self._shallow is not None and known is not None:
@@ -288,7 +291,7 @@ class Nested(Canvas):
         """The chart of sums; None if `shallow` is to answer. Left out are states where all that may pass there weighs no
         more than rounding does: less than e^-37 of one string, all of them together."""
         counts_once = self._graph.unambiguous and not len(self._rest)
-        if self._shallow is not None and not counts_once:
+        if not counts_once and self._shallow is not None:
             return None
         open_ = (weights > -np.inf).astype(np.uint8)
         path = self._best_path(weights, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,6 +31,13 @@ class Pushdown:
     @property
     def stop(self) -> int:
         return len(self.labels.offsets) - 2
+
+    @cached_property
+    def holds(self) -> np.ndarray:
+        """Whether a label holds a class, uint8[labels, K+2]."""
+        held = np.zeros((len(self.labels.offsets) - 1, self.wild + 2), np.uint8)
+        held[np.repeat(np.arange(len(held)), np.diff(self.labels.offsets)), self.labels.classes] = 1
+        return held
 
 
 def make_pushdown(network: TokenNetwork, vocabulary: Vocabulary, tail: str) -> Pushdown:
