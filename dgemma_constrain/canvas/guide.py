@@ -152,8 +152,12 @@ class Guide:
         """All stacks: their numbers are those of a machine's heap, which may be another one now."""
         self.remainder = _no_stacks(*self._known)
 
-    def grow(self) -> None:
+    def grow(self, most: int) -> bool:
+        """Make room for more stacks, unless their costs would be more than so many bytes."""
+        if 2 * self.remainder.cost.size > most:
+            return False
         self.remainder = _roomier(self.remainder)
+        return True
 
 
 def no_guide(last: int) -> Guide:
@@ -269,10 +273,10 @@ def _no_stacks(rest, read, any_more: bool) -> Remainder:
 
 
 def _roomier(old: Remainder) -> Remainder:
-    keys, rows = np.full(4 * len(old.keys), -1, np.int64), np.empty(4 * len(old.keys), np.int32)
+    keys, rows = np.full(2 * len(old.keys), -1, np.int64), np.empty(2 * len(old.keys), np.int32)
     held = old.keys >= 0
     fill(keys, rows, old.keys[held], old.rows[held])
-    state, cost = (np.concatenate([a, *3 * [np.empty_like(a)]]) for a in (old.state, old.cost))
+    state, cost = (np.concatenate([a, np.empty_like(a)]) for a in (old.state, old.cost))
     return old._replace(keys=keys, rows=rows, state=state, cost=cost)
 
 
