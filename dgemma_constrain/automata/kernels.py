@@ -23,6 +23,14 @@ def grown(array, needed):
 
 
 @kernel
+def grown_rows(rows, needed):
+    """As `grown`, by the first axis."""
+    if needed <= len(rows):
+        return rows
+    return grown(rows.ravel(), needed * rows.shape[1]).reshape(-1, rows.shape[1])
+
+
+@kernel
 def mix(value):
     """A good 64-bit hash of an integer (the finaliser of splitmix64)."""
     x = np.uint64(value) + np.uint64(0x9E3779B97F4A7C15)

@@ -23,12 +23,12 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, intern
-from dgemma_constrain.automata.kernels import grown, kernel, slot_of
+from dgemma_constrain.automata.kernels import grown, grown_rows, kernel, slot_of
 from dgemma_constrain.automata.lr_tables import LRTables
 from dgemma_constrain.automata.stacks import after_symbol, ancestor
 
-NO = 255  # the cost of what cannot be
-MOST = 100  # or more; two of these are less than NO
+NO = 192  # the cost of what cannot be
+MOST = 63  # or more. Two of these are less than NO, and one and NO are a byte
 GROW = -5  # there is no room for more stacks
 WHOLE = 1  # the state of a stack of which all is known
 
@@ -52,12 +52,12 @@ class Rules(NamedTuple):
 class Remainder(NamedTuple):
     """What is left of a text.
 
-    rest  uint8[B, N, N]: what it costs to derive something from one place to another with what follows a place in
+    rest  uint8[B, N, N]: what it costs to derive something to one place from another with what follows a place in
           a body
     read  uint8[T+1, N, N]: … by a terminal, and what is ignored before it
     any_more bool: whether any text may follow at the last place
     keys, rows, state, size  a hash table of stacks, and of others that read on: their rows, int32; of each row its
-          state, int32; int64[2]
+          state, int32, WHOLE once its costs are known; how many rows there are, int64[1]
     cost  uint8[R, N]: what it costs them to read on from each place
     """
 
@@ -95,13 +95,19 @@ def _push(queue, size, heads, level, what):
     return queue, size + 2
 
 
-@kernel
-def derive(rules, arcs, ignored, terminals, places, any_more):
+def derive(rules, arcs, ignored, terminals, places, any_more) -> tuple[np.ndarray, np.ndarray]:
     """`Remainder.rest` and `Remainder.read`.
 
     arcs int32[n, 4]: source, ascending, terminal, target, cost. The last place is behind the end of the text, which is
     a terminal, too: number `terminals`. ignored bool[T].
     """
+    rest, read = _derive(rules, arcs, ignored, terminals, places, any_more)
+    return rest.swapaxes(1, 2).copy(), read.swapaxes(1, 2).copy()
+
+
+@kernel
+def _derive(rules, arcs, ignored, terminals, places, any_more):
+    """As `derive`, but from one place (the first axis) to another."""
     first, last, head, offsets, at, body = rules
     symbols, bodies = len(offsets) - 1, len(body)
     rest = np.full((bodies, places, places), np.uint8(NO))
@@ -193,78 +199,100 @@ def row_of(remainder, node):
 
 
 @kernel
-def _improve(remainder, i, j, k):
-    """Lower the costs of row i to what they are if it puts itself in the place of row j (-1: the whole text is read)
-    after what follows place k (-1: nothing); whether there was one to lower."""
-    rest, cost = remainder.rest, remainder.cost
-    places = np.int64(cost.shape[1])
+def improve(cost, i, j, between):
+    """Lower the costs of row i to what they are if it reads on like row j after a piece that costs between[to, from];
+    whether there was one to lower.
+
+    The last place first, so that once is enough where i is j. Bytes, so that the compiler does many at once.
+    """
     changed = False
-    for a in range(places):
-        if j < 0:
-            least = np.int64(rest[k, a, places - 1])
-        elif k < 0:
-            least = np.int64(cost[j, a])
-        else:
-            least = np.int64(NO)
-            for b in range(a, places):
-                least = min(least, np.int64(rest[k, a, b]) + np.int64(cost[j, b]))
-        least = min(least, MOST) if least < NO else least
-        if least < cost[i, a]:
-            cost[i, a] = least
-            changed = True
+    for b in range(cost.shape[1] - 1, -1, -1):
+        more = cost[j, b]
+        if more == NO:
+            continue
+        for a in range(b + 1):
+            least = np.uint8(between[b, a] + more)
+            least = np.uint8(MOST) if MOST < least and least < NO else least
+            changed |= least < cost[i, a]
+            cost[i, a] = min(least, cost[i, a])
+    return changed
+
+
+@kernel
+def lower(cost, i, costs):
+    """Lower the costs of row i to given ones; whether there was one to lower."""
+    changed = False
+    for a in range(cost.shape[1]):
+        changed |= costs[a] < cost[i, a]
+        cost[i, a] = min(costs[a], cost[i, a])
     return changed
 
 
 @kernel
 def readable(remainder, stacks, node):
-    """The row of a stack, whose costs are known then; FULL or GROW."""
+    """The row of a stack, whose costs are known then; FULL or GROW.
+
+    A stack may be met while it is in question itself. So those in question are numbered, and it goes on until nothing
+    changes; a link is looked at again only once the stack that it leads to has changed.
+    """
     heap, lr, pairs, scratch = stacks
     row = row_of(remainder, node)
     if row < 0 or remainder.state[row] == WHOLE:
         return row
+    rest, cost = remainder.rest, remainder.cost
     words = (pairs.shape[1] - 2) >> 1
-    places = remainder.rest.shape[1]
-    remainder.size[1] += 1
-    epoch = WHOLE + remainder.size[1]
+    last = rest.shape[1] - 1
     nodes, rows = np.empty(32, np.int32), np.empty(32, np.int32)
-    links = np.empty((64, 3), np.int32)
+    links = np.empty((64, 4), np.int32)  # row, number, -1 for none, and row it leads to, place in a body
     nodes[0], rows[0] = node, row
     n, m, i = np.int64(1), np.int64(0), np.int64(0)
-    remainder.state[row] = epoch
     while i < n:
-        this, row = np.int64(nodes[i]), rows[i]
-        for a in range(places):
-            remainder.cost[row, a] = NO
+        this, row = np.int64(nodes[i]), np.int64(rows[i])
+        for a in range(last + 1):
+            cost[row, a] = NO
         if remainder.any_more:
-            remainder.cost[row, places - 1] = 0
+            cost[row, last] = 0
         state = np.int64(heap.items[this + 1])
         at = state + 3 + words + 2 * lr[state] + (2 + words) * lr[state + 1]
         for _ in range(lr[state + 2]):
             head, dot, k = np.int64(lr[at]), np.int64(lr[at + 1]), np.int64(lr[at + 3])
             at += 4
+            if head < 0:  # the rule of a whole text
+                lower(cost, row, rest[k, last])
+                continue
+            base = ancestor(heap.items, this, dot)
+            scratch[0], scratch[1] = after_symbol(lr, words, np.int64(heap.items[base + 1]), head), base
+            onward = intern(heap, scratch, np.int64(2))
+            other = onward if onward == FULL else row_of(remainder, onward)
+            if other < 0:
+                return other
             j = np.int64(-1)
-            if head >= 0:
-                base = ancestor(heap.items, this, dot)
-                scratch[0], scratch[1] = after_symbol(lr, words, np.int64(heap.items[base + 1]), head), base
-                onward = intern(heap, scratch, np.int64(2))
-                j = onward if onward == FULL else row_of(remainder, onward)
-                if j < 0:
-                    return j
-                if remainder.state[j] != WHOLE and remainder.state[j] != epoch:
-                    remainder.state[j] = epoch
+            if remainder.state[other] != WHOLE:
+                j = np.int64(remainder.state[other]) - WHOLE - 1
+                if j < 0 or j >= n or nodes[j] != onward:  # no number, or one from another time
+                    j = n
+                    remainder.state[other] = WHOLE + 1 + j
                     nodes, rows = grown(nodes, n + 1), grown(rows, n + 1)
-                    nodes[n], rows[n] = onward, j
+                    nodes[n], rows[n] = onward, other
                     n += 1
-            if m == len(links):
-                links = grown(links.ravel(), 3 * m + 1)[: 6 * m].copy().reshape(-1, 3)
-            links[m, 0], links[m, 1], links[m, 2] = row, j, k
+            links = grown_rows(links, m + 1)
+            links[m, 0], links[m, 1], links[m, 2], links[m, 3] = i, j, other, k
             m += 1
         i += 1
-    changed = True
-    while changed:
-        changed = False
+    changed, looked, time = np.zeros(n, np.int64), np.full(m, -1, np.int64), np.int64(0)
+    again = True
+    while again:
+        again = False
         for e in range(m - 1, -1, -1):
-            changed |= _improve(remainder, np.int64(links[e, 0]), np.int64(links[e, 1]), np.int64(links[e, 2]))
+            i, j, other, k = np.int64(links[e, 0]), np.int64(links[e, 1]), np.int64(links[e, 2]), np.int64(links[e, 3])
+            if (changed[j] if j >= 0 else 0) <= looked[e]:
+                continue
+            time += 1
+            looked[e] = time
+            row = np.int64(rows[i])
+            if lower(cost, row, cost[other]) if k < 0 else improve(cost, row, other, rest[k]):
+                changed[i] = time
+                again = True
     for i in range(n):
         remainder.state[rows[i]] = WHOLE
     return np.int64(rows[0])

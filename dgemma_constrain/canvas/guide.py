@@ -19,7 +19,18 @@ import numpy as np
 
 from dgemma_constrain.automata.interning import FULL
 from dgemma_constrain.automata.kernels import kernel
-from dgemma_constrain.automata.remainder import MOST, NO, WHOLE, Remainder, derive, fill, readable, row_of, rules_of
+from dgemma_constrain.automata.remainder import (
+    NO,
+    WHOLE,
+    Remainder,
+    derive,
+    fill,
+    improve,
+    lower,
+    readable,
+    row_of,
+    rules_of,
+)
 from dgemma_constrain.automata.stacks import DEAD, FAR, LIMIT, advance
 from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes, shortest
 from dgemma_constrain.constraints.grammar.guesses import BEGIN, IGNORED, winners
@@ -117,12 +128,10 @@ def _under_way(machine, remainder, stack_set, here, place):
                 other = readable(remainder, machine.stacks, np.int64(heap.items[onto + 1 + j]))
                 if other < 0:
                     return other
-                for a in range(places):
-                    least = np.int64(remainder.cost[other, a] if t == IGNORED else NO)
-                    for b in range(a, places if t != IGNORED else 0):
-                        least = min(least, np.int64(remainder.read[t, a, b]) + np.int64(remainder.cost[other, b]))
-                    if least < remainder.cost[row, a]:
-                        remainder.cost[row, a] = min(least, MOST)
+                if t == IGNORED:
+                    lower(remainder.cost, row, remainder.cost[other])
+                else:
+                    improve(remainder.cost, row, other, remainder.read[t])
             if onto == LIMIT:
                 for a in range(places):
                     remainder.cost[row, a] = 0
@@ -143,8 +152,12 @@ class Guide:
         """All stacks: their numbers are those of a machine's heap, which may be another one now."""
         self.remainder = _no_stacks(*self._known)
 
-    def grow(self) -> None:
+    def grow(self, most: int) -> bool:
+        """Make room for more stacks, unless their costs would be more than so many bytes."""
+        if 2 * self.remainder.cost.size > most:
+            return False
         self.remainder = _roomier(self.remainder)
+        return True
 
 
 def no_guide(last: int) -> Guide:
@@ -255,15 +268,15 @@ def _no_stacks(rest, read, any_more: bool) -> Remainder:
     i32, rows = np.int32, 1 << 10
     return Remainder(
         rest, read, any_more, np.full(2 * rows, -1, np.int64), np.empty(2 * rows, i32), np.empty(rows, i32),
-        np.zeros(2, np.int64), np.empty((rows, rest.shape[2]), np.uint8),
+        np.zeros(1, np.int64), np.empty((rows, rest.shape[2]), np.uint8),
     )  # fmt: skip
 
 
 def _roomier(old: Remainder) -> Remainder:
-    keys, rows = np.full(4 * len(old.keys), -1, np.int64), np.empty(4 * len(old.keys), np.int32)
+    keys, rows = np.full(2 * len(old.keys), -1, np.int64), np.empty(2 * len(old.keys), np.int32)
     held = old.keys >= 0
     fill(keys, rows, old.keys[held], old.rows[held])
-    state, cost = (np.concatenate([a, *3 * [np.empty_like(a)]]) for a in (old.state, old.cost))
+    state, cost = (np.concatenate([a, np.empty_like(a)]) for a in (old.state, old.cost))
     return old._replace(keys=keys, rows=rows, state=state, cost=cost)
 
 

@@ -28,10 +28,11 @@ class Effort(NamedTuple):
     guided: bool = True
 
 
-NARROW, WIDE, WIDEST = Effort(16, 24, 4), Effort(128, 96, 8), Effort(1024, 128, 16)
+NARROW, WIDE, WIDEST = Effort(16, 24, 4), Effort(128, 32, 4), Effort(512, 32, 4)
 QUICK = NARROW._replace(guided=False)
-SCORED = (QUICK, WIDE)  # by logits, one after the other until something is found
-BLIND = (QUICK, NARROW, *4 * (WIDE,), *3 * (WIDEST,))  # by chance, for any text at all
+SCORED = (QUICK, Effort(128, 96, 8))  # by logits, one after the other until something is found
+BLIND = (QUICK, NARROW, *4 * (WIDE,), *2 * (WIDEST,))  # by chance, for any text at all
+ASKED = 1 << 17  # a search may know so many bytes of costs for each node of its width (see `guide`)
 DRAWS = 8  # from the cover, for an exact sample
 
 
@@ -351,10 +352,12 @@ class Searched(Canvas):
                     floor, most, place[i + 1], behind[i + 1], ahead[i + 1], max(spare[i] - 1, 1),
                     not i and not self._after and vocabulary.strips_leading_space, scratch, space,
                 )  # fmt: skip
-                if count == GROW:
-                    guide.grow()
-                elif not machine.lacks(count):
-                    break
+                if count == GROW and guide.grow(width * ASKED) or machine.lacks(count):
+                    continue
+                break
+            if count == GROW:  # it has cost enough
+                lost = np.inf
+                break
             layer, aside = choose(space, count, width, int(spare[i + 1]), row is None and noise % 2)
             lost = max(lost, dropped, aside)
             layers.append(layer)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.automata.kernels import distances, grown, kernel, position
+from dgemma_constrain.automata.kernels import distances, grown_rows, kernel, position
 
 GAP = -2
 
@@ -64,13 +64,6 @@ def _add(spans, n, source, terminal, target, typed, text, reached):
         reached[q] = True
         n += 1
     return spans, n
-
-
-@kernel
-def grown_rows(rows, needed):
-    if needed <= len(rows):
-        return rows
-    return grown(rows.ravel(), needed * rows.shape[1]).reshape(-1, rows.shape[1])
 
 
 @kernel
