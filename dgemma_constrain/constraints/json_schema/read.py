@@ -55,7 +55,7 @@ class Reader:
         if isinstance(place.schema, bool):
             return ANY if place.schema else NEVER
         key = (id(place.schema), place.dialect, place.scope if self.dynamic else ())
-        return self.space.place(key, lambda: self.values(place), place.pointer)
+        return self.space.place(key, lambda: self.says(place), place.pointer)
 
     def inside(self, place: Place, *steps: str | int) -> Expr:
         return self.expr(self.documents.inside(place, *steps))
@@ -88,12 +88,28 @@ class Reader:
     # One place.
 
     def values(self, place: Place) -> Values:
+        return self.space.together(self.says(place))
+
+    def says(self, place: Place) -> list[Values | Expr]:
+        """What the keywords of a place ask for."""
         said = self.asserted(place)
-        total = self.typed(place, said)
+        found: list[Values | Expr] = [self.typed(place, said)]
         for keyword, read in _READERS.items():
             if keyword in said:
-                total = self.space.intersect(total, read(self, place, said, f"{place.pointer}/{keyword}"))
-        return total
+                found.append(read(self, place, said, f"{place.pointer}/{keyword}"))
+        return found
+
+    def survey(self, root: Expr) -> None:
+        """Read all places under one. Raises what is wrong with any of them."""
+        agenda = {root: None}
+        todo = [root]
+        for expr in todo:
+            parts = self.space.said(expr) if expr.op == "place" else expr.parts
+            for part in parts:
+                for inner in (part,) if isinstance(part, Expr) else part.exprs():
+                    if inner not in agenda:
+                        agenda[inner] = None
+                        todo.append(inner)
 
     def typed(self, place: Place, said: dict[str, Any]) -> Values:
         """What `type` and the keywords of single types say."""
@@ -267,44 +283,43 @@ class Reader:
     def listed(self, place: Place, keyword: str) -> list[Expr]:
         return [self.inside(place, keyword, i) for i in range(len(place.schema[keyword]))]
 
-    def one_of(self, place: Place, said: dict[str, Any], at: str) -> Values:
+    def one_of(self, place: Place, said: dict[str, Any], at: str) -> Expr:
         """Each branch without the others, of which only those count that it isn't provably disjoint from."""
         branches, space = self.listed(place, "oneOf"), self.space
         if len(branches) > 1 and ANY in branches and branches.count(ANY) > 1:
-            return space.values(NEVER)
+            return NEVER
         cases = []
         for i, branch in enumerate(branches):
             others = [x for j, x in enumerate(branches) if j != i and (x is branch or not space.disjoint(branch, x))]
             cases.append(NEVER if branch in others else space.both(branch, *map(space.non, others)))
-        return space.values(space.either(*cases))
+        return space.either(*cases)
 
-    def conditional(self, place: Place, said: dict[str, Any], at: str) -> Values:
+    def conditional(self, place: Place, said: dict[str, Any], at: str) -> Expr:
         space = self.space
         condition = self.inside(place, "if")
         then = self.inside(place, "then") if "then" in said else ANY
         otherwise = self.inside(place, "else") if "else" in said else ANY
         if then is otherwise is ANY:
-            return EVERYTHING
-        return space.values(space.either(space.both(condition, then), space.both(space.non(condition), otherwise)))
+            return ANY
+        return space.either(space.both(condition, then), space.both(space.non(condition), otherwise))
 
-    def dependent(self, place: Place, said: dict[str, Any], at: str) -> Values:
-        keyword = at.rpartition("/")[2]
-        total = EVERYTHING
+    def dependent(self, place: Place, said: dict[str, Any], at: str) -> Expr:
+        keyword, space = at.rpartition("/")[2], self.space
+        cases = []
         for name, what in said[keyword].items():
             if isinstance(what, list):
                 if not all(isinstance(other, str) for other in what):
                     raise SchemaError(f"{keyword!r} must list names", at + step(name), keyword)
-                more = requiring(what)
+                more = space.known(requiring(what))
             elif keyword == "dependentRequired":
                 raise SchemaError(f"{keyword!r} must list names, not {what!r:.60}", at + step(name), keyword)
             else:
-                more = self.space.values(self.inside(place, keyword, name))
-            with_name = self.space.intersect(has(name), more)
-            total = self.space.intersect(total, self.space.unite(lacks(name), with_name))
-        return total
+                more = self.inside(place, keyword, name)
+            cases.append(space.either(space.known(lacks(name)), space.both(space.known(has(name)), more)))
+        return space.both(*cases)
 
-    def negation(self, place: Place, said: dict[str, Any], at: str) -> Values:
-        return self.space.values(self.space.non(self.inside(place, "not")))
+    def negation(self, place: Place, said: dict[str, Any], at: str) -> Expr:
+        return self.space.non(self.inside(place, "not"))
 
 
 def _reference(place: Place) -> str | None:
@@ -357,16 +372,16 @@ _OBJECT = frozenset(
     """properties patternProperties additionalProperties propertyNames minProperties maxProperties""".split()
 )
 
-_READERS: dict[str, Callable[[Reader, Place, dict[str, Any], str], Values]] = {
+_READERS: dict[str, Callable[[Reader, Place, dict[str, Any], str], Values | Expr]] = {
     "const": lambda r, place, said, at: literals(r.space, [said["const"]]),
     "enum": lambda r, place, said, at: literals(r.space, said["enum"]),
-    "$ref": lambda r, place, said, at: r.space.values(r.target(place, "$ref")),
-    "$dynamicRef": lambda r, place, said, at: r.space.values(r.target(place, "$dynamicRef")),
-    "$recursiveRef": lambda r, place, said, at: r.space.values(r.target(place, "$recursiveRef")),
-    "allOf": lambda r, place, said, at: r.space.values(r.space.both(*r.listed(place, "allOf"))),
+    "$ref": lambda r, place, said, at: r.target(place, "$ref"),
+    "$dynamicRef": lambda r, place, said, at: r.target(place, "$dynamicRef"),
+    "$recursiveRef": lambda r, place, said, at: r.target(place, "$recursiveRef"),
+    "allOf": lambda r, place, said, at: r.space.both(*r.listed(place, "allOf")),
     "required": lambda r, place, said, at: requiring(said["required"]),
     "dependentRequired": Reader.dependent,
-    "anyOf": lambda r, place, said, at: r.space.values(r.space.either(*r.listed(place, "anyOf"))),
+    "anyOf": lambda r, place, said, at: r.space.either(*r.listed(place, "anyOf")),
     "oneOf": Reader.one_of,
     "not": Reader.negation,
     "if": Reader.conditional,
