@@ -94,7 +94,9 @@ def serve(connection: Connection, gib: float, vocabulary: Vocabulary | None) -> 
         resource.setrlimit(resource.RLIMIT_AS, (used + int(gib * 2**30),) * 2)
     except (ImportError, OSError):
         pass  # not Linux
-    judge({"properties": {"a": {"type": "number"}}}, [{"valid": True, "data": {}}], True, vocabulary)  # loads the kernels
+    judge(
+        {"properties": {"a": {"type": "number"}}}, [{"valid": True, "data": {}}], True, vocabulary
+    )  # loads the kernels
     connection.send("ready")
     while True:
         try:
@@ -148,7 +150,18 @@ def rows(folder: Path) -> Iterator[tuple[str, str, Any, list[dict[str, Any]]]]:
 def table(lines: list[dict[str, Any]]) -> str:
     """Markdown, a line for each group."""
     whys = ["invalid accepted", *LOOSER, "wrong"]
-    head = ["group", "schemas", "read", "refused", "untyped", "valid", "invalid", *whys, "read ms 50/90/max", "peak MiB"]
+    head = [
+        "group",
+        "schemas",
+        "read",
+        "refused",
+        "untyped",
+        "valid",
+        "invalid",
+        *whys,
+        "read ms 50/90/max",
+        "peak MiB",
+    ]
     made = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     groups = [*dict.fromkeys(line["group"] for line in lines), "**all**"]
     for group in groups:

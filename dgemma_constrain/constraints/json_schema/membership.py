@@ -137,6 +137,8 @@ class _Reader:
             for shape in values.objects:
                 if found < TRUE:
                     found = max(found, self._is_object(shape, value, order))
+            if values.lacking:
+                found = max(found, LEFT_OUT)
         return found if values.exact else min(found, LOOSE)
 
     def _is_number(self, values: Values, number: Decimal) -> bool:

@@ -22,6 +22,7 @@ from dgemma_constrain.constraints.json_schema.values import BOTH, EVERYTHING, LO
 from dgemma_constrain.errors import LimitExceeded, RegexError, SchemaError, UnsupportedSchema
 
 LONG = 1_000  # characters of a string that maxLength allows more of; to count further takes as many states
+_SHORTER = (1_000, 300, 100, 30)
 MAX_REFERENCES = 64  # followed at once; more are a circle, or read one by one
 
 
@@ -81,8 +82,8 @@ class Reader:
         found, unknown = keywords.check(place.schema, place.dialect, place.pointer)
         if place.dialect.ref_alone and "$ref" in found:
             return {"$ref": found["$ref"]}
-        for keyword in unknown:
-            self.note(place.pointer + step(keyword), keyword, "unknown keywords assert nothing")
+        for keyword, why in unknown.items():
+            self.note(place.pointer + step(keyword), keyword, why)
         return found
 
     # One place.
@@ -134,6 +135,9 @@ class Reader:
             changes["arrays"] = tuple(self.array(place, said))
         if "object" in kinds and not _OBJECT.isdisjoint(said):
             changes["objects"] = tuple(self.object(place, said))
+            if "propertyNames" in said:
+                names = self.space.values(self.inside(place, "propertyNames"))
+                changes["lacking"] = names.all_strings is not names.strings
         return dataclasses.replace(found, **changes) if changes else found
 
     def numbers(self, place: Place, said: dict[str, Any]) -> DFA:
@@ -170,9 +174,17 @@ class Reader:
                 found = leaves.lengths(least, None if most is None else int(most))
         if "pattern" in said:
             with self.growing(place, "pattern"):
-                language = self.pattern(said["pattern"], place.pointer + "/pattern", "pattern")
-                found = leaves.meet(found, language)
-                wide = None if wide is None else leaves.meet(wide, language)
+                language, whole = self.pattern(said["pattern"], place.pointer + "/pattern", "pattern")
+                if not whole:
+                    why = "strings in which something stands before what the pattern finds are left out"
+                    self.narrowed[Relaxed(f"{place.pointer}/pattern", "pattern", why)] = None
+                    wide = found if wide is None else wide
+                elif wide is not None:
+                    wide = leaves.meet_of(wide, language) or language
+                both = leaves.meet_of(found, language)
+                if both is None:
+                    both, wide = self.shorter(place, said, language), language if whole else wide
+                found = both
         for keyword in ("format", "contentEncoding"):
             if keyword in said and (self.formats or (keyword == "format" and place.dialect.formats)):
                 language = leaves.named(keyword, said[keyword], place.dialect.year)
@@ -189,11 +201,32 @@ class Reader:
                     found = leaves.meet(found, language)
         return found, wide
 
-    def pattern(self, source: str, pointer: str, keyword: str) -> DFA:
+    def shorter(self, place: Place, said: dict[str, Any], language: DFA) -> DFA:
+        """The strings of a pattern that are short enough to be counted. Raises LimitExceeded if there are none."""
+        least = int(said.get("minLength", 0))
+        for most in _SHORTER:
+            found = leaves.meet_of(leaves.lengths(least, most), language) if least <= most else None
+            if found not in (None, leaves.NONE):
+                why = f"strings of more than {most:,} characters are left out, to be counted along this pattern"
+                self.narrowed[Relaxed(f"{place.pointer}/maxLength", "maxLength", why)] = None
+                return found
+        raise LimitExceeded(
+            "counting the characters of this pattern needs too many states; loosen maxLength or the pattern"
+        )
+
+    def pattern(self, source: str, pointer: str, keyword: str) -> tuple[DFA, bool]:
+        """The strings of a pattern, and whether these are all."""
         try:
             return leaves.pattern(source)
         except RegexError as error:
             raise SchemaError(f"{keyword!r} cannot be read: {error}", pointer, keyword) from None
+
+    def names(self, source: str, pointer: str) -> DFA:
+        """The names of patternProperties: all of them, since the others are other names."""
+        found, whole = self.pattern(source, pointer, "patternProperties")
+        if not whole:
+            raise LimitExceeded(f"the names of this pattern need too many states; anchor it with ^ (at {pointer})")
+        return found
 
     def growing(self, place: Place, keyword: str) -> _Growing:
         return _Growing(f"{place.pointer}/{keyword}")
@@ -239,7 +272,7 @@ class Reader:
         for source in said.get("patternProperties", {}):
             at = f"{place.pointer}/patternProperties{step(source)}"
             with self.growing(place, "patternProperties"):
-                names = self.pattern(source, at, "patternProperties")
+                names = self.names(source, at)
             patterns.append((names, self.inside(place, "patternProperties", source)))
         others = self.inside(place, "additionalProperties") if "additionalProperties" in said else ANY
         allowed = leaves.STRINGS

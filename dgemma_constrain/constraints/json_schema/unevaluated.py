@@ -143,7 +143,7 @@ def _own(reader: Reader, place: Place, said: dict[str, Any], besides: str) -> Se
     names = leaves.words(frozenset(said["properties"])) if said.get("properties") else leaves.NONE
     for source in said.get("patternProperties", {}):
         at = f"{place.pointer}/patternProperties{step(source)}"
-        names = leaves.join(names, reader.pattern(source, at, "patternProperties"))
+        names = leaves.join(names, reader.names(source, at))
     if "additionalProperties" in said or ("unevaluatedProperties" in said and besides != "unevaluatedProperties"):
         names = leaves.STRINGS
     tuples, others = ("prefixItems", "items") if place.dialect.year == 2020 else ("items", "additionalItems")

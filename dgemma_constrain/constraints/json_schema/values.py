@@ -36,6 +36,7 @@ class Values:
     wide: where it lacks some strings that the schema allows (of formats that are known in part, or very long ones): at least
         all of those
     listed_numbers, listed_strings: what of them enum and const list; it stays as it is where values come from a source
+    lacking: whether it lacks some objects that the schema allows, since their names are only known in part
     fractions: the numbers that may be written with a point or an exponent, if not all: in draft 04, 1.0 is no integer
     """
 
@@ -50,6 +51,7 @@ class Values:
     listed_numbers: DFA = leaves.NONE
     listed_strings: DFA = leaves.NONE
     fractions: DFA | None = None
+    lacking: bool = False
 
     @property
     def is_never(self) -> bool:
@@ -268,6 +270,7 @@ class Space:
             leaves.join(leaves.meet(a.listed_numbers, b.numbers), leaves.meet(a.numbers, b.listed_numbers)),
             leaves.join(leaves.meet(a.listed_strings, b.strings), leaves.meet(a.strings, b.listed_strings)),
             None if a.fractions is b.fractions is None else leaves.meet(a.all_fractions, b.all_fractions),
+            a.lacking or b.lacking,
         )
 
     def unite(self, a: Values, b: Values) -> Values:
@@ -287,17 +290,18 @@ class Space:
             leaves.join(a.listed_numbers, b.listed_numbers),
             leaves.join(a.listed_strings, b.listed_strings),
             None if a.fractions is b.fractions is None else leaves.join(a.all_fractions, b.all_fractions),
+            a.lacking or b.lacking,
         )
 
     def complement(self, a: Values) -> Values:
         """What is not in `a`; everything, if `a` was relaxed (what it holds too much must not be missing here)."""
         if not a.exact:
             return LOOSE
-        if a.wide is not None and a.wide is not a.strings:
+        if a.all_strings is not a.strings or a.lacking:
             return self.cannot(
                 self.where(),
                 "format",
-                "which strings are not of this format or length cannot be said, since the automaton knows a part of those that are",
+                "which strings are not of this format, pattern or length cannot be said, since the automaton knows a part of those that are",
                 "use it without not, oneOf, if and dependentSchemas",
             )
         return Values(
