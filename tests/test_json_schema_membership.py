@@ -155,3 +155,20 @@ def test_dependencies_assert_in_drafts_that_have_split_it(draft):
     constraint = dc.json_schema({"$schema": f"https://json-schema.org/draft/{draft}/schema", **schema})
     assert all(map(constraint.matches, ["1", "{}", '{"b": 1, "a": 1}', '{"c": 1}']))
     assert not any(map(constraint.matches, ['{"b": 1}', '{"b": 1, "c": 1, "a": 1}']))
+
+
+@pytest.mark.parametrize("combine", [lambda c: c & dc.regex(r"[^x]*"), lambda c: c | dc.literal("x")])
+def test_what_is_combined_explains_nothing_where_it_matches(combine):
+    value = {"v": 1}
+    for _ in range(20):
+        value = {"v": 1, "kids": [value]}
+    constraint, text = combine(dc.json_schema(TREE)), json.dumps(value)
+    assert constraint.matches(text) and constraint.explain(text) is None
+    assert constraint.explain(text.replace("1", "y", 1)).position == text.index("1")
+
+
+def test_what_has_no_automaton_together_is_explained_by_its_parts():
+    long = dc.regex("[ab]*a[ab]{24}")  # 2²⁵ states
+    assert (dc.literal("b") | dc.literal("ac")).explain("ad").position == 1
+    with pytest.raises(LimitExceeded):
+        (long & dc.literal("a")).explain("b")

@@ -1,12 +1,13 @@
 """`pattern`: ECMA-262 under `u`; what is an error there is read as real schemas mean it, and refused only then."""
 
+import itertools
 import re
 
 import pytest
 
 import dgemma_constrain as dc
-from dgemma_constrain.constraints.json_schema import leaves
-from dgemma_constrain.errors import RegexError, SchemaError
+from dgemma_constrain.constraints.json_schema import compile_schema, leaves
+from dgemma_constrain.errors import LimitExceeded, RegexError, SchemaError, UnsupportedSchema
 
 # (a pattern that the u flag forbids, what Python reads alike): checked on texts over the alphabet below.
 LOOSE = [
@@ -32,7 +33,7 @@ ALPHABET = "ab_-:{}]12,."
 def test_what_only_other_dialects_allow_is_read_as_it_is_meant(pattern, meant):
     with pytest.raises(RegexError):
         dc.regex(pattern, flavor="ecma")
-    found, known = leaves.pattern(pattern), re.compile(meant)
+    (found, _), known = leaves.pattern(pattern), re.compile(meant)
     short = [""]
     for _ in range(3):
         short += [text + c for text in short if len(text) == len(short[-1]) for c in ALPHABET]
@@ -41,7 +42,7 @@ def test_what_only_other_dialects_allow_is_read_as_it_is_meant(pattern, meant):
 
 
 def test_where_the_u_flag_reads_a_pattern_it_counts():
-    digits = leaves.pattern(r"^\d\p{Lu}$")
+    digits, _ = leaves.pattern(r"^\d\p{Lu}$")
     assert digits.accepts("1É") and not digits.accepts("١É")  # \d is ASCII in ECMA-262, not in Python
 
 
@@ -53,3 +54,55 @@ def test_what_nobody_reads_is_refused_with_pointer_and_position(pattern, message
     with pytest.raises(SchemaError, match=message) as caught:
         dc.json_schema({"properties": {"x": {"pattern": pattern}}})
     assert caught.value.pointer == "/properties/x/pattern" and "at position" in str(caught.value)
+
+
+SEARCHED = [
+    "a{1,3}",
+    "(ab)*b{2,}",
+    "a*",
+    "a+|^b",
+    "^ab|ba|b{2}$",
+    "(?:a|b{2,3}){2,3}",
+    "a{2,}(?=b)",
+    "(?<!a)b{1,2}",
+    "b*^a",
+]
+
+
+@pytest.mark.parametrize("pattern", SEARCHED)
+def test_what_a_search_leaves_out_at_its_edges_changes_nothing(pattern):
+    found, whole = leaves.pattern(pattern)
+    texts = ["".join(text) for size in range(7) for text in itertools.product("abc", repeat=size)]
+    assert whole and [text for text in texts if found.accepts(text)] == [
+        text for text in texts if re.search(pattern, text)
+    ]
+
+
+def test_a_pattern_with_too_many_states_leaves_out_strings_and_says_so():
+    schema = compile_schema({"type": "string", "pattern": "EN[a-zA-Z0-9]{32}"})
+    code = "EN" + "aN" * 16
+    assert [schema.accepts(f'"{text}"') for text in (code, code + "!", code[:-1], "x" + code)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [note.keyword for note in schema.narrowed] == ["pattern"]
+    with pytest.raises(UnsupportedSchema, match="pattern"):
+        compile_schema({"not": {"type": "string", "pattern": "EN[a-zA-Z0-9]{32}"}})
+    with pytest.raises(LimitExceeded, match=r"anchor it with \^"):
+        compile_schema({"patternProperties": {"EN[a-zA-Z0-9]{32}": {"type": "null"}}})
+
+
+def test_a_length_that_cannot_be_counted_along_a_pattern():
+    long = "^([a-z]{1,256}[.]){1,3}[a-z]{2,9}\\b.*$"
+    schema = compile_schema({"type": "string", "pattern": long, "maxLength": 900})
+    assert schema.accepts('"www.example.com/a"') and not schema.accepts('"example/a"')
+    assert not schema.accepts(f'"a.bb {"x" * 896}"')
+
+
+def test_names_that_are_known_in_part_have_no_complement():
+    schema = {"type": "object", "propertyNames": {"format": "hostname"}}
+    assert compile_schema(schema).accepts('{"a.de": 1}')
+    with pytest.raises(UnsupportedSchema, match="format"):
+        compile_schema({"not": schema})

@@ -246,8 +246,14 @@ class And(Constraint):
         return all(i.matches(text) for i in self.items)
 
     def explain(self, text: str) -> Mismatch | None:
+        """Where all of them together go wrong, or, where they have no automaton together, the first that does."""
+        if self.matches(text):
+            return None
         if sum(i.holds_nested() for i in self.items) < 2:
-            return super().explain(text)
+            try:
+                return super().explain(text)
+            except LimitExceeded:
+                pass
         wrong = [mismatch for i in self.items if (mismatch := i.explain(text)) is not None]
         return min(wrong, key=lambda mismatch: mismatch.position, default=None)
 
@@ -280,6 +286,16 @@ class Or(Constraint):
 
     def matches(self, text: str) -> bool:
         return any(a.matches(text) for a in self.alternatives)
+
+    def explain(self, text: str) -> Mismatch | None:
+        """Where all of them have gone wrong: the last place at which one does, where they have no automaton together."""
+        if self.matches(text):
+            return None
+        try:
+            return super().explain(text)
+        except LimitExceeded:
+            wrong = [mismatch for a in self.alternatives if (mismatch := a.explain(text)) is not None]
+            return max(wrong, key=lambda mismatch: mismatch.position, default=None)
 
     def _children(self) -> tuple[Constraint, ...]:
         return self.alternatives

@@ -46,11 +46,13 @@ from dgemma_constrain.automata.nfa import NFA, NOTHING
 from dgemma_constrain.constraints.json_schema import keywords, leaves
 from dgemma_constrain.constraints.json_schema.conflict import conflict
 from dgemma_constrain.constraints.json_schema.documents import Documents
+from dgemma_constrain.constraints.json_schema.exprs import Expr
 from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
 from dgemma_constrain.constraints.json_schema.membership import is_text_of
 from dgemma_constrain.constraints.json_schema.read import Reader, Relaxed
 from dgemma_constrain.constraints.json_schema.source import instance, read
+from dgemma_constrain.constraints.json_schema.values import TooDeep
 from dgemma_constrain.constraints.json_schema.write import ANYTHING, Outline, Writer
 from dgemma_constrain.errors import ConstraintError, LimitExceeded, SchemaError
 
@@ -87,8 +89,11 @@ class Schema:
 
     @property
     def outline(self) -> Outline:
-        """The schema's normal form, made once."""
-        return self._read()[0]
+        """The schema's normal form, made once. Raises LimitExceeded."""
+        outline = self._read()[0]
+        if isinstance(outline, str):
+            raise LimitExceeded(outline)
+        return outline
 
     @property
     def relaxed(self) -> tuple[Relaxed, ...]:
@@ -101,9 +106,10 @@ class Schema:
         """Of what some texts that the schema allows are left out: formats that are known in part, and in large schemas
         escapes of plain ASCII characters in names and strings (`\\u0061` for a) and exponents of listed numbers."""
         outline, reader = self._read()
-        return (*reader.narrowed, *([] if outline.escapes else [_NO_ESCAPES]))
+        return (*reader.narrowed, *([] if isinstance(outline, str) or outline.escapes else [_NO_ESCAPES]))
 
-    def _read(self) -> tuple[Outline, Reader]:
+    def _read(self) -> tuple[Outline | str, Reader]:
+        """The normal form, or why it is too large: then `accepts` asks its parts."""
         if "_outline" not in self.__dict__:
             document = json.loads(self.source, parse_float=Decimal)
             dynamic = self.registry is not None or any(word in self.source for word in _DYNAMIC)
@@ -111,27 +117,38 @@ class Schema:
             reader = Reader(documents, self.on_unsupported == "relax", self.formats, dynamic)
             try:
                 root = reader.expr(documents.root)
-                if reader.space.values(root).is_never:
-                    raise conflict(reader, documents.root)
-                outline = Outline(reader.space, root, self.property_order == "any")
-                if outline.fits_nothing():
-                    counted = [note for note in reader.narrowed if note.keyword in COUNTED]
-                    if counted and not Outline(reader.space, root, loose=True).fits_nothing():
-                        reader.cannot(*counted[0], "drop it and check the value afterwards")
-                    raise SchemaError("no value fits this schema: what it requires contains itself without end")
+                try:
+                    outline = self._outlined(reader, root)
+                except TooDeep:
+                    raise
+                except LimitExceeded as error:
+                    reader.survey(root)
+                    outline = str(error)
             except RecursionError:
                 raise LimitExceeded("the schema has too many schemas inside one another; flatten it") from None
+            self.__dict__["_root"] = root
             self.__dict__["_outline"] = outline, reader
         return self.__dict__["_outline"]
+
+    def _outlined(self, reader: Reader, root: Expr) -> Outline:
+        if reader.space.values(root).is_never:
+            raise conflict(reader, reader.documents.root)
+        outline = Outline(reader.space, root, self.property_order == "any")
+        if outline.fits_nothing():
+            counted = [note for note in reader.narrowed if note.keyword in COUNTED]
+            if counted and not Outline(reader.space, root, loose=True).fits_nothing():
+                reader.cannot(*counted[0], "drop it and check the value afterwards")
+            raise SchemaError("no value fits this schema: what it requires contains itself without end")
+        return outline
 
     def accepts(self, text: str, limits: Limits = Limits()) -> bool:
         """Whether a text is one of a value that satisfies the schema: of those that `dfa` holds, or of those that it lacks
         since an automaton reaches a depth only, or cannot tell names or items apart (see `membership`). Raises
         LimitExceeded."""
-        outline = self.outline
-        if not is_text_of(outline.space, outline.root, text, outline.any_order) or not self._layout.fits(text):
+        space, any_order = self._read()[1].space, self.property_order == "any"
+        if not is_text_of(space, self.__dict__["_root"], text, any_order) or not self._layout.fits(text):
             return False
-        if self.values_from is None and (self.max_depth is None or not outline.is_recursive):
+        if self.values_from is None and (self.max_depth is None or not self.outline.is_recursive):
             return True
         return self._loose(limits).accepts(text)
 
@@ -290,5 +307,5 @@ def compile_schema(
     source, kind = read(schema)
     given = None if values_from is None else Source(values_from)
     made = Schema(source, whitespace, indent, max_depth, property_order, on_unsupported, formats, kind, registry, given)
-    made.outline
+    made._read()
     return made

@@ -28,6 +28,10 @@ class ArrayShape:
     unique: bool = False
     repeats: bool = False
 
+    @property
+    def size(self) -> int:
+        return 1 + len(self.prefix)
+
     def exprs(self) -> Iterator[Expr]:
         yield from self.prefix
         yield self.rest

@@ -65,7 +65,7 @@ def marks(space: Space, parts: list[Expr]) -> tuple[Expr, ...]:
     found += _object_marks(space, values)
     # Equal marks are one formula, wherever they are asked for.
     keys = [("mark", v.null, v.booleans, v.numbers, v.strings, v.arrays, v.objects) for v in found]
-    return tuple(space.place(key, lambda v=v: v) for key, v in zip(keys, found))
+    return tuple(space.place(key, lambda v=v: [v]) for key, v in zip(keys, found))
 
 
 def _object_marks(space: Space, values: list[Values]) -> list[Values]:

@@ -8,7 +8,7 @@ from typing import Callable
 
 @dataclass(frozen=True, eq=False)
 class Expr:
-    """op: "place", "non", "both" or "either"; parts: the formulas under it; read: what gives a place's values;
+    """op: "place", "non", "both" or "either"; parts: the formulas under it; read: what gives what a place says;
     name: where in the schema it is, for error messages. One object for equal formulas, so identity is equality."""
 
     op: str

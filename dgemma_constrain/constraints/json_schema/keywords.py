@@ -195,9 +195,10 @@ def step(name: str | int) -> str:
     return "/" + str(name).replace("~", "~0").replace("/", "~1")
 
 
-def check(schema: dict[str, Any], dialect: Dialect, pointer: str) -> tuple[dict[str, Any], list[str]]:
-    """(what asserts in this draft, the keywords that nobody knows). Raises SchemaError for values of the wrong shape."""
-    found, unknown = {}, []
+def check(schema: dict[str, Any], dialect: Dialect, pointer: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """(what asserts in this draft, the keywords that nobody knows and why they assert nothing). Raises SchemaError for values
+    of the wrong shape."""
+    found, unknown = {}, {}
     for keyword, value in schema.items():
         years, shape = KNOWN.get(keyword, ((), None))
         if dialect.year in years:
@@ -205,8 +206,7 @@ def check(schema: dict[str, Any], dialect: Dialect, pointer: str) -> tuple[dict[
             if keyword in ASSERTIONS and (dialect.validation or keyword not in VALIDATION):
                 found[keyword] = value
         elif keyword not in ANNOTATIONS:
-            meant = _LOWER.get(keyword.lower())
-            if meant not in (None, keyword):
-                raise SchemaError(f"there is no keyword {keyword!r}; write {meant!r}", pointer + step(keyword), keyword)
-            unknown.append(keyword)
+            meant = _LOWER.get(keyword.lower(), keyword)
+            hint = "" if meant == keyword else f"; {meant!r} would"
+            unknown[keyword] = f"unknown keywords assert nothing{hint}"
     return found, unknown

@@ -10,7 +10,10 @@ from functools import lru_cache
 from hashlib import blake2b
 from weakref import WeakValueDictionary
 
+import numpy as np
+
 from dgemma_constrain.automata import dfa as automata
+from dgemma_constrain.automata.alphabet import Alphabet
 from dgemma_constrain.automata.charset import ANY
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
@@ -18,6 +21,9 @@ from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, repeat,
 from dgemma_constrain.constraints import regex
 from dgemma_constrain.constraints.json_schema import formats, numbers
 from dgemma_constrain.constraints.json_schema.number_spellings import spellings
+from dgemma_constrain.errors import LimitExceeded
+
+PATTERN = Limits(states=100_000, seconds=0.3)  # for one string; all of a canvas may have 250,000 states
 
 NONE = compile_nfa(NOTHING)
 STRINGS = compile_nfa(star(symbol(ANY)))
@@ -70,7 +76,23 @@ for _set in (NONE, STRINGS, NUMBERS, INTEGERS):
 @lru_cache(maxsize=4096)
 def words(texts: frozenset[str]) -> DFA:
     """Just these."""
-    return full(compile_nfa(literal(next(iter(texts))) if len(texts) == 1 else strings(list(texts))))
+    return full(_word(*texts) if len(texts) == 1 else compile_nfa(strings(list(texts))))
+
+
+def _word(text: str) -> DFA:
+    """The minimal DFA of one text, a chain: schemas name and list thousands of them."""
+    read = np.array([*map(ord, text)], np.int32)
+    points = np.unique(read)
+    cuts = np.unique(np.concatenate([ANY.bounds, points, points + 1])).astype(np.int32)
+    runs = np.where(np.searchsorted(ANY.bounds, cuts, "right") % 2, 1, 0)  # 1: of characters that are not in the text
+    if cuts[0] or not runs[np.searchsorted(cuts, points)].all():
+        return compile_nfa(literal(text))  # half a surrogate pair
+    runs[np.searchsorted(cuts, points)] = 2 + np.arange(len(points))
+    number: dict[int, int] = {}
+    classes = np.array([number.setdefault(run, len(number)) if run else -1 for run in runs.tolist()], np.int32)
+    alphabet, n = Alphabet(cuts, classes, len(number)), len(read)
+    offsets, targets = np.minimum(np.arange(n + 2), n), np.arange(1, n + 1, dtype=np.int32)
+    return DFA(alphabet, offsets, alphabet.of(read), targets, np.arange(n + 1) == n)
 
 
 @lru_cache(maxsize=256)
@@ -80,10 +102,35 @@ def lengths(least: int, most: int | None, limits: Limits = Limits()) -> DFA:
     return full(compile_nfa(repeat(symbol(ANY), least, most)))
 
 
-@lru_cache(maxsize=256)
-def pattern(source: str) -> DFA:
-    """The strings in which a pattern is found (see `regex.searched_loosely`). Raises RegexError."""
-    return full(compile_nfa(regex.searched_loosely(source)))
+def pattern(source: str) -> tuple[DFA, bool]:
+    """The strings in which a pattern is found (see `regex.searched_loosely`), and whether these are all of them: where they
+    would take too many states, since a match may begin while another one is being read (`EN[A-Z]{32}`), those that begin
+    with a match. Raises RegexError, LimitExceeded."""
+    found, whole, why = _pattern(source)
+    if found is None:
+        raise LimitExceeded(why)
+    return found, whole
+
+
+@lru_cache(maxsize=1024)
+def _pattern(source: str) -> tuple[DFA | None, bool, str]:
+    why = ""
+    for at_start in (False, True):
+        try:
+            return full(compile_nfa(regex.searched_loosely(source, PATTERN, at_start), PATTERN)), not at_start, ""
+        except LimitExceeded as error:
+            why = why or str(error)
+    return None, False, why
+
+
+def meet_of(a: DFA, b: DFA) -> DFA | None:
+    """What is in both, unless that takes more than a string may."""
+    if a in FULL or b in FULL or a.states * b.states <= PATTERN.states:
+        return meet(a, b)
+    try:
+        return full(automata.intersect(a, b, PATTERN))
+    except LimitExceeded:
+        return None
 
 
 @lru_cache(maxsize=1024)

@@ -6,6 +6,11 @@ member under a name that is written twice allowed there, the last of them being 
 a double can hold. As everywhere, equal are 1 and 1.0, and objects with the same members in any order.
 
 All texts of the automaton are among these; `narrowed` says what else is.
+
+Where a normal form has too many cases to be listed, its parts are asked one by one, which takes none. Then not every answer
+is yes or no: a string may be of a format that is known in part (`LEFT_OUT`), a value may be let through because something was
+relaxed (`LOOSE`). The answers are those of Kleene's logic: of "and" the least, of "or" the greatest, and "not" leaves such a
+one as it is, so it never turns what is not known into a yes. Of the order of names, a part knows that of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +18,8 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Hashable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Hashable, Iterable
 
 from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
@@ -23,7 +29,6 @@ from dgemma_constrain.constraints.json_schema.objects import ObjectShape
 from dgemma_constrain.errors import LimitExceeded
 
 if TYPE_CHECKING:
-    from dgemma_constrain.automata.dfa import DFA
     from dgemma_constrain.constraints.json_schema.values import Space, Values
 
 
@@ -33,13 +38,18 @@ def is_text_of(space: Space, expr: Expr, text: str, any_order: bool = False) -> 
     Raises LimitExceeded for some hundred arrays and objects inside one another.
     """
     try:
-        return _Reader(space, any_order).holds(expr, _parsed(text))
+        return _Reader(space, any_order).truth(expr, _parsed(text)) >= LOOSE
     except ValueError:
         return False
     except RecursionError:
         if _is_open(text):
             return False
         raise LimitExceeded("the text has too many arrays and objects inside one another to be read") from None
+
+
+FALSE, LEFT_OUT, LOOSE, TRUE = range(4)
+_NOT = (TRUE, LEFT_OUT, LOOSE, FALSE)
+STRICT, RELATIVE, NONE = range(3)  # the order of names: declared ones first; these among themselves; any
 
 
 class _Whole(Decimal):
@@ -82,35 +92,54 @@ class _Reader:
 
     def __init__(self, space: Space, any_order: bool):
         self.space, self.any_order = space, any_order
-        self._found: dict[tuple[Expr, int], bool] = {}
+        self._found: dict[tuple[Expr, int, int], int] = {}
 
-    def holds(self, expr: Expr, value: Any) -> bool:
+    def truth(self, expr: Expr, value: Any, order: int = STRICT) -> int:
         if expr is ANY or expr is NEVER:
-            return expr is ANY
-        key = (expr, id(value))
+            return TRUE if expr is ANY else FALSE
+        key = (expr, id(value), order)
         if key not in self._found:
-            self._found[key] = self._holds(expr, value)
+            try:
+                values = self.space.values(expr)
+            except LimitExceeded:  # too many cases to list, but of one value each part can be asked
+                self._found[key] = self._in_parts(expr, value, max(order, RELATIVE))
+            else:
+                self._found[key] = self._in(values, value, order)
         return self._found[key]
 
-    def _holds(self, expr: Expr, value: Any) -> bool:
-        values = self.space.values(expr)
+    def _in_parts(self, expr: Expr, value: Any, order: int) -> int:
+        if expr.op == "non":  # a member that stands at the wrong place must not make this true
+            return _NOT[self.truth(expr.parts[0], value, NONE)]
+        if expr.op == "either":
+            return _any(self.truth(part, value, order) for part in expr.parts)
+        if expr.op == "both":
+            return _all(self.truth(part, value, order) for part in expr.parts)
+        said = self.space.said(expr)
+        return _all(
+            self.truth(part, value, order) if isinstance(part, Expr) else self._in(part, value, order) for part in said
+        )
+
+    def _in(self, values: Values, value: Any, order: int) -> int:
+        found = FALSE
         if value is None:
-            return values.null
-        if isinstance(value, bool):
-            return value in values.booleans
-        if isinstance(value, str):
-            return values.strings is leaves.STRINGS or values.strings.accepts(value)
-        if isinstance(value, Decimal):
-            return self._is_number(values, value)
-        if isinstance(value, list):
+            found = TRUE if values.null else FALSE
+        elif isinstance(value, bool):
+            found = TRUE if value in values.booleans else FALSE
+        elif isinstance(value, str):
+            found = _is_string(values, value)
+        elif isinstance(value, Decimal):
+            found = TRUE if self._is_number(values, value) else FALSE
+        elif isinstance(value, list):
             for shape in values.arrays:
-                if self._is_array(shape, value):
-                    return True
+                if found < TRUE:
+                    found = max(found, self._is_array(shape, value, order))
         else:
             for shape in values.objects:
-                if self._is_object(shape, value):
-                    return True
-        return False
+                if found < TRUE:
+                    found = max(found, self._is_object(shape, value, order))
+            if values.lacking:
+                found = max(found, LEFT_OUT)
+        return found if values.exact else min(found, LOOSE)
 
     def _is_number(self, values: Values, number: Decimal) -> bool:
         if values.numbers is leaves.NUMBERS and values.fractions is None:
@@ -119,55 +148,86 @@ class _Reader:
         text = str(number) if whole and number else canonical(number)
         return values.numbers.accepts(text) and (whole or values.all_fractions.accepts(text))
 
-    def _is_array(self, shape: ArrayShape, items: list[Any]) -> bool:
+    def _is_array(self, shape: ArrayShape, items: list[Any], order: int) -> int:
         if len(items) < shape.least or (shape.most is not None and len(items) > shape.most):
-            return False
+            return FALSE
         if shape.unique or shape.repeats:
             if shape.unique == (len(set(map(_frozen, items))) < len(items)):
-                return False
+                return FALSE
+        inside = NONE if order == NONE else STRICT
+        found = TRUE
         for i, item in enumerate(items):
-            if not self.holds(shape.at(i), item):
-                return False
+            if found:
+                found = min(found, self.truth(shape.at(i), item, inside))
         for start, part, low, high in shape.counts:
-            if low and self._count(part, items[start:]) < low:
-                return False
-            # Where something was relaxed, an item may fit a part and what is not of it: then it need not be counted.
-            if high is not None and len(items[start:]) - self._count(self.space.non(part), items[start:]) > high:
-                return False
-        return True
+            if found and low:
+                found = min(found, self._at_least(low, part, items[start:], inside))
+            if found and high is not None:
+                # In a count no order of names may make an item that fits into one that does not.
+                found = min(found, _NOT[self._at_least(high + 1, part, items[start:], NONE)])
+        return found
 
-    def _count(self, part: Expr, items: list[Any]) -> int:
-        count = 0
-        for item in items:
-            count += self.holds(part, item)
-        return count
+    def _at_least(self, low: int, part: Expr, items: list[Any], order: int) -> int:
+        """Whether so many items fit: the low-th best of them does."""
+        found = sorted((self.truth(part, item, order) for item in items), reverse=True)
+        return found[low - 1] if low <= len(found) else FALSE
 
-    def _is_object(self, shape: ObjectShape, members: _Members) -> bool:
+    def _is_object(self, shape: ObjectShape, members: _Members, order: int) -> int:
         parts = {name: (k, part) for k, (name, part, _) in enumerate(shape.members)}
-        in_order, last, kept = not (shape.free or self.any_order), -1, dict(members)
+        kept = dict(members)
         if len(kept) < shape.least or (shape.most is not None and len(kept) > shape.most):
-            return False
+            return FALSE
         if not all(name in kept for name, _, must in shape.members if must):
-            return False
-        if sum(name in parts for name, _ in members) != sum(name in parts for name in kept):
-            return False  # a declared name twice
-        for name, value in members:
-            place, part = parts.get(name) or (len(parts), shape.cell_of(name))
-            if place < last if in_order else place < len(parts) == last:
-                return False
-            last = place
-            if not self.holds(part, value):
-                return False
+            return FALSE
+        if order != NONE and not self._in_order(shape, parts, members, order):
+            return FALSE
+        inside = NONE if order == NONE else STRICT
+        found = TRUE
+        for name, value in kept.items() if order == NONE else members:
+            if found:
+                part = parts[name][1] if name in parts else shape.cell_of(name)
+                found = min(found, self.truth(part, value, inside))
         for names, part in shape.needs:
-            if not self._is_met(names, part, kept):
-                return False
-        return True
+            if found:
+                met = (self.truth(part, value, inside) for name, value in kept.items() if names.accepts(name))
+                found = min(found, _any(met))
+        return found
 
-    def _is_met(self, names: DFA, part: Expr, members: dict[str, Any]) -> bool:
-        for name, value in members.items():
-            if names.accepts(name) and self.holds(part, value):
-                return True
-        return False
+    def _in_order(self, shape: ObjectShape, parts: dict[str, tuple[int, Expr]], members: _Members, order: int) -> bool:
+        """Whether the declared names come first, in their order, and none of them twice."""
+        places = [parts[name][0] if name in parts else len(parts) for name, _ in members]
+        declared = [place for place in places if place < len(parts)]
+        if len(set(declared)) < len(declared):
+            return False
+        if order == RELATIVE:
+            places = declared
+        elif shape.free or self.any_order:
+            return declared == places[: len(declared)]
+        return shape.free or self.any_order or all(a <= b for a, b in pairwise(places))
+
+
+def _is_string(values: Values, text: str) -> int:
+    if values.strings is leaves.STRINGS or values.strings.accepts(text):
+        return TRUE
+    return LEFT_OUT if values.wide is not None and values.wide.accepts(text) else FALSE
+
+
+def _all(found: Iterable[int]) -> int:
+    least = TRUE
+    for truth in found:
+        least = min(least, truth)
+        if least == FALSE:
+            break
+    return least
+
+
+def _any(found: Iterable[int]) -> int:
+    most = FALSE
+    for truth in found:
+        most = max(most, truth)
+        if most == TRUE:
+            break
+    return most
 
 
 def _frozen(value: Any) -> Hashable:

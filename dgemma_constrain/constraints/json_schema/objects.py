@@ -37,6 +37,10 @@ class ObjectShape:
     most: int | None = None
     free: bool = False
 
+    @property
+    def size(self) -> int:
+        return 1 + len(self.members)
+
     def exprs(self) -> Iterator[Expr]:
         yield from (part for _, part, _ in self.members)
         yield from (part for _, part in self.cells)

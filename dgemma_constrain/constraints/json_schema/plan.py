@@ -187,7 +187,7 @@ def finite(space: Space, part: Expr) -> list[Expr] | None:
         return None
 
     def one(key: object, **only) -> Expr:
-        return space.place(("one", key), lambda: of_type(**only))
+        return space.place(("one", key), lambda: [of_type(**only)])
 
     found = [one("null", null=True)] if values.null else []
     found += [one(b, booleans=frozenset({b})) for b in values.booleans]

@@ -22,6 +22,7 @@ from dgemma_constrain.constraints.json_schema.values import BOTH, EVERYTHING, LO
 from dgemma_constrain.errors import LimitExceeded, RegexError, SchemaError, UnsupportedSchema
 
 LONG = 1_000  # characters of a string that maxLength allows more of; to count further takes as many states
+_SHORTER = (1_000, 300, 100, 30)
 MAX_REFERENCES = 64  # followed at once; more are a circle, or read one by one
 
 
@@ -55,7 +56,7 @@ class Reader:
         if isinstance(place.schema, bool):
             return ANY if place.schema else NEVER
         key = (id(place.schema), place.dialect, place.scope if self.dynamic else ())
-        return self.space.place(key, lambda: self.values(place), place.pointer)
+        return self.space.place(key, lambda: self.says(place), place.pointer)
 
     def inside(self, place: Place, *steps: str | int) -> Expr:
         return self.expr(self.documents.inside(place, *steps))
@@ -81,19 +82,35 @@ class Reader:
         found, unknown = keywords.check(place.schema, place.dialect, place.pointer)
         if place.dialect.ref_alone and "$ref" in found:
             return {"$ref": found["$ref"]}
-        for keyword in unknown:
-            self.note(place.pointer + step(keyword), keyword, "unknown keywords assert nothing")
+        for keyword, why in unknown.items():
+            self.note(place.pointer + step(keyword), keyword, why)
         return found
 
     # One place.
 
     def values(self, place: Place) -> Values:
+        return self.space.together(self.says(place))
+
+    def says(self, place: Place) -> list[Values | Expr]:
+        """What the keywords of a place ask for."""
         said = self.asserted(place)
-        total = self.typed(place, said)
+        found: list[Values | Expr] = [self.typed(place, said)]
         for keyword, read in _READERS.items():
             if keyword in said:
-                total = self.space.intersect(total, read(self, place, said, f"{place.pointer}/{keyword}"))
-        return total
+                found.append(read(self, place, said, f"{place.pointer}/{keyword}"))
+        return found
+
+    def survey(self, root: Expr) -> None:
+        """Read all places under one. Raises what is wrong with any of them."""
+        agenda = {root: None}
+        todo = [root]
+        for expr in todo:
+            parts = self.space.said(expr) if expr.op == "place" else expr.parts
+            for part in parts:
+                for inner in (part,) if isinstance(part, Expr) else part.exprs():
+                    if inner not in agenda:
+                        agenda[inner] = None
+                        todo.append(inner)
 
     def typed(self, place: Place, said: dict[str, Any]) -> Values:
         """What `type` and the keywords of single types say."""
@@ -118,6 +135,9 @@ class Reader:
             changes["arrays"] = tuple(self.array(place, said))
         if "object" in kinds and not _OBJECT.isdisjoint(said):
             changes["objects"] = tuple(self.object(place, said))
+            if "propertyNames" in said:
+                names = self.space.values(self.inside(place, "propertyNames"))
+                changes["lacking"] = names.all_strings is not names.strings
         return dataclasses.replace(found, **changes) if changes else found
 
     def numbers(self, place: Place, said: dict[str, Any]) -> DFA:
@@ -154,9 +174,17 @@ class Reader:
                 found = leaves.lengths(least, None if most is None else int(most))
         if "pattern" in said:
             with self.growing(place, "pattern"):
-                language = self.pattern(said["pattern"], place.pointer + "/pattern", "pattern")
-                found = leaves.meet(found, language)
-                wide = None if wide is None else leaves.meet(wide, language)
+                language, whole = self.pattern(said["pattern"], place.pointer + "/pattern", "pattern")
+                if not whole:
+                    why = "strings in which something stands before what the pattern finds are left out"
+                    self.narrowed[Relaxed(f"{place.pointer}/pattern", "pattern", why)] = None
+                    wide = found if wide is None else wide
+                elif wide is not None:
+                    wide = leaves.meet_of(wide, language) or language
+                both = leaves.meet_of(found, language)
+                if both is None:
+                    both, wide = self.shorter(place, said, language), language if whole else wide
+                found = both
         for keyword in ("format", "contentEncoding"):
             if keyword in said and (self.formats or (keyword == "format" and place.dialect.formats)):
                 language = leaves.named(keyword, said[keyword], place.dialect.year)
@@ -173,11 +201,32 @@ class Reader:
                     found = leaves.meet(found, language)
         return found, wide
 
-    def pattern(self, source: str, pointer: str, keyword: str) -> DFA:
+    def shorter(self, place: Place, said: dict[str, Any], language: DFA) -> DFA:
+        """The strings of a pattern that are short enough to be counted. Raises LimitExceeded if there are none."""
+        least = int(said.get("minLength", 0))
+        for most in _SHORTER:
+            found = leaves.meet_of(leaves.lengths(least, most), language) if least <= most else None
+            if found not in (None, leaves.NONE):
+                why = f"strings of more than {most:,} characters are left out, to be counted along this pattern"
+                self.narrowed[Relaxed(f"{place.pointer}/maxLength", "maxLength", why)] = None
+                return found
+        raise LimitExceeded(
+            "counting the characters of this pattern needs too many states; loosen maxLength or the pattern"
+        )
+
+    def pattern(self, source: str, pointer: str, keyword: str) -> tuple[DFA, bool]:
+        """The strings of a pattern, and whether these are all."""
         try:
             return leaves.pattern(source)
         except RegexError as error:
             raise SchemaError(f"{keyword!r} cannot be read: {error}", pointer, keyword) from None
+
+    def names(self, source: str, pointer: str) -> DFA:
+        """The names of patternProperties: all of them, since the others are other names."""
+        found, whole = self.pattern(source, pointer, "patternProperties")
+        if not whole:
+            raise LimitExceeded(f"the names of this pattern need too many states; anchor it with ^ (at {pointer})")
+        return found
 
     def growing(self, place: Place, keyword: str) -> _Growing:
         return _Growing(f"{place.pointer}/{keyword}")
@@ -223,7 +272,7 @@ class Reader:
         for source in said.get("patternProperties", {}):
             at = f"{place.pointer}/patternProperties{step(source)}"
             with self.growing(place, "patternProperties"):
-                names = self.pattern(source, at, "patternProperties")
+                names = self.names(source, at)
             patterns.append((names, self.inside(place, "patternProperties", source)))
         others = self.inside(place, "additionalProperties") if "additionalProperties" in said else ANY
         allowed = leaves.STRINGS
@@ -267,44 +316,43 @@ class Reader:
     def listed(self, place: Place, keyword: str) -> list[Expr]:
         return [self.inside(place, keyword, i) for i in range(len(place.schema[keyword]))]
 
-    def one_of(self, place: Place, said: dict[str, Any], at: str) -> Values:
+    def one_of(self, place: Place, said: dict[str, Any], at: str) -> Expr:
         """Each branch without the others, of which only those count that it isn't provably disjoint from."""
         branches, space = self.listed(place, "oneOf"), self.space
         if len(branches) > 1 and ANY in branches and branches.count(ANY) > 1:
-            return space.values(NEVER)
+            return NEVER
         cases = []
         for i, branch in enumerate(branches):
             others = [x for j, x in enumerate(branches) if j != i and (x is branch or not space.disjoint(branch, x))]
             cases.append(NEVER if branch in others else space.both(branch, *map(space.non, others)))
-        return space.values(space.either(*cases))
+        return space.either(*cases)
 
-    def conditional(self, place: Place, said: dict[str, Any], at: str) -> Values:
+    def conditional(self, place: Place, said: dict[str, Any], at: str) -> Expr:
         space = self.space
         condition = self.inside(place, "if")
         then = self.inside(place, "then") if "then" in said else ANY
         otherwise = self.inside(place, "else") if "else" in said else ANY
         if then is otherwise is ANY:
-            return EVERYTHING
-        return space.values(space.either(space.both(condition, then), space.both(space.non(condition), otherwise)))
+            return ANY
+        return space.either(space.both(condition, then), space.both(space.non(condition), otherwise))
 
-    def dependent(self, place: Place, said: dict[str, Any], at: str) -> Values:
-        keyword = at.rpartition("/")[2]
-        total = EVERYTHING
+    def dependent(self, place: Place, said: dict[str, Any], at: str) -> Expr:
+        keyword, space = at.rpartition("/")[2], self.space
+        cases = []
         for name, what in said[keyword].items():
             if isinstance(what, list):
                 if not all(isinstance(other, str) for other in what):
                     raise SchemaError(f"{keyword!r} must list names", at + step(name), keyword)
-                more = requiring(what)
+                more = space.known(requiring(what))
             elif keyword == "dependentRequired":
                 raise SchemaError(f"{keyword!r} must list names, not {what!r:.60}", at + step(name), keyword)
             else:
-                more = self.space.values(self.inside(place, keyword, name))
-            with_name = self.space.intersect(has(name), more)
-            total = self.space.intersect(total, self.space.unite(lacks(name), with_name))
-        return total
+                more = self.inside(place, keyword, name)
+            cases.append(space.either(space.known(lacks(name)), space.both(space.known(has(name)), more)))
+        return space.both(*cases)
 
-    def negation(self, place: Place, said: dict[str, Any], at: str) -> Values:
-        return self.space.values(self.space.non(self.inside(place, "not")))
+    def negation(self, place: Place, said: dict[str, Any], at: str) -> Expr:
+        return self.space.non(self.inside(place, "not"))
 
 
 def _reference(place: Place) -> str | None:
@@ -357,16 +405,16 @@ _OBJECT = frozenset(
     """properties patternProperties additionalProperties propertyNames minProperties maxProperties""".split()
 )
 
-_READERS: dict[str, Callable[[Reader, Place, dict[str, Any], str], Values]] = {
+_READERS: dict[str, Callable[[Reader, Place, dict[str, Any], str], Values | Expr]] = {
     "const": lambda r, place, said, at: literals(r.space, [said["const"]]),
     "enum": lambda r, place, said, at: literals(r.space, said["enum"]),
-    "$ref": lambda r, place, said, at: r.space.values(r.target(place, "$ref")),
-    "$dynamicRef": lambda r, place, said, at: r.space.values(r.target(place, "$dynamicRef")),
-    "$recursiveRef": lambda r, place, said, at: r.space.values(r.target(place, "$recursiveRef")),
-    "allOf": lambda r, place, said, at: r.space.values(r.space.both(*r.listed(place, "allOf"))),
+    "$ref": lambda r, place, said, at: r.target(place, "$ref"),
+    "$dynamicRef": lambda r, place, said, at: r.target(place, "$dynamicRef"),
+    "$recursiveRef": lambda r, place, said, at: r.target(place, "$recursiveRef"),
+    "allOf": lambda r, place, said, at: r.space.both(*r.listed(place, "allOf")),
     "required": lambda r, place, said, at: requiring(said["required"]),
     "dependentRequired": Reader.dependent,
-    "anyOf": lambda r, place, said, at: r.space.values(r.space.either(*r.listed(place, "anyOf"))),
+    "anyOf": lambda r, place, said, at: r.space.either(*r.listed(place, "anyOf")),
     "oneOf": Reader.one_of,
     "not": Reader.negation,
     "if": Reader.conditional,

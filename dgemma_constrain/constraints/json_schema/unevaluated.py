@@ -43,7 +43,7 @@ NOTHING_SEEN = Seen()
 Cases = dict[Seen, Expr]  # by what is evaluated: the condition
 
 
-def unevaluated(reader: Reader, place: Place, said: dict[str, Any], at: str) -> Values:
+def unevaluated(reader: Reader, place: Place, said: dict[str, Any], at: str) -> Expr:
     """What `unevaluatedProperties` or `unevaluatedItems` asks for."""
     from dgemma_constrain.constraints.json_schema.values import EVERYTHING
 
@@ -60,7 +60,7 @@ def unevaluated(reader: Reader, place: Place, said: dict[str, Any], at: str) -> 
             shape = ArrayShape((ANY,) * seen.items, space.either(left, *seen.fitting))
             rest = dataclasses.replace(EVERYTHING, arrays=tuple(arrays.shapes(space, shape)))
         total.append(space.both(condition, space.known(rest)))
-    return space.values(space.either(*total))
+    return space.either(*total)
 
 
 def _of(reader: Reader, place: Place, deep: int = 0) -> Cases:
@@ -110,7 +110,7 @@ def _cases(reader: Reader, place: Place, said: dict[str, Any], besides: str, dee
     for keyword in ("dependentSchemas", "dependencies"):
         for name, what in said.get(keyword, {}).items():
             if not isinstance(what, list):
-                there = space.place(("has", name), lambda name=name: _has(name))
+                there = space.place(("has", name), lambda name=name: [_has(name)])
                 add([maybe(there, of(keyword, name))])
     return cases
 
@@ -143,7 +143,7 @@ def _own(reader: Reader, place: Place, said: dict[str, Any], besides: str) -> Se
     names = leaves.words(frozenset(said["properties"])) if said.get("properties") else leaves.NONE
     for source in said.get("patternProperties", {}):
         at = f"{place.pointer}/patternProperties{step(source)}"
-        names = leaves.join(names, reader.pattern(source, at, "patternProperties"))
+        names = leaves.join(names, reader.names(source, at))
     if "additionalProperties" in said or ("unevaluatedProperties" in said and besides != "unevaluatedProperties"):
         names = leaves.STRINGS
     tuples, others = ("prefixItems", "items") if place.dialect.year == 2020 else ("items", "additionalItems")

@@ -24,6 +24,7 @@ from dgemma_constrain.constraints.json_schema.objects import ALL_OBJECTS, Object
 from dgemma_constrain.errors import LimitExceeded, SchemaError
 
 MAX_SHAPES = 2_000  # of one type, in one union
+MAX_WORK = 400_000  # members and items of arrays and objects that were intersected, in a schema
 MAX_DEEP = 120  # places inside one another that are being read
 
 
@@ -35,6 +36,7 @@ class Values:
     wide: where it lacks some strings that the schema allows (of formats that are known in part, or very long ones): at least
         all of those
     listed_numbers, listed_strings: what of them enum and const list; it stays as it is where values come from a source
+    lacking: whether it lacks some objects that the schema allows, since their names are only known in part
     fractions: the numbers that may be written with a point or an exponent, if not all: in draft 04, 1.0 is no integer
     """
 
@@ -49,6 +51,7 @@ class Values:
     listed_numbers: DFA = leaves.NONE
     listed_strings: DFA = leaves.NONE
     fractions: DFA | None = None
+    lacking: bool = False
 
     @property
     def is_never(self) -> bool:
@@ -95,6 +98,14 @@ class _Circle(SchemaError):
         self.at = at
 
 
+class _TooMany(LimitExceeded):
+    """A normal form with too many cases. It stays so, wherever it is asked for."""
+
+
+class TooDeep(LimitExceeded):
+    """Places inside one another that cannot be read."""
+
+
 class Space:
     """The formulas of one schema, each a single object, and their normal forms."""
 
@@ -105,13 +116,16 @@ class Space:
         )
         self._made: dict[tuple, Expr] = {}
         self._values: dict[Expr, Values] = {ANY: EVERYTHING, NEVER: NOTHING}
+        self._failed: dict[Expr, str] = {}
+        self._said: dict[Expr, list[Values | Expr]] = {}
         self._active: dict[Expr, None] = {}
+        self._work = 0
         self._at = ""
 
     # Formulas.
 
-    def place(self, key: object, read: Callable[[], Values], name: str | None = None) -> Expr:
-        """A place in the schema; without a name, something that stands in none."""
+    def place(self, key: object, read: Callable[[], list[Values | Expr]], name: str | None = None) -> Expr:
+        """A place in the schema, which says some things that hold together; without a name, something that stands in none."""
         if ("place", key) not in self._made:
             self._made["place", key] = Expr("place", (), read, name)
         return self._made["place", key]
@@ -120,7 +134,7 @@ class Space:
         """A set that is in normal form already."""
         if values is EVERYTHING or values is NOTHING:
             return ANY if values is EVERYTHING else NEVER
-        return self.place(values, lambda: values)
+        return self.place(values, lambda: [values])
 
     def non(self, part: Expr) -> Expr:
         if part.op == "non":
@@ -151,11 +165,19 @@ class Space:
             self._made[op, key] = Expr(op, parts or tuple(key))
         return self._made[op, key]
 
+    def said(self, place: Expr) -> list[Values | Expr]:
+        """What a place says, keyword by keyword."""
+        if place not in self._said:
+            self._said[place] = place.read()
+        return self._said[place]
+
     # Normal forms.
 
     def values(self, expr: Expr) -> Values:
-        """The normal form. Raises SchemaError where a place leads back to itself without anything between."""
+        """The normal form. Raises SchemaError where a place leads back to itself without anything between; LimitExceeded."""
         if expr not in self._values:
+            if expr in self._failed:
+                raise _TooMany(self._failed[expr])
             if expr in self._active:
                 names = [part.name for part in self._active if part.name is not None]
                 circle = " → ".join(
@@ -164,12 +186,15 @@ class Space:
                 )
                 raise _Circle(expr, f"references lead in a circle: {circle}; nothing is said on the way")
             if len(self._active) > MAX_DEEP:
-                raise LimitExceeded(
+                raise TooDeep(
                     f"more than {MAX_DEEP} schemas inside one another (at {self.where() or '/'}); flatten the schema"
                 )
             self._active[expr] = None
             try:
                 self._values[expr] = self._evaluate(expr)
+            except _TooMany as error:
+                self._failed[expr] = str(error)
+                raise
             finally:
                 del self._active[expr]
         return self._values[expr]
@@ -186,16 +211,25 @@ class Space:
 
     def _evaluate(self, expr: Expr) -> Values:
         if expr.op == "place":
-            return expr.read()
+            return self.together(self.said(expr))
         if expr.op == "non":
             return self.complement(self.values(expr.parts[0]))
-        total = EVERYTHING if expr.op == "both" else NOTHING
+        if expr.op == "both":
+            return self.together(expr.parts)
+        total = NOTHING
         for part in expr.parts:
-            total = (self.intersect if expr.op == "both" else self.unite)(total, self.values(part))
+            total = self.unite(total, self.values(part))
+        return total
+
+    def together(self, parts: Iterable[Values | Expr]) -> Values:
+        """The intersection."""
+        total = EVERYTHING
+        for part in parts:
+            total = self.intersect(total, self.values(part) if isinstance(part, Expr) else part)
         return total
 
     def is_never(self, expr: Expr) -> bool:
-        """Whether nothing fits, as far as it is known by now: what is being read counts as something."""
+        """Whether nothing fits, as far as it is known by now: what is being read, or has too many cases, counts as something."""
         if expr not in self._values and (expr in self._active or self._touches_active(expr)):
             return False
         active = set(self._active)
@@ -205,6 +239,8 @@ class Space:
             if circle.at in active:  # to know, one would have to know already what is being read
                 return False
             raise
+        except _TooMany:
+            return False
 
     def _touches_active(self, expr: Expr) -> bool:
         return any(
@@ -234,6 +270,7 @@ class Space:
             leaves.join(leaves.meet(a.listed_numbers, b.numbers), leaves.meet(a.numbers, b.listed_numbers)),
             leaves.join(leaves.meet(a.listed_strings, b.strings), leaves.meet(a.strings, b.listed_strings)),
             None if a.fractions is b.fractions is None else leaves.meet(a.all_fractions, b.all_fractions),
+            a.lacking or b.lacking,
         )
 
     def unite(self, a: Values, b: Values) -> Values:
@@ -253,17 +290,18 @@ class Space:
             leaves.join(a.listed_numbers, b.listed_numbers),
             leaves.join(a.listed_strings, b.listed_strings),
             None if a.fractions is b.fractions is None else leaves.join(a.all_fractions, b.all_fractions),
+            a.lacking or b.lacking,
         )
 
     def complement(self, a: Values) -> Values:
         """What is not in `a`; everything, if `a` was relaxed (what it holds too much must not be missing here)."""
         if not a.exact:
             return LOOSE
-        if a.wide is not None and a.wide is not a.strings:
+        if a.all_strings is not a.strings or a.lacking:
             return self.cannot(
                 self.where(),
                 "format",
-                "which strings are not of this format or length cannot be said, since the automaton knows a part of those that are",
+                "which strings are not of this format, pattern or length cannot be said, since the automaton knows a part of those that are",
                 "use it without not, oneOf, if and dependentSchemas",
             )
         return Values(
@@ -281,7 +319,8 @@ class Space:
             return right
         if right == (whole,) or left == right:
             return left
-        if len(left) * len(right) > 50 * MAX_SHAPES:
+        self._work += len(left) * sum(x.size for x in right) + len(right) * sum(x.size for x in left)
+        if len(left) * len(right) > 50 * MAX_SHAPES or self._work > MAX_WORK:
             self._too_many(len(left) * len(right))
         return self._joined([shape for x in left for y in right for shape in intersect(self, x, y)], whole)
 
@@ -300,7 +339,7 @@ class Space:
         return left
 
     def _too_many(self, count: int) -> None:
-        raise LimitExceeded(
+        raise _TooMany(
             f"the cases of this part are {count:,} arrays or objects, too many to keep apart (at {self.where() or '/'}); "
             "use fewer of oneOf, not, if and dependentSchemas together"
         )

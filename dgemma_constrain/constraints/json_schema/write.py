@@ -25,6 +25,7 @@ from dgemma_constrain.constraints.json_schema.spelling import QUOTE, quoted
 from dgemma_constrain.constraints.json_schema.values import Space
 from dgemma_constrain.errors import LimitExceeded
 
+MAX_FORMULAS = 3_000  # each takes some hundred states
 ESCAPED = 1_000  # characters in names and strings; with more of them, spellings that nobody writes are left out
 LARGE = 4
 NUMBER = 20  # so many characters stands a set of numbers for
@@ -78,6 +79,11 @@ class Outline:
         agenda = [root]
         for expr in agenda:
             if expr not in self.plans:
+                if len(self.plans) == MAX_FORMULAS:
+                    raise LimitExceeded(
+                        f"more than {MAX_FORMULAS:,} different parts (at {name_of(expr) or '/'}); "
+                        "take the part of the schema that is needed"
+                    )
                 self.plans[expr] = plans = self._plans(expr)
                 agenda += [part for plan in plans for part in plan.exprs()]
 

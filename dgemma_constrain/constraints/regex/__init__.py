@@ -13,7 +13,7 @@ from dgemma_constrain.constraints.regex.compile import to_nfa
 from dgemma_constrain.constraints.regex.fields import ecma_fields, python_fields
 from dgemma_constrain.constraints.regex.parse_ecma import EcmaReader, LegacyReader
 from dgemma_constrain.constraints.regex.parse_python import PythonReader
-from dgemma_constrain.constraints.regex.syntax import Node
+from dgemma_constrain.constraints.regex.syntax import ANY_TEXT, Node, cat
 from dgemma_constrain.errors import RegexError
 
 _READERS = {"python": PythonReader, "ecma": EcmaReader}
@@ -52,9 +52,9 @@ def parse(pattern: str, flavor: str = "python", ignore_case: bool = False, searc
     return Pattern(pattern, flavor, ignore_case, search, root, tuple(reader.group_names))
 
 
-def searched_loosely(pattern: str, limits: Limits = Limits()) -> NFA:
+def searched_loosely(pattern: str, limits: Limits = Limits(), at_start: bool = False) -> NFA:
     """The texts in which the pattern of a JSON schema is found: as ECMA-262 reads it with the `u` flag; if that is an error,
-    without; if that is one, too, as Python does (`(?i)`, `\\A`, `(?P<name>…)`).
+    without; if that is one, too, as Python does (`(?i)`, `\\A`, `(?P<name>…)`). at_start: only those that begin with it.
 
     Raises the first RegexError if none of them can read it; LimitExceeded.
     """
@@ -65,5 +65,5 @@ def searched_loosely(pattern: str, limits: Limits = Limits()) -> NFA:
         except RegexError as error:
             errors.append(error)
         else:
-            return to_nfa(root, True, limits)
+            return to_nfa(cat([root, ANY_TEXT]), False, limits) if at_start else to_nfa(root, True, limits)
     raise errors[0]

@@ -34,7 +34,22 @@ from dgemma_constrain.constraints.regex.thompson import thompson
 
 def to_nfa(root: Node, search: bool = False, limits: Limits = Limits()) -> NFA:
     """The texts that match as a whole; with `search`, those with a match somewhere."""
-    return _whole(simplified(root), search, limits)
+    node = simplified(root)
+    return _whole(_edges_cut(node) if search else node, search, limits)
+
+
+def _edges_cut(node: Node) -> Node:
+    """For a search, where anything may stand beside a match: of a repetition at an edge only as much as there must be."""
+    if isinstance(node, Alt):
+        return alt([_edges_cut(part) for part in node.parts])
+    parts = list(node.parts) if isinstance(node, Cat) else [node]
+    for edge in (0, -1):
+        while parts and isinstance(loop := parts[edge], Repeat):
+            if loop.least:
+                parts[edge] = syntax.repeat(loop.body, loop.least, loop.least)
+                break
+            del parts[edge]
+    return cat(parts)
 
 
 def simplified(node: Node) -> Node:
@@ -74,7 +89,12 @@ def _asserts(node: Node) -> bool:
 def _whole(node: Node, search: bool, limits: Limits) -> NFA:
     if not _asserts(node):
         return concat([thompson(p) for p in ((ANY_TEXT, node, ANY_TEXT) if search else (node,))])
-    return union([_branch(part, search, limits) for part in (node.parts if isinstance(node, Alt) else (node,))])
+    parts = node.parts if isinstance(node, Alt) else (node,)
+    plain = [part for part in parts if not _asserts(part)]  # of one kind: with a loop at each end of each, a search has
+    others = [
+        _branch(part, search, limits) for part in parts if _asserts(part)
+    ]  # a state for each set of what was found
+    return union([*others, _whole(alt(plain), search, limits)] if plain else others)
 
 
 def _branch(node: Node, search: bool, limits: Limits) -> NFA:
