@@ -1,5 +1,6 @@
 """DiffusionGemma by our own loop: the class's own numbers, and what the class can't do (pins, traces, drafts, cancelling)."""
 
+import itertools
 import json
 import threading
 
@@ -75,6 +76,31 @@ def test_with_a_constraint_it_is_the_class_with_the_processor(model, canvases):
         assert constraint.matches(out.text)
         theirs = by_the_class(model, "abc", [processor], seed, 5, canvases)
         assert out.ids == theirs[: len(out.ids)]
+
+
+class Halved(ConstraintProcessor):
+    """Gets, and so gives, bfloat16: the class itself makes float32 of whatever its weights are in."""
+
+    def __call__(self, input_ids, scores, cur_step=None):
+        assert scores.dtype == torch.float32
+        out = super().__call__(input_ids, scores.bfloat16(), cur_step)
+        assert out.dtype == torch.bfloat16
+        return out
+
+
+@pytest.mark.parametrize("kind", [ConstraintProcessor, Halved])
+def test_weights_and_scores_in_bfloat16(folder, kind):
+    """Whatever is rounded, the argmax is still the best string, by itself and after the temperature."""
+    model = dc.load(folder, dtype="bfloat16")
+    for constraint in (dc.regex("(a|b[ab]){20,}x"), dc.json_schema(SCHEMA), dc.choice(["1.", ".1", "10", "01.10"])):
+        compiled = dc.compile(constraint, model.vocabulary)
+        for seed, stop in itertools.product(range(4), ({}, dict(stability_threshold=0, confidence_threshold=100.0))):
+            processor = kind(compiled, max_new_tokens=64)
+            theirs = by_the_class(model, "abc", [processor], seed, 5, 2, **stop)
+            assert constraint.matches(model.vocabulary.decode(theirs[: model.vocabulary.text_length(theirs)]))
+            if not stop and kind is ConstraintProcessor:
+                ours = model.generate("abc", constraint, length=64, steps=5, seed=seed).ids
+                assert ours == theirs[: len(ours)]
 
 
 def test_every_text_satisfies_its_constraint(model):

@@ -70,7 +70,7 @@ class RenoisingModel:
         return before, []
 
     def look(self, looks: Sequence[Look]) -> list[torch.Tensor]:
-        """Logits float32[block, V] of each row's canvas. Contexts are encoded once; longer by a canvas, that alone is."""
+        """Logits float[block, V] of each row's canvas. Contexts are encoded once; longer by a canvas, that alone is."""
         import torch
 
         with self._lock, torch.inference_mode():
