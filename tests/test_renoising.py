@@ -15,6 +15,7 @@ from dgemma_constrain.diffusion.denoiser import Look
 from dgemma_constrain.diffusion.schedules import linear
 from dgemma_constrain.diffusion.settings import Settings
 from dgemma_constrain.diffusion.together import run
+from dgemma_constrain.models.contexts import Contexts
 from dgemma_constrain.models.diffusion_gemma import ConstraintProcessor
 
 SCHEMA = {
@@ -183,32 +184,70 @@ def test_rows_are_what_each_would_be_alone(model, options):
     assert isinstance(together[3], dc.Infeasible)
 
 
-def test_contexts_are_encoded_once_and_give_the_same_logits(model):
-    denoiser, lengths = model.denoiser, []
-    encode = denoiser._encode
-    denoiser._encode = lambda ids, begin: (lengths.append(tuple(ids.shape)), encode(ids, begin))
+@pytest.fixture
+def read(monkeypatch):
+    """The shapes of what the encoder has read."""
+    shapes, whole = [], Contexts._read
+    monkeypatch.setattr(
+        Contexts, "_read", lambda self, ids, begin: (shapes.append(tuple(ids.shape)), whole(self, ids, begin))
+    )
+    return shapes
+
+
+def test_contexts_are_encoded_once_and_give_the_same_logits(model, read):
+    denoiser = model.denoiser
     contexts = [denoiser.frame(p)[0] for p in PROMPTS]
     generator = torch.Generator().manual_seed(0)
     canvas = torch.randint(0, len(model.vocabulary), (32,), generator=generator)
-    try:
-        some = denoiser.look([Look(c, canvas, None, 0) for c in contexts])
-        fewer = denoiser.look([Look(c, canvas, None, 0) for c in contexts[2:]])
-        assert len(lengths) == 1
-        grown = [c + list(range(4, 36)) for c in contexts]
-        feedback = torch.randn(32, len(model.vocabulary), generator=generator)
-        longer = denoiser.look([Look(c, canvas, feedback if k else None, 32) for k, c in enumerate(grown)])
-        assert lengths[1:] == [(4, 32)]
-        for k, context in enumerate(contexts):
-            [alone] = denoiser.look([Look(context, canvas, None, 0)])
-            assert torch.allclose(alone, some[k], atol=1e-3) and (
-                k < 2 or torch.allclose(alone, fewer[k - 2], atol=1e-3)
-            )
-            [alone] = denoiser.look([Look(grown[k], canvas, feedback if k else None, 32)])
-            assert torch.allclose(alone, longer[k], atol=1e-3)
-        denoiser.look([Look(contexts[0], canvas, None, 0)] * 3)
-        assert lengths[-1] == (3, len(contexts[0]))
-    finally:
-        del denoiser._encode
+    some = denoiser.look([Look(c, canvas, None, 0) for c in contexts])
+    fewer = denoiser.look([Look(c, canvas, None, 0) for c in contexts[2:]])
+    assert len(read) == 1
+    grown = [c + list(range(4, 36)) for c in contexts]
+    feedback = torch.randn(32, len(model.vocabulary), generator=generator)
+    longer = denoiser.look([Look(c, canvas, feedback if k else None, 32) for k, c in enumerate(grown)])
+    assert read[1:] == [(4, 32)]
+    longest = [grown[k] + list(range(40, 72)) for k in (3, 1)]  # the others have ended, and these changed places
+    more = denoiser.look([Look(c, canvas, feedback, 64) for c in longest])
+    assert read[2:] == [(2, 32)]
+    for k, context in enumerate(contexts):
+        [alone] = denoiser.look([Look(context, canvas, None, 0)])
+        assert torch.allclose(alone, some[k], atol=1e-3) and (k < 2 or torch.allclose(alone, fewer[k - 2], atol=1e-3))
+        [alone] = denoiser.look([Look(grown[k], canvas, feedback if k else None, 32)])
+        assert torch.allclose(alone, longer[k], atol=1e-3)
+    for context, theirs in zip(longest, more):
+        [alone] = denoiser.look([Look(context, canvas, feedback, 64)])
+        assert torch.allclose(alone, theirs, atol=1e-3)
+    denoiser.look([Look(contexts[0], canvas, None, 0)] * 3)
+    assert read[-1] == (3, len(contexts[0]))
+
+
+@pytest.mark.parametrize("where", ["model.encoder", "model.decoder"])
+def test_where_memory_runs_out_rows_go_on_in_parts_and_are_encoded_once_more(model, read, monkeypatch, where):
+    prompts, constraint = [*PROMPTS, "another"], dc.regex("(a|b[ab]){40,}x")
+    options = dict(length=96, steps=3, seed=1)
+    expected = [out.text for out in model.generate(prompts, constraint, **options)]
+    part, sizes = model.denoiser.network.get_submodule(where), []
+    forward = part.forward
+
+    def scarce(*arguments, **given):
+        ids = given.get("input_ids", given.get("decoder_input_ids"))
+        sizes.append(len(ids))
+        if len(ids) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return forward(*arguments, **given)
+
+    monkeypatch.setattr(part, "forward", scarce)
+    read.clear()
+    outputs = model.generate(prompts, constraint, **options)
+    assert [out.text for out in outputs] == expected
+    assert [size for size in sizes if size > 2] == [5, 3]  # what did not fit is not tried again
+    first = [shape for shape in read if shape[1] != 32]
+    assert [rows for rows, _ in first] == [5, 2, 3, 1, 2]
+    assert sum(rows for rows, n in read if n == 32) <= 2 * 5  # then canvases only, each once
+
+    monkeypatch.setattr(part, "forward", lambda *a, **k: scarce(*a, **k | dict(zip(["input_ids"], [[0] * 9]))))
+    failed = model.generate(prompts, constraint, **options)
+    assert all(isinstance(out, dc.LimitExceeded) and "memory" in str(out) for out in failed)
 
 
 def test_what_it_does_not_take_is_said(model, folder):
