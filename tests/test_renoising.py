@@ -120,8 +120,11 @@ def test_a_length_within_a_canvas_is_kept(model):
     for length in (0, 1, 7, 33, 50):
         out = model.generate("p", constraint, length=length, steps=2)
         assert len(out.ids) <= length and constraint.matches(out.text)
-    with pytest.raises(dc.Infeasible):
-        model.generate("p", dc.regex("[xyz]{40}"), length=39, steps=2)
+    for length, has in ((5, "5"), (39, "32 and 7 more")):  # within the first canvas, and within the second
+        with pytest.raises(dc.Infeasible, match=f"at least 40 tokens are needed, but the canvas has {has}"):
+            model.generate("p", dc.regex("[xyz]{40}"), length=length, steps=2)
+    with pytest.raises(dc.Infeasible, match="at least 999 tokens, and 480 have room"):
+        model.generate("p", dc.regex("[xyz]{999}"), length="auto")
     assert len(model.generate("p", dc.regex("[xyz]{40}"), length=40, steps=2).text) == 40
 
 
