@@ -1,12 +1,19 @@
 """The benchmark runs on a small vocabulary and its lines have what its README says."""
 
 import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import pytest
+import torch
 
 import dgemma_constrain as dc
 from benchmarks import engine, entropy, grammar, step
 from benchmarks.cases import CASES
+from benchmarks.vocabularies import generated_vocabulary
 
 STEP = {"length", "pinned", "floor_ms", "canvas_ms", "allowed_ms", "masked_ms", "best_ms", "sample_ms", "marginals_ms"}
 LINE = {
@@ -92,7 +99,46 @@ def test_a_step_gives_a_line_for_each_batch(capsys):
     assert shapes == [("cpu", dtype, batch) for dtype in ("float32", "bfloat16") for batch in (1, 2)]
     for line in lines:
         assert all(line[k] > 0 for k in ("states", "classes", "floor_ms", "best_ms", "step_ms", "first_ms"))
+        assert line["answer_memory"] == 1 and line["extra_memory"] >= 0
     assert err.count("email") == 4
+
+
+def test_what_has_no_room_is_said_instead_of_measured(capsys, monkeypatch):
+    monkeypatch.setattr(step, "_room", lambda device: 2**20)
+    step.main("--cases email --batch 1 64 --length 16 --size 4096 --device cpu --repeat 1 --dtype bfloat16".split())
+    _, one, none = map(json.loads, capsys.readouterr().out.splitlines())
+    assert "step_ms" in one and none["batch"] == 64 and "are needed" in none["skipped"]
+
+
+@pytest.mark.slow
+def test_the_kernels_of_a_gpu_are_checked_against_the_cpu():
+    """As on a machine with a GPU, on Triton's interpreter."""
+    pytest.importorskip("triton")
+    small = "--length 4 --size 4096 --batch 1 --repeat 1 --cases email --dtype bfloat16".split()
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.step", "--device", "interpreter", "--check", *small], env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True,
+        cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    _, check, line = map(json.loads, done.stdout.splitlines())
+    assert check["check"] == "email" and check["fine"] and line["step_ms"] > 0
+
+
+def test_a_check_finds_a_device_that_is_wrong(monkeypatch):
+    vocabulary = generated_vocabulary(4096)
+    compiled = dc.compile(CASES["email"].constraint(), vocabulary)
+    logits = torch.randn(2, 16, 4096)
+    assert step.check(compiled, logits, nullcontext)["fine"]
+    better = type(compiled.canvas(16)).marginals
+
+    @contextmanager
+    def wrong():
+        with monkeypatch.context() as patched:
+            patched.setattr(type(compiled.canvas(16)), "marginals", lambda self, rows: better(self, rows) + 0.01)
+            yield
+
+    found = step.check(compiled, logits, wrong)
+    assert not found["fine"] and found["marginals_off"] == pytest.approx(0.01, abs=1e-3)
 
 
 def test_the_language_server_is_measured_and_keeps_step(capsys, monkeypatch):

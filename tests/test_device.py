@@ -22,7 +22,7 @@ import torch
 import dgemma_constrain as dc
 from dgemma_constrain.canvas import device, logits as places
 from dgemma_constrain.canvas.posterior import NEVER
-from dgemma_constrain.diffusion.raised import raised, raise_rows
+from dgemma_constrain.diffusion.raised import dtype_for, raised, raise_rows
 from denoisers import words_vocabulary
 
 vocabulary = words_vocabulary()
@@ -100,18 +100,27 @@ canvases = [
     compiled.canvas(6, {5: ids[4]}, tail="any", after=ids[:2]),
 ]
 for seed in (1, 2):  # the second time in buffers that the first one left
-    logits = noise(5, 6, seed=seed)
-    out = torch.full(logits.shape, torch.nan)
-    assert on_gpu(lambda: raise_rows(canvases, logits, out)) == {}
-    assert torch.equal(out[2], logits[2]) and steps_of(canvases[0])[0].batch == 2
-    for row in (0, 1, 3, 4):
-        marginals, best, logp = raised(canvases[row], logits[row])
-        assert out[row].argmax(1).tolist() == best and out[row].isfinite().all()
-        possible = marginals > NEVER / 2
-        assert torch.equal(possible, out[row] > NEVER / 2)
-        assert (marginals - out[row])[possible].abs().max() < 1.1e-3  # by how much the best one leads
-        theirs = on_gpu(lambda: raised(canvases[row], logits[row]))
-        assert torch.equal(theirs[0], out[row]) and theirs[1] == best and abs(theirs[2] - logp) < 1e-3
+    for kind in (torch.float32, torch.bfloat16):
+        logits = noise(5, 6, seed=seed).to(kind)
+        out = torch.full(logits.shape, torch.nan, dtype=dtype_for(logits))
+        assert on_gpu(lambda: raise_rows(canvases, logits, out)) == {}
+        assert torch.equal(out[2], logits[2].to(out.dtype)) and steps_of(canvases[0])[0].batch == 2
+        for row in (0, 1, 3, 4):
+            marginals, best, logp = raised(canvases[row], logits[row])
+            ids, theirs = on_gpu(lambda: canvases[row].best(logits[row]).ids), out[row]
+            assert kind != torch.float32 or ids == best  # where entries tie either is
+            assert marginals.dtype == theirs.dtype == out.dtype and theirs.isfinite().all() and theirs.min() == NEVER
+            possible = marginals > NEVER / 2
+            assert torch.equal(possible, theirs > NEVER / 2)
+            for temperature in (1.0, 0.4, 0.7, 0.8):
+                first, second = (theirs / torch.tensor(temperature)).topk(2, 1).values.T
+                assert (theirs / temperature).argmax(1).tolist() == ids and (first > second).all()
+            exact = canvases[row].marginals(logits[row])
+            others = possible.scatter(1, torch.tensor(ids)[:, None], False)
+            off = (exact - theirs.float()).abs() - 1e-4  # the interpreter cuts off what a GPU rounds
+            assert (off <= torch.finfo(out.dtype).eps * exact.abs())[others].all()
+            alone = on_gpu(lambda: raised(canvases[row], logits[row]))
+            assert torch.equal(alone[0], theirs) and alone[1] == ids and abs(alone[2] - logp) < 1e-3 + (ids != best)
 print("same")
 """)
     assert out == "same\n"

@@ -1,5 +1,6 @@
 """DiffusionGemma by our own loop: the class's own numbers, and what the class can't do (pins, traces, drafts, cancelling)."""
 
+import itertools
 import json
 import threading
 
@@ -14,6 +15,7 @@ from dgemma_constrain.diffusion.denoiser import Look
 from dgemma_constrain.diffusion.schedules import linear
 from dgemma_constrain.diffusion.settings import Settings
 from dgemma_constrain.diffusion.together import run
+from dgemma_constrain.models.contexts import Contexts
 from dgemma_constrain.models.diffusion_gemma import ConstraintProcessor
 
 SCHEMA = {
@@ -77,6 +79,31 @@ def test_with_a_constraint_it_is_the_class_with_the_processor(model, canvases):
         assert out.ids == theirs[: len(out.ids)]
 
 
+class Halved(ConstraintProcessor):
+    """Gets, and so gives, bfloat16: the class itself makes float32 of whatever its weights are in."""
+
+    def __call__(self, input_ids, scores, cur_step=None):
+        assert scores.dtype == torch.float32
+        out = super().__call__(input_ids, scores.bfloat16(), cur_step)
+        assert out.dtype == torch.bfloat16
+        return out
+
+
+@pytest.mark.parametrize("kind", [ConstraintProcessor, Halved])
+def test_weights_and_scores_in_bfloat16(folder, kind):
+    """Whatever is rounded, the argmax is still the best string, by itself and after the temperature."""
+    model = dc.load(folder, dtype="bfloat16")
+    for constraint in (dc.regex("(a|b[ab]){20,}x"), dc.json_schema(SCHEMA), dc.choice(["1.", ".1", "10", "01.10"])):
+        compiled = dc.compile(constraint, model.vocabulary)
+        for seed, stop in itertools.product(range(4), ({}, dict(stability_threshold=0, confidence_threshold=100.0))):
+            processor = kind(compiled, max_new_tokens=64)
+            theirs = by_the_class(model, "abc", [processor], seed, 5, 2, **stop)
+            assert constraint.matches(model.vocabulary.decode(theirs[: model.vocabulary.text_length(theirs)]))
+            if not stop and kind is ConstraintProcessor:
+                ours = model.generate("abc", constraint, length=64, steps=5, seed=seed).ids
+                assert ours == theirs[: len(ours)]
+
+
 def test_every_text_satisfies_its_constraint(model):
     schema, date = dc.json_schema(SCHEMA), dc.regex("[0-9]{4}-[01][0-9]")
     for seed in range(3):
@@ -93,8 +120,11 @@ def test_a_length_within_a_canvas_is_kept(model):
     for length in (0, 1, 7, 33, 50):
         out = model.generate("p", constraint, length=length, steps=2)
         assert len(out.ids) <= length and constraint.matches(out.text)
-    with pytest.raises(dc.Infeasible):
-        model.generate("p", dc.regex("[xyz]{40}"), length=39, steps=2)
+    for length, has in ((5, "5"), (39, "32 and 7 more")):  # within the first canvas, and within the second
+        with pytest.raises(dc.Infeasible, match=f"at least 40 tokens are needed, but the canvas has {has}"):
+            model.generate("p", dc.regex("[xyz]{40}"), length=length, steps=2)
+    with pytest.raises(dc.Infeasible, match="at least 999 tokens, and 480 have room"):
+        model.generate("p", dc.regex("[xyz]{999}"), length="auto")
     assert len(model.generate("p", dc.regex("[xyz]{40}"), length=40, steps=2).text) == 40
 
 
@@ -157,32 +187,70 @@ def test_rows_are_what_each_would_be_alone(model, options):
     assert isinstance(together[3], dc.Infeasible)
 
 
-def test_contexts_are_encoded_once_and_give_the_same_logits(model):
-    denoiser, lengths = model.denoiser, []
-    encode = denoiser._encode
-    denoiser._encode = lambda ids, begin: (lengths.append(tuple(ids.shape)), encode(ids, begin))
+@pytest.fixture
+def read(monkeypatch):
+    """The shapes of what the encoder has read."""
+    shapes, whole = [], Contexts._read
+    monkeypatch.setattr(
+        Contexts, "_read", lambda self, ids, begin: (shapes.append(tuple(ids.shape)), whole(self, ids, begin))
+    )
+    return shapes
+
+
+def test_contexts_are_encoded_once_and_give_the_same_logits(model, read):
+    denoiser = model.denoiser
     contexts = [denoiser.frame(p)[0] for p in PROMPTS]
     generator = torch.Generator().manual_seed(0)
     canvas = torch.randint(0, len(model.vocabulary), (32,), generator=generator)
-    try:
-        some = denoiser.look([Look(c, canvas, None, 0) for c in contexts])
-        fewer = denoiser.look([Look(c, canvas, None, 0) for c in contexts[2:]])
-        assert len(lengths) == 1
-        grown = [c + list(range(4, 36)) for c in contexts]
-        feedback = torch.randn(32, len(model.vocabulary), generator=generator)
-        longer = denoiser.look([Look(c, canvas, feedback if k else None, 32) for k, c in enumerate(grown)])
-        assert lengths[1:] == [(4, 32)]
-        for k, context in enumerate(contexts):
-            [alone] = denoiser.look([Look(context, canvas, None, 0)])
-            assert torch.allclose(alone, some[k], atol=1e-3) and (
-                k < 2 or torch.allclose(alone, fewer[k - 2], atol=1e-3)
-            )
-            [alone] = denoiser.look([Look(grown[k], canvas, feedback if k else None, 32)])
-            assert torch.allclose(alone, longer[k], atol=1e-3)
-        denoiser.look([Look(contexts[0], canvas, None, 0)] * 3)
-        assert lengths[-1] == (3, len(contexts[0]))
-    finally:
-        del denoiser._encode
+    some = denoiser.look([Look(c, canvas, None, 0) for c in contexts])
+    fewer = denoiser.look([Look(c, canvas, None, 0) for c in contexts[2:]])
+    assert len(read) == 1
+    grown = [c + list(range(4, 36)) for c in contexts]
+    feedback = torch.randn(32, len(model.vocabulary), generator=generator)
+    longer = denoiser.look([Look(c, canvas, feedback if k else None, 32) for k, c in enumerate(grown)])
+    assert read[1:] == [(4, 32)]
+    longest = [grown[k] + list(range(40, 72)) for k in (3, 1)]  # the others have ended, and these changed places
+    more = denoiser.look([Look(c, canvas, feedback, 64) for c in longest])
+    assert read[2:] == [(2, 32)]
+    for k, context in enumerate(contexts):
+        [alone] = denoiser.look([Look(context, canvas, None, 0)])
+        assert torch.allclose(alone, some[k], atol=1e-3) and (k < 2 or torch.allclose(alone, fewer[k - 2], atol=1e-3))
+        [alone] = denoiser.look([Look(grown[k], canvas, feedback if k else None, 32)])
+        assert torch.allclose(alone, longer[k], atol=1e-3)
+    for context, theirs in zip(longest, more):
+        [alone] = denoiser.look([Look(context, canvas, feedback, 64)])
+        assert torch.allclose(alone, theirs, atol=1e-3)
+    denoiser.look([Look(contexts[0], canvas, None, 0)] * 3)
+    assert read[-1] == (3, len(contexts[0]))
+
+
+@pytest.mark.parametrize("where", ["model.encoder", "model.decoder"])
+def test_where_memory_runs_out_rows_go_on_in_parts_and_are_encoded_once_more(model, read, monkeypatch, where):
+    prompts, constraint = [*PROMPTS, "another"], dc.regex("(a|b[ab]){40,}x")
+    options = dict(length=96, steps=3, seed=1)
+    expected = [out.text for out in model.generate(prompts, constraint, **options)]
+    part, sizes = model.denoiser.network.get_submodule(where), []
+    forward = part.forward
+
+    def scarce(*arguments, **given):
+        ids = given.get("input_ids", given.get("decoder_input_ids"))
+        sizes.append(len(ids))
+        if len(ids) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return forward(*arguments, **given)
+
+    monkeypatch.setattr(part, "forward", scarce)
+    read.clear()
+    outputs = model.generate(prompts, constraint, **options)
+    assert [out.text for out in outputs] == expected
+    assert [size for size in sizes if size > 2] == [5, 3]  # what did not fit is not tried again
+    first = [shape for shape in read if shape[1] != 32]
+    assert [rows for rows, _ in first] == [5, 2, 3, 1, 2]
+    assert sum(rows for rows, n in read if n == 32) <= 2 * 5  # then canvases only, each once
+
+    monkeypatch.setattr(part, "forward", lambda *a, **k: scarce(*a, **k | dict(zip(["input_ids"], [[0] * 9]))))
+    failed = model.generate(prompts, constraint, **options)
+    assert all(isinstance(out, dc.LimitExceeded) and "memory" in str(out) for out in failed)
 
 
 def test_what_it_does_not_take_is_said(model, folder):

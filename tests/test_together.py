@@ -91,6 +91,8 @@ def test_a_row_that_fails_does_so_alone():
     assert "a text is needed, not int" in str(model.generate(["a", 5], dc.choice(["yes"]), length=8)[1])
     with pytest.raises(dc.ConstraintError, match="2 constraints were given for 3 prompts"):
         model.generate(["a", "b", "c"], [None, None])
+    with pytest.raises(dc.ConstraintError, match="a prompt is a text, or several in a list, not int: 5"):
+        model.generate(5)
     with pytest.raises(dc.ConstraintError, match="steps"):
         model.generate(["a", "b"], steps=0)
     assert model.generate([], None) == []

@@ -16,7 +16,7 @@ import torch
 
 from dgemma_constrain.canvas import device_kernels as kernels
 from dgemma_constrain.canvas.logits import bad_row
-from dgemma_constrain.canvas.posterior import LEAD, NEVER, nothing_left
+from dgemma_constrain.canvas.posterior import NEVER, above, nothing_left
 
 if TYPE_CHECKING:
     from dgemma_constrain.canvas.canvas import Canvas
@@ -227,17 +227,17 @@ class Step:
 
     def expand(self, logits: torch.Tensor, out: torch.Tensor, raised: bool) -> None:
         g = self.g
-        tops = self._tops() if raised else self.norm
+        tops = self._tops(out.dtype) if raised else self.norm
         kernels.expand[(-(-g.size // 4096), self.rows)](
             logits, self.scale, g.of, self.shift, self.pinned, self.ids, tops, self.own, out, g.size, g.columns,
             RAISE=raised, BLOCK=4096, num_warps=8,
         )  # fmt: skip
 
-    def _tops(self) -> torch.Tensor:
+    def _tops(self, dtype: torch.dtype) -> torch.Tensor:
         """Just above the largest log-probability of each row, which the classes know."""
         tops = (self.top + self.shift)[:, : self.g.wild].amax(1)
         tops = torch.maximum(tops, self.row_top + self.shift[:, self.g.wild]).clamp_(min=NEVER)
-        return tops.masked_fill_(self.pinned >= 0, 0.0) + LEAD
+        return above(tops.masked_fill_(self.pinned >= 0, 0.0), dtype)
 
     def failures(self, weight: torch.Tensor) -> list[Exception | None]:
         """What is wrong with each canvas, whose best string or sum of all weighs `weight` [B]. Waits for the device."""
@@ -293,7 +293,7 @@ def marginals(canvas: Canvas, logits: torch.Tensor, scale: float) -> torch.Tenso
 def raised(
     canvases: Sequence[Canvas], logits: torch.Tensor, out: torch.Tensor
 ) -> list[tuple[list[int], list[float]] | Exception]:
-    """Write into out float32[B, L, V] the marginals of each canvas, finite, with its best string on top everywhere.
+    """Write into out float[B, L, V] the marginals of each canvas, finite, with its best string on top everywhere.
 
     The canvases have one graph and one length. Returns the best string of each and the log-probabilities of its positions
     under the constraint, or what is wrong with it.

@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 
 NONE = tl.constexpr(2147483647)
-NEVER = tl.constexpr(-1e30)  # as in `diffusion.renoise`
+NEVER = tl.constexpr(-(2.0**100))  # as in `posterior`
 
 
 @triton.jit
@@ -320,4 +320,4 @@ def expand(
         raised = t == tl.load(ids + row)
         tl.store(own + row + t * 0, y, mask=raised)
         y = tl.where(raised, tl.load(tops + row), tl.maximum(y, NEVER))
-    tl.store(out + row * size + t, y, mask=inside)
+    tl.store(out + row * size + t, y.to(out.dtype.element_ty), mask=inside)

@@ -50,6 +50,14 @@ def on_device(logits: torch.Tensor) -> bool:
     return logits.dtype in (torch.float32, torch.bfloat16, torch.float16)
 
 
+PIECE = 4  # rows that are converted or written at a time: they stay in cache
+DEVICE_PIECE = 32  # rows that a device works on at a time: enough to keep it busy
+
+
+def _pieces(part: slice, step: int) -> list[slice]:
+    return [slice(a, min(a + step, part.stop)) for a in range(part.start, part.stop, max(1, step))]
+
+
 def bad_row(row: int) -> LogitsError:
     return LogitsError(
         f"the logits of position {row} hold NaN or +inf; check the model's output (-inf is fine: it means never)"
@@ -85,8 +93,7 @@ class HostLogits:
         """Other dtypes are converted a few rows at a time, so that no second copy of the whole is made."""
         import torch
 
-        step = max(1, part.stop - part.start) if self.logits.dtype == torch.float32 else 4
-        return [slice(a, min(a + step, part.stop)) for a in range(part.start, part.stop, step)]
+        return _pieces(part, len(self.normaliser) if self.logits.dtype == torch.float32 else PIECE)
 
     def _rows(self, rows) -> np.ndarray:
         return self.logits[rows].float().contiguous().numpy()
@@ -120,20 +127,28 @@ class HostLogits:
         chosen = self.logits.gather(1, torch.from_numpy(np.asarray(ids, np.int64))[:, None])[:, 0]
         return chosen.double().numpy() * self.scale - self.normaliser
 
-    def marginals(self, posterior: np.ndarray, pinned: np.ndarray):
+    def marginals(self, posterior: np.ndarray, pinned: np.ndarray, out=None, change=None):
+        """Log-probabilities float32[L, V]; or in out [L, V], after change(rows, values float32[n, V])."""
         import torch
 
-        out = np.empty(self.logits.shape, np.float32)
+        out = torch.empty(self.logits.shape) if out is None else out
+        in_place = out.dtype == torch.float32 and out.is_contiguous()
 
         def work(part: slice) -> None:
-            for rows in self._pieces(part):
-                expand.expand_marginals(
-                    self._rows(rows), self.classes.of, posterior[rows], self.emission[rows], self.normaliser[rows],
-                    pinned[rows], self.scale, out[rows],
-                )  # fmt: skip
+            with torch.inference_mode():  # of a thread; `out` may have been made in it
+                for rows in _pieces(part, PIECE):
+                    values = out[rows] if in_place else torch.empty((rows.stop - rows.start, out.shape[1]))
+                    expand.expand_marginals(
+                        self._rows(rows), self.classes.of, posterior[rows], self.emission[rows], self.normaliser[rows],
+                        pinned[rows], self.scale, values.numpy(),
+                    )  # fmt: skip
+                    if change is not None:
+                        change(rows, values)
+                    if not in_place:
+                        out[rows] = values
 
         in_threads(work, len(out))
-        return torch.from_numpy(out)
+        return out
 
 
 class DeviceLogits:
@@ -142,22 +157,26 @@ class DeviceLogits:
     def __init__(self, logits, classes: Classes, pinned, pins, used, mode: int, scale: float):
         import torch
 
-        self.classes, self.scale, self.device = classes, scale, logits.device
+        self.logits, self.classes, self.scale, self.device = logits, classes, scale, logits.device
         self.partial = np.empty((len(pins), 0))  # by blocks of classes: not needed here
-        self.scaled = scaled = logits.float() * scale
-        bad = (scaled.isnan() | scaled.isposinf()).any(1)
+        count = used.shape[1] - 1
+        of = np.where(classes.of < 0, count, classes.of).astype(np.int64)
+        self._of = torch.from_numpy(of).to(self.device)  # int64[V]: the class of each id, `count` for none
+        bad = torch.empty(len(pins), dtype=torch.bool, device=self.device)
+        normaliser = torch.empty(len(pins), device=self.device)
+        reduced = torch.full((len(pins), count + 1), -torch.inf, device=self.device)
+        for rows in self._pieces():
+            scaled = self._scaled(rows)
+            bad[rows] = (scaled.isnan() | scaled.isposinf()).any(1)
+            normaliser[rows] = scaled.logsumexp(1).nan_to_num(neginf=0.0)
+            of = self._of.expand_as(scaled)
+            part = reduced[rows].scatter_reduce_(1, of, scaled, "amax")
+            if mode == SUM:
+                top = part.clamp_min(torch.finfo(torch.float32).min)
+                sums = torch.zeros_like(part).scatter_add_(1, of, (scaled - top.gather(1, of)).exp_())
+                part.copy_(top + sums.log())
         if bool(bad.any()):
             raise bad_row(int(bad.nonzero()[0]))
-        count = used.shape[1] - 1
-        of = torch.from_numpy(np.where(classes.of < 0, count, classes.of).astype(np.int64)).to(self.device)
-        of = of.expand_as(scaled)
-        normaliser = scaled.logsumexp(1).nan_to_num(neginf=0.0)
-        reduced = torch.full((len(pins), count + 1), -torch.inf, device=self.device)
-        reduced.scatter_reduce_(1, of, scaled, "amax")
-        if mode == SUM:
-            top = reduced.clamp_min(torch.finfo(torch.float32).min)
-            sums = torch.zeros_like(reduced).scatter_add_(1, of, (scaled - top.gather(1, of)).exp_())
-            reduced = top + sums.log()
         self.normaliser = normaliser.double().cpu().numpy()
         self.emission = reduced.double().cpu().numpy() - self.normaliser[:, None]
         self.emission[~used] = -np.inf
@@ -168,51 +187,66 @@ class DeviceLogits:
         if len(where):
             self.emission[where, pins[where]] = self.log_softmax(np.maximum(pinned, 0))[where]
 
+    def _pieces(self) -> list[slice]:
+        """No copy of the whole is made, in whatever dtype."""
+        return _pieces(slice(0, len(self.logits)), DEVICE_PIECE)
+
+    def _scaled(self, rows: slice):
+        return self.logits[rows].float() * self.scale
+
     def row(self, i: int) -> np.ndarray:
         """The logits of a position, float32[V], not scaled."""
-        return (self.scaled[i] / self.scale).cpu().numpy()
+        return self.logits[i].float().cpu().numpy()
 
-    def _in_class(self, path: np.ndarray):
+    def _in_class(self, path: np.ndarray, rows: slice):
         """The logits of each position outside its class replaced by -inf."""
         import torch
 
-        of = torch.from_numpy(self.classes.of).to(self.device)
-        wanted = torch.from_numpy(path).to(self.device)[:, None]
+        wanted = torch.from_numpy(path[rows]).to(self.device)[:, None]
         wild = len(self.classes.offsets) - 1
-        return self.scaled.masked_fill((of[None] != wanted) & (wanted != wild), -torch.inf)
+        return self._scaled(rows).masked_fill_((self._of != wanted) & (wanted != wild), -torch.inf)
 
     def best_members(self, path: np.ndarray, pinned: np.ndarray) -> np.ndarray:
-        ids = self._in_class(path).argmax(1).cpu().numpy()
-        return np.where(pinned >= 0, pinned, ids)
+        ids = [self._in_class(path, rows).argmax(1).cpu().numpy() for rows in self._pieces()]
+        return np.where(pinned >= 0, pinned, np.concatenate([np.zeros(0, np.int64), *ids]))
 
     def drawn_members(self, path: np.ndarray, pinned: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         import torch
 
-        weights = self._in_class(path).double().softmax(1).cumsum(1)
-        target = torch.from_numpy(uniform).to(self.device)[:, None] * weights[:, -1:]
-        ids = torch.searchsorted(weights, target, right=True)[:, 0].cpu().numpy()
-        return np.where(pinned >= 0, pinned, ids)
+        ids = [np.zeros(0, np.int64)]
+        for rows in self._pieces():
+            weights = self._in_class(path, rows).double().softmax(1).cumsum(1)
+            target = torch.from_numpy(uniform[rows]).to(self.device)[:, None] * weights[:, -1:]
+            ids.append(torch.searchsorted(weights, target, right=True)[:, 0].cpu().numpy())
+        return np.where(pinned >= 0, pinned, np.concatenate(ids))
 
     def log_softmax(self, ids: np.ndarray) -> np.ndarray:
         """Log-probability of one id at each position, float64[L]."""
         import torch
 
         at = torch.from_numpy(np.asarray(ids, np.int64)).to(self.device)[:, None]
-        return self.scaled.gather(1, at)[:, 0].double().cpu().numpy() - self.normaliser
+        return self.logits.gather(1, at)[:, 0].double().cpu().numpy() * self.scale - self.normaliser
 
-    def marginals(self, posterior: np.ndarray, pinned: np.ndarray):
+    def marginals(self, posterior: np.ndarray, pinned: np.ndarray, out=None, change=None):
+        """As of `HostLogits`."""
         import torch
 
+        out = torch.empty(self.logits.shape, device=self.device) if out is None else out
         with np.errstate(invalid="ignore"):
             shift = posterior - self.emission - self.normaliser[:, None]
         shift[posterior == -np.inf] = -np.inf
-        shift = torch.from_numpy(np.concatenate([shift[:, :-1], np.full((len(shift), 1), -np.inf)], 1)).float()
-        of = np.where(self.classes.of < 0, shift.shape[1] - 1, self.classes.of).astype(np.int64)
-        out = self.scaled + shift.to(self.device).gather(1, torch.from_numpy(of).to(self.device).expand_as(self.scaled))
-        if (posterior[:, -1] > -np.inf).any():  # an unread tail holds whatever the model likes
-            unread = torch.from_numpy(posterior[:, -1:]).float().to(self.device)
-            out = torch.logaddexp(out, self.scaled.log_softmax(1) + unread)
-        for i in np.flatnonzero(pinned >= 0).tolist():
-            out[i] = -torch.inf
-            out[i, int(pinned[i])] = 0.0
+        shift[:, -1] = -np.inf
+        shift, unread = (torch.from_numpy(a).float().to(self.device) for a in (shift, posterior[:, -1:]))
+        read = bool((unread == -torch.inf).all())  # an unread tail holds whatever the model likes
+        for rows in self._pieces():
+            scaled = self._scaled(rows)
+            values = scaled + shift[rows].gather(1, self._of.expand_as(scaled))
+            if not read:
+                values = torch.logaddexp(values, scaled.log_softmax(1) + unread[rows])
+            for i in np.flatnonzero(pinned[rows] >= 0).tolist():
+                values[i] = -torch.inf
+                values[i, int(pinned[rows][i])] = 0.0
+            if change is not None:
+                change(rows, values)
+            out[rows] = values
         return out

@@ -15,12 +15,33 @@ if TYPE_CHECKING:
 
     from dgemma_constrain.canvas.canvas import Canvas
 
-NEVER = -1e30  # finite, since processed scores come back as self-conditioning; a temperature may divide it
-LEAD = 1e-3  # nats by which the best string leads at each position: more than float32 loses by a division
+NEVER = -(2.0**100)  # finite, since processed scores come back as self-conditioning; the same in bfloat16
+LEAD = 1e-3  # nats by which the best string leads at each position, at least: see `above`
 
 
 def nothing_left() -> Infeasible:
     return Infeasible("the logits give every valid string probability zero (-inf); allow some of its tokens")
+
+
+def above(highest: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Log-probabilities just above these, so that they stay above when both are rounded to the dtype, divided by a temperature
+    and rounded again.
+
+    Each rounding moves each of the two by at most eps/2 of itself, together 2 eps of the larger magnitude: half of the lead. Near
+    zero (within LEAD / 4 eps: 0.03 for bfloat16) that is less than half of LEAD.
+    """
+    import torch
+
+    return highest + (4 * torch.finfo(dtype).eps * highest.abs()).clamp_(min=LEAD)
+
+
+def put_on_top(ids: torch.Tensor, values: torch.Tensor, dtype: torch.dtype) -> None:
+    """Change log-probabilities float32[n, V], in place: finite, with ids int64[n] on top, which stay there in this dtype."""
+    import torch
+
+    own = values.gather(1, ids[:, None])
+    values.scatter_(1, ids[:, None], -torch.inf).clamp_(min=NEVER)
+    values.scatter_(1, ids[:, None], torch.maximum(own, above(values.amax(1, keepdim=True), dtype)))
 
 
 class Posterior:
@@ -59,6 +80,17 @@ class Posterior:
     def marginals(self) -> torch.Tensor:
         """Log-probability of every token at every position, float32[L, V] on the logits' device; -inf if not allowed."""
         return self._reduced.marginals(self.classes, self._canvas._pinned)
+
+    def raise_(self, ids: list[int], out: torch.Tensor) -> None:
+        """Write into out float[L, V] the marginals, finite, with these ids on top."""
+        import torch
+
+        best = torch.tensor(ids, device=out.device)
+
+        def raised(rows: slice, values: torch.Tensor) -> None:
+            put_on_top(best[rows], values, out.dtype)
+
+        self._reduced.marginals(self.classes, self._canvas._pinned, out, raised)
 
     def of(self, ids: list[int]) -> np.ndarray:
         """`marginals` of one id at each position, float64[L], without the full table."""

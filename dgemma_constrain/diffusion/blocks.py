@@ -56,6 +56,9 @@ def write(
             canvas = canvas.head(size)
         else:
             canvas = compiled.canvas(size, rest, left, settings.tail, written).knowing(known)
+            if length - offset < size and canvas.feasible is False:  # say why of the length that was asked for
+                rest.pop(length - offset)
+                compiled.canvas(length - offset, rest, 0, settings.tail, written).check()
         ids, logp, known = yield from fill(denoiser, canvas, before + written, after, settings, generator, offset)
         written += ids
         score += logp

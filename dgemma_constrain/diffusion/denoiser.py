@@ -99,7 +99,7 @@ def ask(denoiser: Denoiser | Renoiser, questions: Sequence[Question | Look]) -> 
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-    _free()  # out here the frames of what failed are gone, and with them what they held
+    free_memory()  # out here the frames of what failed are gone, and with them what they held
     if len(questions) == 1:
         raise LimitExceeded(
             "the model ran out of memory with a single row; shorten the prompt or the canvas, or use a smaller dtype"
@@ -133,7 +133,8 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
-def _free() -> None:
+def free_memory() -> None:
+    """Give back what torch keeps of a device's memory for later."""
     import torch
 
     if torch.cuda.is_available():

@@ -83,6 +83,8 @@ class Model:
         """
         self._check_length(length)
         settings = self._settings(steps, candidates, temperature, schedule, remask, tail, trace, on_step, cancel)
+        if not isinstance(prompt, (str, Sequence)):
+            raise ConstraintError(f"a prompt is a text, or several in a list, not {type(prompt).__name__}: {prompt!r}")
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         constraints = constraint if isinstance(constraint, (list, tuple)) else [constraint] * len(prompts)
         if len(constraints) != len(prompts):
@@ -219,9 +221,12 @@ class Model:
         ]
 
     def _with_canvases(self, task: Task, pinned: dict[int, int]) -> Task:
-        wanted = max(2 * int(task.compiled.automaton.distance[0]), 1 + max(pinned, default=0), 1)
+        shortest, room = int(task.compiled.automaton.distance[0]), self._whole_canvases(task)
+        if shortest > room:
+            raise Infeasible(f"the constraint needs at least {shortest} tokens, and {room} have room behind the prompt")
+        wanted = max(2 * shortest, 1 + max(pinned, default=0), 1)
         whole = -(-wanted // self.denoiser.block) * self.denoiser.block
-        return replace(task, length=max(self.denoiser.block, min(whole, self._whole_canvases(task))), pinned=pinned)
+        return replace(task, length=max(self.denoiser.block, min(whole, room)), pinned=pinned)
 
     def _places(self, task: Task, pinned: dict[int, int], tail: str) -> list[Place]:
         """The canvases that "auto" looks at: some lengths, and those of the shortest text and of twice as long a one."""

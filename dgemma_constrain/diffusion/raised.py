@@ -5,37 +5,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Sequence
 
 from dgemma_constrain.canvas.canvas import Canvas
-from dgemma_constrain.canvas.posterior import LEAD, NEVER
 from dgemma_constrain.errors import Infeasible
 
 if TYPE_CHECKING:
     import torch
 
 
-def raised(canvas: Canvas, logits: torch.Tensor) -> tuple[torch.Tensor, list[int], float]:
-    """The marginals under the constraint, float32[L, V], finite, with the best string on top everywhere; that string;
-    and the sum of its positions' log-probabilities. Raises Infeasible."""
+def dtype_for(logits: torch.Tensor) -> torch.dtype:
+    """What the answer to these logits is in: bfloat16 to bfloat16, of which it is as large and as precise; float16, which
+    cannot hold NEVER, and all others to float32."""
     import torch
 
+    return logits.dtype if logits.dtype == torch.bfloat16 else torch.float32
+
+
+def raised(canvas: Canvas, logits: torch.Tensor) -> tuple[torch.Tensor, list[int], float]:
+    """The marginals under the constraint, float[L, V] (`dtype_for`), finite, with the best string on top everywhere; that
+    string; and the sum of its positions' log-probabilities. Raises Infeasible."""
+    import torch
+
+    out = torch.empty(logits.shape, dtype=dtype_for(logits), device=logits.device)
     if canvas.runs_with(logits):
-        out = torch.empty(logits.shape, device=logits.device)
         (found,) = _on_device([canvas], logits[None], out[None])
         if isinstance(found, Exception):
             raise found
         return out, *found
+    return out, *_raised(canvas, logits, out)
+
+
+def _raised(canvas: Canvas, logits: torch.Tensor, out: torch.Tensor) -> tuple[list[int], float]:
     posterior = canvas.posterior(logits)
     ids = canvas.best(logits).ids
-    logp = float(posterior.of(ids)[: canvas.compiled.vocabulary.text_length(ids) + 1].sum())
-    marginals = posterior.marginals()
-    best = torch.tensor(ids, device=marginals.device)[:, None]
-    own = marginals.gather(1, best)
-    marginals.scatter_(1, best, -torch.inf)
-    marginals.scatter_(1, best, torch.maximum(own, marginals.amax(1, keepdim=True) + LEAD).clamp_(min=NEVER + 1))
-    return marginals.clamp_(min=NEVER), ids, logp
+    posterior.raise_(ids, out)
+    return ids, float(posterior.of(ids)[: canvas.compiled.vocabulary.text_length(ids) + 1].sum())
 
 
 def raise_rows(canvases: Sequence[Canvas | None], logits: torch.Tensor, out: torch.Tensor) -> dict[int, Infeasible]:
-    """`raised` for every row of logits [B, L, V], into out float32[B, L, V]; rows without a canvas stay as they are.
+    """`raised` for every row of logits [B, L, V], into out float[B, L, V]; rows without a canvas stay as they are.
 
     Neighbours of one constraint run together where the device of the logits answers them. Returns the rows that failed.
     """
@@ -52,7 +58,7 @@ def raise_rows(canvases: Sequence[Canvas | None], logits: torch.Tensor, out: tor
                     raise found
         else:
             try:
-                out[rows] = raised(some[0], logits[rows.start])[0]
+                _raised(some[0], logits[rows.start], out[rows.start])
             except Infeasible as reason:
                 failed[rows.start] = reason
     return failed

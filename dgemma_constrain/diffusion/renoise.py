@@ -103,7 +103,7 @@ def fill(
 
 @dataclass
 class _Done:
-    """What a step found: marginals float32[L, V] (or the logits of a free row), each position's entropy, what it newly
+    """What a step found: marginals float[L, V] (or the logits of a free row), each position's entropy, what it newly
     accepted and gave up."""
 
     marginals: torch.Tensor
@@ -171,7 +171,8 @@ def _told(canvas: Canvas | None, draft: Draft, done: _Done, settings: Settings) 
     import torch
 
     best = draft.best[-1]
-    log_p = done.marginals if canvas is not None else done.marginals.log_softmax(-1)  # marginals are log-probabilities
+    log_p = done.marginals.float()
+    log_p = log_p if canvas is not None else log_p.log_softmax(-1)  # marginals are log-probabilities
     probability = log_p.gather(1, torch.tensor(best, device=log_p.device)[:, None]).exp().clamp(max=1.0)
     pinned = {} if canvas is None else canvas.pinned
     shown = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Sequence
 
 from dgemma_constrain.canvas.compiled import Compiled
 from dgemma_constrain.canvas.posterior import NEVER
-from dgemma_constrain.diffusion.raised import raise_rows
+from dgemma_constrain.diffusion.raised import dtype_for, raise_rows
 from dgemma_constrain.errors import ConstraintError, Infeasible
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class ConstraintProcessor:
         self._canvases: list[Canvas | None] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, cur_step=None) -> torch.Tensor:
-        """input_ids int64[B, T]: the prompt and the finished canvases; scores float[B, L, V] → float32[B, L, V], finite."""
+        """input_ids int64[B, T]: the prompt and the finished canvases; scores float[B, L, V] → float[B, L, V], finite; bfloat16
+        if the scores are, otherwise float32."""
         import torch
 
         if scores.dim() != 3:
@@ -67,7 +68,7 @@ class ConstraintProcessor:
                 f"scores have shape {list(scores.shape)}; a diffusion model gives [batch, canvas, vocabulary] (is it causal?)"
             )
         self._follow(input_ids, scores.shape[1])
-        out = torch.empty(scores.shape, device=scores.device)
+        out = torch.empty(scores.shape, dtype=dtype_for(scores), device=scores.device)
         for row, reason in raise_rows(self._canvases, scores, out).items():
             self._fail(row, reason)
         for row in self.failed:

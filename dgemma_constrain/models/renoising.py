@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Callable, Sequence
 
-from dgemma_constrain.diffusion.denoiser import Look
+from dgemma_constrain.diffusion.denoiser import Look, free_memory, is_out_of_memory
 from dgemma_constrain.diffusion.renoise import Sampling
 from dgemma_constrain.errors import ConstraintError
+from dgemma_constrain.models.contexts import Contexts, shared_out
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -45,9 +46,8 @@ class RenoisingModel:
         self.device, self.dtype = weight.device, weight.dtype
         self.encode, self._before, self.header = encode, list(before), header
         self._render = render or (lambda prompt: self._before + encode(prompt))
-        self._lock = threading.Lock()  # the encoder's cache is one, whoever asks
-        self._contexts: list[list[int]] = []
-        self._cache = None
+        self._lock = threading.Lock()  # the encoder's caches are those of one batch, whoever asks
+        self._known: list[Contexts] = []  # those of the last looks
 
     def frame(self, prompt: str) -> tuple[list[int], list[int]]:
         """The ids before a canvas that answers `prompt`. Raises ConstraintError if no canvas fits behind them."""
@@ -70,96 +70,72 @@ class RenoisingModel:
         return before, []
 
     def look(self, looks: Sequence[Look]) -> list[torch.Tensor]:
-        """Logits float32[block, V] of each row's canvas. Contexts are encoded once; longer by a canvas, that alone is."""
+        """Logits float[block, V] of each row's canvas. Contexts are encoded once; longer by a canvas, that alone is.
+
+        Rows for which the memory is not enough together are in parts from then on, each with a cache of its own.
+        """
         import torch
 
+        answers: list = [None] * len(looks)
         with self._lock, torch.inference_mode():
-            rows = self._encoded([look.context for look in looks])
-            canvas = torch.zeros(len(self._contexts), self.block, dtype=torch.long, device=self.device)
-            canvas[rows] = torch.stack([look.canvas for look in looks])
-            given = {}
-            if any(look.feedback is not None for look in looks):
-                given = self._feedback(rows, [look.feedback for look in looks])
-            at = self._real.shape[1]
-            out = self.network(
-                decoder_input_ids=canvas,
-                cache=self._cache,
-                decoder_attention_mask=self._masks,
-                decoder_position_ids=torch.arange(at, at + self.block, dtype=torch.int32, device=self.device)[None],
-                **given,
-            )
-            logits = out.logits[..., : len(self.vocabulary)]
-            return [logits[k] for k in rows]
+            todo, self._known = shared_out([look.context for look in looks], self._known, self.block), []
+            while todo:
+                contexts, rows = todo.pop()
+                try:
+                    contexts, rows = self._read(contexts, rows, looks)
+                    found = self._decoded(contexts, rows, looks)
+                except (MemoryError, RuntimeError) as error:
+                    if len(rows) == 1 or not is_out_of_memory(error):
+                        raise
+                    found = None
+                if found is None:
+                    contexts, numbers = None, list(rows)  # out here what failed is held by nobody
+                    free_memory()
+                    for some in (numbers[len(numbers) // 2 :], numbers[: len(numbers) // 2]):
+                        todo.append((None, {k: row for row, k in enumerate(some)}))
+                    continue
+                self._known.append(contexts)
+                for k, logits in found.items():
+                    answers[k] = logits
+        return answers
 
-    def _feedback(self, rows: list[int], feedback: list[torch.Tensor | None]) -> dict:
+    def _read(self, contexts: Contexts | None, rows: dict[int, int], looks: Sequence[Look]):
+        """What these looks are behind, read as far as it isn't yet; and in which row each of them has it."""
+        wanted = [looks[k].context for k in rows]
+        if contexts is None:
+            contexts = Contexts(self.network, wanted)
+        elif any(contexts.held[row] != looks[k].context for k, row in rows.items()):
+            contexts.go_on(list(rows.values()), wanted)
+            rows = {k: row for row, k in enumerate(rows)}
+        return contexts, rows
+
+    def _decoded(self, contexts: Contexts, rows: dict[int, int], looks: Sequence[Look]) -> dict[int, torch.Tensor]:
+        """The logits of each look, by its number. Rows of the cache that nobody asks for run along."""
         import torch
 
-        if rows == list(range(len(self._contexts))) and all(one is not None for one in feedback):
-            return {"self_conditioning_logits": torch.stack(feedback)}
-        shape = len(self._contexts), self.block, len(self.vocabulary)
-        scores = torch.zeros(shape, dtype=self.dtype, device=self.device)
-        known = torch.zeros(shape[0], dtype=torch.bool, device=self.device)
-        for row, one in zip(rows, feedback):
-            if one is not None:
-                scores[row], known[row] = one, True
+        at = contexts.real.shape[1]
+        canvas = torch.zeros(len(contexts.held), self.block, dtype=torch.long, device=self.device)
+        canvas[list(rows.values())] = torch.stack([looks[k].canvas for k in rows])
+        feedback = {row: looks[k].feedback for k, row in rows.items() if looks[k].feedback is not None}
+        out = self.network(
+            decoder_input_ids=canvas,
+            cache=contexts.cache,
+            decoder_attention_mask=contexts.masks,
+            decoder_position_ids=torch.arange(at, at + self.block, dtype=torch.int32, device=self.device)[None],
+            **self._feedback(feedback, len(canvas)),
+        )
+        logits = out.logits[..., : len(self.vocabulary)]
+        return {k: logits[row] for k, row in rows.items()}
+
+    def _feedback(self, feedback: dict[int, torch.Tensor], count: int) -> dict:
+        import torch
+
+        if not feedback:
+            return {}
+        if len(feedback) == count:
+            return {"self_conditioning_logits": torch.stack([feedback[row] for row in range(count)])}
+        scores = torch.zeros((count, self.block, len(self.vocabulary)), dtype=self.dtype, device=self.device)
+        known = torch.zeros(count, dtype=torch.bool, device=self.device)
+        for row, one in feedback.items():
+            scores[row], known[row] = one, True
         return {"self_conditioning_logits": scores, "self_conditioning_mask": known}
-
-    def _encoded(self, contexts: list[list[int]]) -> list[int]:
-        """Which rows of the cache hold these contexts: it has them already, or all a canvas shorter, or they are new."""
-        import torch
-
-        rows = _places(contexts, self._contexts)
-        if rows is not None:
-            return rows
-        if [c[: -self.block] for c in contexts] == self._contexts:
-            ids = torch.tensor([c[-self.block :] for c in contexts], device=self.device)
-            begin = self._real.shape[1]
-            self._real = torch.nn.functional.pad(self._real, (0, self.block), value=True)
-        else:
-            longest = max(map(len, contexts))
-            ids = torch.tensor([[0] * (longest - len(c)) + c for c in contexts], device=self.device)
-            lengths = torch.tensor([[len(c)] for c in contexts], device=self.device)
-            self._real = torch.arange(longest, device=self.device) >= longest - lengths
-            begin, self._cache = 0, self._new_cache()
-        self._contexts = []  # until the cache holds them
-        self._encode(ids, begin)
-        self._contexts = [list(c) for c in contexts]
-        return list(range(len(contexts)))
-
-    def _encode(self, ids: torch.Tensor, begin: int) -> None:
-        """Read ids int64[B, n] into the cache at position `begin`."""
-        import torch
-
-        positions = torch.arange(begin, begin + ids.shape[1], dtype=torch.int32, device=self.device)[None]
-        masks = self.network.model.encoder.create_masks_for_generate(
-            config=self.network.config,
-            inputs_embeds=torch.empty((*ids.shape, 0), dtype=self.network.dtype, device=self.device),
-            attention_mask=self._real,
-            cache=self._cache,
-            position_ids=positions,
-            mm_token_type_ids=None,
-        )
-        self.network.model.encoder(input_ids=ids, attention_mask=masks, cache=self._cache, position_ids=positions)
-        self._masks = self.network.model.decoder.create_diffusion_decoder_attention_mask(
-            config=self.network.config,
-            inputs_embeds=torch.empty((len(ids), self.block, 1), dtype=self.network.dtype, device=self.device),
-            cache=self._cache,
-            decoder_attention_mask=torch.nn.functional.pad(self._real, (0, self.block), value=True),
-        )
-
-    def _new_cache(self):
-        from transformers import DynamicCache
-
-        return DynamicCache(config=self.network.config.get_text_config(decoder=True))
-
-
-def _places(wanted: list[list[int]], held: list[list[int]]) -> list[int] | None:
-    """A place of its own among those held for everything wanted; None if that can't be."""
-    free, places = list(range(len(held))), []
-    for one in wanted:
-        place = next((k for k in free if held[k] == one), None)
-        if place is None:
-            return None
-        free.remove(place)
-        places.append(place)
-    return places
