@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 import dgemma_constrain as dc
-from dgemma_constrain.infill.languages import detect, grammar
 from dgemma_constrain.infill.edge import Edge
+from dgemma_constrain.infill.languages import detect, grammar
 
 MODULES = ["ast", "heapq", "abc", "bisect", "calendar", "textwrap", "shlex", "string", "fractions", "queue"]
 
