@@ -79,11 +79,13 @@ def _text(path: Path, language: str) -> str | None:
 
 def errors(language: str, source: str | bytes) -> int:
     """ERROR and MISSING nodes of a file parsed anew."""
-    found, todo = 0, [Parser(grammar(language)).parse(source.encode() if isinstance(source, str) else source).root_node]
+    root = Parser(grammar(language)).parse(source.encode() if isinstance(source, str) else source).root_node
+    found, todo = 0, [root] if root.has_error else []
     while todo:
         node = todo.pop()
-        found += node.is_error or node.is_missing
-        todo += [child for child in node.children if child.has_error or child.is_error or child.is_missing]
+        inner = [child for child in node.children if child.has_error or child.is_error or child.is_missing]
+        found += node.is_error or node.is_missing or not inner  # a MISSING node may be hidden: its parent says that there is one
+        todo += inner
     return found
 
 

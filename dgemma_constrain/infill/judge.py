@@ -46,7 +46,7 @@ CLOSING = {"(": ")", "[": "]", "{": "}", "${": "}", "#{": "}", "$(": ")", "[[": 
 Place = tuple[
     str, int
 ]  # ("left", bytes from the start), ("in", bytes from the hole's start) or ("right", bytes from the end)
-_OPAQUE = ("comment", "string", "char", "heredoc", "regex", "template", "text")
+_OPAQUE = ("comment", "string", "char", "heredoc", "regex", "template_string", "template_literal", "text")
 
 
 class Verdict(NamedTuple):
@@ -238,7 +238,10 @@ class Judge:
                         1 for child in node.children
                         if not child.child_count and child.start_byte < at + length and child.end_byte > at
                     )  # fmt: skip
-            todo += [child for child in node.children if child.has_error or child.is_error or child.is_missing]
+            inner = [child for child in node.children if child.has_error or child.is_error or child.is_missing]
+            if not inner and not node.is_error and not node.is_missing:  # a MISSING node that the grammar hides
+                found["hidden", self._place(node.start_byte, length), self._place(node.end_byte, length)] += 1
+            todo += inner
         return Errors(found, loose)
 
     def _follows(self, tree: Any, length: int) -> str | None:
