@@ -6,6 +6,8 @@ one, and an item is three numbers. What an item leads to depends on itself and o
 
 - The text left of the cursor is read once. Items whose next token doesn't end before the cursor for certain are kept, and
   every candidate begins with them.
+- What an item left of the end led to holds for the next candidate, too, if the lexer saw the same characters: of candidates
+  that begin alike only the last token is read anew.
 - Items right of the hole that were found to reach the end of the file, or not to, are remembered for the next candidate.
   It stops where its parse meets one that is known, mostly within a line or two.
 - An LR automaton has the viable-prefix property: what was shifted is a prefix of a whole text. So a text is dead exactly
@@ -22,13 +24,15 @@ import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, Heap, intern, new_heap
 from dgemma_constrain.automata.kernels import kernel
-from dgemma_constrain.infill.lexer import KEYWORD, SCANNED, START, STATE, TOUCHED, grown, token
+from dgemma_constrain.infill.lexer import FAR, KEYWORD, SCANNED, START, STATE, TOUCHED, grown, token
 from dgemma_constrain.infill.tables import ACCEPT, REDUCE, SHIFT
 
 COLLECT, ALIVE, WHOLE = 0, 1, 2
 LIMIT = -3  # more parses than a text warrants
 DEAD, ACCEPTED = -1, -2  # marks of items; a positive one is the number of the run that saw it
 NEVER = 1 << 30
+SOME = 64  # numbers, the most that are noted of what an item leads to
+SOME = 64  # numbers, the most that are noted of what an item leads to
 LONGEST = 64  # characters of an open token that are tried with more
 _PROBES = np.array([ord(c) for c in "aexob_uLRrnfi019 \n\t!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~é中"], np.int32)
 
@@ -37,13 +41,17 @@ class Work(NamedTuple):
     """What a run works in. Rows of the heap: of 2, a stack (state, the one below or -1); of 3, an item (stack, place, scanner);
     longer, a scanner's state, or -2-stack and an open token, which `mark` says whether it can be continued.
 
-    mark int32, as long as the heap's items; order, parent, todo int32[M]: the items of a run, what each came from, and which
+    mark int32, as long as the heap's items; known int32, as long: where in `kept` it stands what an item led to, 0 nowhere; kept
+    int32[K]: of an item the run, the place behind the last character that was looked at, how many items it led to, and those;
+    kept[0] is how much there is; order, parent, todo int32[M]: the items of a run, what each came from, and which
     are left; opened int32[K]: items that the end of the text leaves open; fed int32[2, F]: stacks behind a terminal, and on
     the way to it; saved, room uint8: the scanner's state before and after a token; row, probe int32.
     """
 
     heap: Heap
     mark: np.ndarray
+    known: np.ndarray
+    kept: np.ndarray
     order: np.ndarray
     parent: np.ndarray
     todo: np.ndarray
@@ -56,9 +64,10 @@ class Work(NamedTuple):
 
 
 def new_work(length: int) -> Work:
-    heap, some = new_heap(), 4 * length + 4096
+    heap, some, kept = new_heap(), 4 * length + 4096, np.zeros(1 << 16, np.int32)
+    kept[0] = 1
     return Work(
-        heap, np.zeros(len(heap.items), np.int32), *(np.empty(some, np.int32) for _ in range(3)), np.empty(1024, np.int32),
+        heap, *(np.zeros(len(heap.items), np.int32) for _ in range(2)), kept, *(np.empty(some, np.int32) for _ in range(3)), np.empty(1024, np.int32),
         np.empty((2, 1024), np.int32), np.zeros(STATE, np.uint8), np.zeros(STATE, np.uint8), np.empty(STATE + 8, np.int32),
         np.empty(LONGEST + 8, np.int32),
     )  # fmt: skip
@@ -208,35 +217,54 @@ def _probed(t, block, work, text, start, node):
 
 
 @kernel
-def _add(work, node, at, scanner, parent, count, memo, stamp):
-    """The number of items when this one is among them. FULL."""
-    row, mark = work.row, work.mark
+def _item(work, node, at, scanner):
+    row = work.row
     row[0] = node
     row[1] = at
     row[2] = scanner
-    item = intern(work.heap, row, np.int64(3))
-    if item == FULL or count == len(work.order):
+    return intern(work.heap, row, np.int64(3))
+
+
+@kernel
+def _add(order, parents, mark, item, at, parent, count, memo, stamp):
+    """The number of items when this one is among them. FULL."""
+    if item == FULL or count == len(order):
         return np.int64(FULL)
     if mark[item] == stamp or at >= memo and mark[item] == DEAD:
         return count
     if at < memo or mark[item] != ACCEPTED:
         mark[item] = stamp
-    work.order[count] = item
-    work.parent[count] = parent
+    order[count] = item
+    parents[count] = parent
     return count + 1
 
 
 @kernel
-def run(t, words, block, text, work, starts, goal, memo, stamp):
+def _keep(known, kept, item, reach, count, stamp):
+    """Note that an item led to those that stand behind what there is in `kept`; `reach`: behind the last character looked at."""
+    k = np.int64(kept[0])
+    kept[k] = stamp
+    kept[k + 1] = reach
+    kept[k + 2] = count
+    kept[0] = k + 3 + count
+    known[item] = k
+
+
+@kernel
+def run(t, words, block, text, work, starts, goal, memo, stamp, changed):
     """One text. COLLECT: how many items its end leaves open. ALIVE: 1 if it can be continued. WHOLE: 1 if it is whole. FULL, LIMIT.
 
-    text int32[N]; starts int32[K, 3]: items; memo: the place from which on items are remembered; stamp: a number for the run.
+    text int32[N]; starts int32[K, 3]: items; memo: the place from which on items are remembered; stamp: a number for the run;
+    changed int32[N], if ALIVE: the last run since which the text is the same up to there.
     """
-    heap, mark, todo, fed = work.heap, work.mark, work.todo, work.fed
+    heap, mark, todo, fed, order, parents = work.heap, work.mark, work.todo, work.fed, work.order, work.parent
+    known, kept = work.known, work.kept
     items = heap.items
     count, top, opened = np.int64(0), np.int64(0), np.int64(0)
     for i in range(len(starts)):
-        more = _add(work, starts[i, 0], starts[i, 1], starts[i, 2], np.int64(-1), count, memo, stamp)
+        at = np.int64(starts[i, 1])
+        item = _item(work, starts[i, 0], at, starts[i, 2])
+        more = _add(order, parents, mark, item, at, np.int64(-1), count, memo, stamp)
         if more == FULL:
             return more
         if more > count:
@@ -246,7 +274,7 @@ def run(t, words, block, text, work, starts, goal, memo, stamp):
     while top:
         top -= 1
         i = np.int64(todo[top])
-        item = np.int64(work.order[i])
+        item = np.int64(order[i])
         node, at, scanner = np.int64(items[item + 1]), np.int64(items[item + 2]), np.int64(items[item + 3])
         state = items[node + 1]
         if at >= memo and mark[item] == ACCEPTED:
@@ -254,8 +282,14 @@ def run(t, words, block, text, work, starts, goal, memo, stamp):
             return np.int64(1)
         if goal == ALIVE and _blank(text, at):
             return np.int64(1)
-        before = count
-        if t.modes[state, 0] == 0xFFFF:  # the end of an extra that is no token: it is reduced, whatever follows
+        before, k = count, np.int64(known[item])
+        if goal == ALIVE and k and kept[k + 1] <= len(text) and changed[kept[k + 1] - 1] <= kept[k]:
+            for j in range(k + 3, k + 3 + kept[k + 2]):
+                child = np.int64(kept[j])
+                count = _add(order, parents, mark, child, np.int64(items[child + 2]), i, count, memo, stamp)
+                if count == FULL:
+                    return count
+        elif t.modes[state, 0] == 0xFFFF:  # the end of an extra that is no token: it is reduced, whatever follows
             rule = t.table[state, 0]
             for a in range(t.starts[rule], t.starts[rule + 1]):
                 if t.actions[a, 0] == REDUCE:
@@ -269,7 +303,8 @@ def run(t, words, block, text, work, starts, goal, memo, stamp):
                         if new == FULL:
                             return new
                         if target:
-                            count = _add(work, new, at, scanner, i, count, memo, stamp)
+                            child = _item(work, new, at, scanner)
+                            count = _add(order, parents, mark, child, at, i, count, memo, stamp)
                             if count == FULL:
                                 return count
         else:
@@ -288,7 +323,12 @@ def run(t, words, block, text, work, starts, goal, memo, stamp):
                 scanned == 1 or symbol < 0 and touched or scanned == 2 and t.table[state, symbol] == 0
             ):
                 return np.int64(1)
+            noted = np.int64(kept[0])
+            if goal != ALIVE or touched or noted + SOME > len(kept):
+                noted = np.int64(-1)
             if symbol < 0:
+                if noted >= 0:
+                    _keep(known, kept, item, block[FAR] + 1, np.int64(0), stamp)
                 continue
             shifted = _shifted(t, work, node, symbol, keyword)
             if shifted < 0:
@@ -308,13 +348,20 @@ def run(t, words, block, text, work, starts, goal, memo, stamp):
                 after = intern(heap, work.row, size + 4)
                 if after == FULL:
                     return after
+                if shifted + 3 > SOME:
+                    noted = np.int64(-1)
                 for j in range(shifted):
                     if fed[0, j] < 0:
                         _accept(work, i, memo)
                         return np.int64(1)
-                    count = _add(work, np.int64(fed[0, j]), end, after, i, count, memo, stamp)
+                    child = _item(work, np.int64(fed[0, j]), end, after)
+                    count = _add(order, parents, mark, child, end, i, count, memo, stamp)
                     if count == FULL:
                         return count
+                    if noted >= 0:
+                        kept[noted + 3 + j] = child
+            if noted >= 0:
+                _keep(known, kept, item, block[FAR] + 1, shifted, stamp)
         for j in range(before, count):
             todo[top] = j
             top += 1
