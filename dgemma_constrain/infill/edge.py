@@ -18,7 +18,7 @@ from dgemma_constrain.automata.interning import FULL, intern, roomier
 from dgemma_constrain.automata.kernels import kernel
 from dgemma_constrain.infill.languages import grammar
 from dgemma_constrain.infill.lexer import keywords, new_block
-from dgemma_constrain.infill.recogniser import ALIVE, COLLECT, LIMIT, LONGEST, NEVER, WHOLE, new_work, run
+from dgemma_constrain.infill.recogniser import ALIVE, COLLECT, LIMIT, LONGEST, NEVER, WHOLE, new_item, new_work, run
 from dgemma_constrain.infill.tables import Tables, tables
 
 ROOM, KEPT = 4096, 1 << 22  # characters of a candidate, numbers in the heap before it is emptied
@@ -33,7 +33,7 @@ def check(t, words, block, text, work, items, goal, memo, left, room, data, ends
     text: room for `left` and a candidate, for WHOLE so that they end at `room` and the text right of the hole begins there; else
     it begins with `left`. changed int32[room], if ALIVE: of each place the last run that changed what stands there or before it.
     """
-    starts, codes = items.copy(), np.empty(room, np.int32)
+    starts, codes = np.empty(len(items), np.int32), np.empty(room, np.int32)
     for i in range(first, len(answers)):
         n = _decoded(data, ends[i], ends[i + 1], codes, goal == ALIVE)
         answers[i] = 0
@@ -55,7 +55,11 @@ def check(t, words, block, text, work, items, goal, memo, left, room, data, ends
                 changed[cursor + j] = last
             text[cursor + j] = codes[j]
         for j in range(len(items)):
-            starts[j, 1] = cursor - items[j, 1]
+            if goal == WHOLE or i == first:
+                item = new_item(work, items[j, 0], cursor - items[j, 1], items[j, 2])
+                if item == FULL:
+                    return i
+                starts[j] = item
         view = text if goal == WHOLE else text[: cursor + n]
         answer = run(t, words, block, view, work, starts, goal, memo, stamp + i - first + 1, changed)
         if answer == FULL:
@@ -207,7 +211,8 @@ class Edge:
         """The items that the end of a text leaves open."""
         start = int(len(text) > 0 and text[0] == 0xFEFF)
         while True:
-            starts = np.array([self._interned(Open((1,), start, b""))], np.int32)
+            node, at, scanner = self._interned(Open((1,), start, b""))
+            starts = np.array([self._row([node, at, scanner])], np.int32)
             self._stamp += 1
             with _lock:
                 count = run(
@@ -250,7 +255,10 @@ class Edge:
         mark, known = np.zeros((2, len(heap.items)), np.int32)
         mark[: len(work.mark)], known[: len(work.known)] = work.mark, work.known
         more = [np.empty(2 * len(x), np.int32) for x in (work.order, work.parent, work.todo)]
-        self._work = work._replace(heap=heap, mark=mark, known=known, order=more[0], parent=more[1], todo=more[2])
+        kept = np.concatenate([work.kept, np.zeros(len(work.kept), np.int32)])
+        self._work = work._replace(
+            heap=heap, mark=mark, known=known, kept=kept, order=more[0], parent=more[1], todo=more[2]
+        )
 
 
 def _codes(text: str) -> np.ndarray:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.automata.interning import FULL, Heap, intern, new_heap
+from dgemma_constrain.automata.interning import FULL, UNKNOWN, Heap, intern, new_heap, recall, remember
 from dgemma_constrain.automata.kernels import kernel
 from dgemma_constrain.infill.lexer import FAR, KEYWORD, SCANNED, START, STATE, TOUCHED, grown, token
 from dgemma_constrain.infill.tables import ACCEPT, REDUCE, SHIFT
@@ -31,8 +31,6 @@ COLLECT, ALIVE, WHOLE = 0, 1, 2
 LIMIT = -3  # more parses than a text warrants
 DEAD, ACCEPTED = -1, -2  # marks of items; a positive one is the number of the run that saw it
 NEVER = 1 << 30
-SOME = 64  # numbers, the most that are noted of what an item leads to
-SOME = 64  # numbers, the most that are noted of what an item leads to
 LONGEST = 64  # characters of an open token that are tried with more
 _PROBES = np.array([ord(c) for c in "aexob_uLRrnfi019 \n\t!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~é中"], np.int32)
 
@@ -42,8 +40,8 @@ class Work(NamedTuple):
     longer, a scanner's state, or -2-stack and an open token, which `mark` says whether it can be continued.
 
     mark int32, as long as the heap's items; known int32, as long: where in `kept` it stands what an item led to, 0 nowhere; kept
-    int32[K]: of an item the run, the place behind the last character that was looked at, how many items it led to, and those;
-    kept[0] is how much there is; order, parent, todo int32[M]: the items of a run, what each came from, and which
+    int32[K]: of an item the run, the place behind the last character that was looked at, how many items it led to, and those; of
+    (stack, terminal), which heap.keys knows, how many stacks there are behind it, and those; kept[0] is how much there is; order, parent, todo int32[M]: the items of a run, what each came from, and which
     are left; opened int32[K]: items that the end of the text leaves open; fed int32[2, F]: stacks behind a terminal, and on
     the way to it; saved, room uint8: the scanner's state before and after a token; row, probe int32.
     """
@@ -126,6 +124,25 @@ def _shifted(t, work, node, symbol, keyword):
 
 
 @kernel
+def _moved(t, work, node, symbol, keyword):
+    """Where in work.kept it stands how many stacks there are behind a terminal, and which. FULL, LIMIT."""
+    heap, kept = work.heap, work.kept
+    count = _shifted(t, work, node, symbol, keyword)
+    if count < 0:
+        return count
+    k = np.int64(kept[0])
+    if k + count + 1 > len(kept):
+        return np.int64(FULL)
+    kept[k] = count
+    for j in range(count):
+        kept[k + 1 + j] = work.fed[0, j]
+    if remember(heap, node, 2 * symbol + keyword, k) == FULL:
+        return np.int64(FULL)
+    kept[0] = k + 1 + count
+    return k
+
+
+@kernel
 def _reduced(t, work, node, symbol, length):
     """The stack after a reduction, or -1. FULL."""
     items = work.heap.items
@@ -178,7 +195,7 @@ def _grows(t, words, block, work, text, start, node, symbol, keyword):
     if found == 0 and keyword:
         found = _shifted(t, work, node, np.int64(t.capture), False)  # `in` of `index`
     elif found == 0 and (t.capture == 0 or symbol != t.capture):
-        found = _probed(t, block, work, text, start, node)
+        found = _probed(t, block, work, text, start, node, symbol)
     if found < 0:
         return found
     work.mark[known] = ACCEPTED if found else DEAD
@@ -186,13 +203,21 @@ def _grows(t, words, block, work, text, start, node, symbol, keyword):
 
 
 @kernel
-def _probed(t, block, work, text, start, node):
+def _probed(t, block, work, text, start, node, now):
     """Whether one or two more characters make another token that can stand here: a number, of no fixed spelling."""
     length, probe = len(text) - start, work.probe
     mode = t.modes[work.heap.items[node + 1], 0]
     for i in range(length):
         probe[i] = text[start + i]
     last = np.int64(-1)
+    probe[length] = 42
+    probe[length + 1] = 47
+    symbol, end = grown(t, block, probe[: length + 2], mode)  # a comment is closed, which is what is mostly asked
+    if symbol >= 0 and end > length:
+        last = symbol
+        found = _shifted(t, work, node, symbol, False)
+        if found:
+            return found
     for one in _PROBES:
         probe[length] = one
         symbol, end = grown(t, block, probe[: length + 1], mode)
@@ -205,6 +230,8 @@ def _probed(t, block, work, text, start, node):
             found = _shifted(t, work, node, symbol, False)
             if found:
                 return found
+        if end > length and symbol == now:
+            continue  # it goes on as it would have without
         for two in _PROBES:
             probe[length + 1] = two
             symbol, end = grown(t, block, probe[: length + 2], mode)
@@ -217,7 +244,8 @@ def _probed(t, block, work, text, start, node):
 
 
 @kernel
-def _item(work, node, at, scanner):
+def new_item(work, node, at, scanner):
+    """An item's place in the heap. FULL."""
     row = work.row
     row[0] = node
     row[1] = at
@@ -254,17 +282,16 @@ def _keep(known, kept, item, reach, count, stamp):
 def run(t, words, block, text, work, starts, goal, memo, stamp, changed):
     """One text. COLLECT: how many items its end leaves open. ALIVE: 1 if it can be continued. WHOLE: 1 if it is whole. FULL, LIMIT.
 
-    text int32[N]; starts int32[K, 3]: items; memo: the place from which on items are remembered; stamp: a number for the run;
+    text int32[N]; starts int32[K]: items; memo: the place from which on items are remembered; stamp: a number for the run;
     changed int32[N], if ALIVE: the last run since which the text is the same up to there.
     """
-    heap, mark, todo, fed, order, parents = work.heap, work.mark, work.todo, work.fed, work.order, work.parent
+    heap, mark, todo, order, parents = work.heap, work.mark, work.todo, work.order, work.parent
     known, kept = work.known, work.kept
     items = heap.items
     count, top, opened = np.int64(0), np.int64(0), np.int64(0)
     for i in range(len(starts)):
-        at = np.int64(starts[i, 1])
-        item = _item(work, starts[i, 0], at, starts[i, 2])
-        more = _add(order, parents, mark, item, at, np.int64(-1), count, memo, stamp)
+        item = np.int64(starts[i])
+        more = _add(order, parents, mark, item, np.int64(items[item + 2]), np.int64(-1), count, memo, stamp)
         if more == FULL:
             return more
         if more > count:
@@ -303,7 +330,7 @@ def run(t, words, block, text, work, starts, goal, memo, stamp, changed):
                         if new == FULL:
                             return new
                         if target:
-                            child = _item(work, new, at, scanner)
+                            child = new_item(work, new, at, scanner)
                             count = _add(order, parents, mark, child, at, i, count, memo, stamp)
                             if count == FULL:
                                 return count
@@ -323,23 +350,23 @@ def run(t, words, block, text, work, starts, goal, memo, stamp, changed):
                 scanned == 1 or symbol < 0 and touched or scanned == 2 and t.table[state, symbol] == 0
             ):
                 return np.int64(1)
-            noted = np.int64(kept[0])
-            if goal != ALIVE or touched or noted + SOME > len(kept):
-                noted = np.int64(-1)
-            if symbol < 0:
-                if noted >= 0:
-                    _keep(known, kept, item, block[FAR] + 1, np.int64(0), stamp)
-                continue
-            shifted = _shifted(t, work, node, symbol, keyword)
-            if shifted < 0:
-                return shifted
+            found = np.int64(0)
+            if symbol >= 0:
+                found = recall(heap.keys, heap.values, node, 2 * symbol + keyword)
+                if found == UNKNOWN:
+                    found = _moved(t, work, node, symbol, keyword)
+                if found < 0:
+                    return found
+            shifted = np.int64(kept[found]) if symbol >= 0 else np.int64(0)
             if goal == ALIVE and touched and (shifted == 0 or end < len(text)):
                 if scanned:
                     return np.int64(1)
                 grows = _grows(t, words, block, work, text, start, node, symbol, keyword)
                 if grows:
                     return grows
-                shifted = _shifted(t, work, node, symbol, keyword)
+            noted = np.int64(kept[0])
+            if noted + 3 + shifted > len(kept):
+                return np.int64(FULL)
             if shifted:
                 for j in range(size):
                     work.row[j] = work.room[j]
@@ -348,19 +375,17 @@ def run(t, words, block, text, work, starts, goal, memo, stamp, changed):
                 after = intern(heap, work.row, size + 4)
                 if after == FULL:
                     return after
-                if shifted + 3 > SOME:
-                    noted = np.int64(-1)
                 for j in range(shifted):
-                    if fed[0, j] < 0:
+                    new = np.int64(kept[found + 1 + j])
+                    if new < 0:
                         _accept(work, i, memo)
                         return np.int64(1)
-                    child = _item(work, np.int64(fed[0, j]), end, after)
+                    child = new_item(work, new, end, after)
                     count = _add(order, parents, mark, child, end, i, count, memo, stamp)
                     if count == FULL:
                         return count
-                    if noted >= 0:
-                        kept[noted + 3 + j] = child
-            if noted >= 0:
+                    kept[noted + 3 + j] = child
+            if goal == ALIVE and not touched:
                 _keep(known, kept, item, block[FAR] + 1, shifted, stamp)
         for j in range(before, count):
             todo[top] = j
