@@ -22,12 +22,17 @@ from dgemma_constrain.automata.kernels import kernel
 from dgemma_constrain.infill import edge as _edge
 from dgemma_constrain.infill.edge import Edge, _decoded
 from dgemma_constrain.infill.lexer import STATE, TOUCHED, token
-from dgemma_constrain.infill.recogniser import COLLECT, NEVER, Work, _blank, _shifted, _stack, run
-from dgemma_constrain.infill.tables import ACCEPT, SHIFT, Tables
+from dgemma_constrain.infill.recogniser import COLLECT, NEVER, _blank, _shifted, _stack, run
+from dgemma_constrain.infill.tables import ACCEPT, SHIFT
 from dgemma_constrain.infill.yields import NEVER as DEAR
 from dgemma_constrain.infill.yields import Yields, yields
 
-WAYS, STACKS, STEPS, OPEN = 12, 128, 24, 24  # ways to close that are tried; stacks looked at for them; steps of a way; parses of an open token
+WAYS, STACKS, STEPS, OPEN = (
+    12,
+    128,
+    24,
+    24,
+)  # ways to close that are tried; stacks looked at for them; steps of a way; parses of an open token
 AHEAD = 24  # tokens right of the hole of which the first that is no comment is looked for
 _FOLLOWING = np.array([ord(c) for c in "\"'`\n a);{"], np.int32)
 STRETCHES = (64, 16, 4, 1)  # lines right of the hole that are read where the rest of the file has errors
@@ -87,7 +92,26 @@ def goals(t, source, symbol, target, cost, block, text, at, saved, size, room, d
 
 
 @kernel
-def ways(t, words, y_starts, y_items, distance, block, work, text, left, data, ends, items, queue, first, stamp, begun, found, costs):
+def ways(
+    t,
+    words,
+    y_starts,
+    y_items,
+    distance,
+    block,
+    work,
+    text,
+    left,
+    data,
+    ends,
+    items,
+    queue,
+    first,
+    stamp,
+    begun,
+    found,
+    costs,
+):
     """For candidates data[ends[i]:ends[i+1]] from the `first` on: the cheapest WAYS to close.
 
     found int32[N, WAYS, STEPS]: the items that are finished, one after the other, then -1 - the state that the goal is reached

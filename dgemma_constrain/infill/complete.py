@@ -131,7 +131,7 @@ class _Work:
         self.head = hole.head.encode()
         self.found: dict[str, tuple[int, float]] = {}  # text → errors it shares with the placeholder, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
-        suffix = (hole.tail + hole.after).replace("\r\n", "\n")
+        suffix = hole.after.replace("\r\n", "\n")
         prefix = context(hole, judge.node, self._fits)
         near = self._affordable()
         prefix, suffix = prefix[-near:], suffix[: near // 2]
@@ -244,7 +244,9 @@ class _Work:
             words = dict.fromkeys(reversed(re.findall(r"[^\W\d]\w*", near)))
             words = [w.encode() for w in words if w.startswith(self.hole.head) and w != self.hole.head][:WORDS]
             words = [w for w, alive in zip(words, self.steering.alive(words)) if alive] if words else []
-            texts += [w + one for w, some in zip(words, self.steering.closings(words)) for one in some[:1]] if words else []
+            texts += (
+                [w + one for w, some in zip(words, self.steering.closings(words)) for one in some[:1]] if words else []
+            )
         scored = []
         for text in dict.fromkeys(texts):
             ids = self.vocabulary.encode(text.decode())

@@ -125,9 +125,9 @@ class _Beam:
             return False
         for i in range(len(before), stop):
             one = ids[i] if i < n else self._end[i]
-            if i in self._pinned and self._pinned[i][0] != one:
-                if i < n or self._pinned[i][0] not in self._vocabulary.eos_ids:
-                    return False
+            pin = self._pinned[i][0] if i in self._pinned else one
+            if pin != one and (i < n or pin not in self._vocabulary.eos_ids):
+                return False
             score += self._pinned[i][1] if i in self._pinned else float(rows[i, one])
         known = self._whole.get((ids, ended))
         if known is None or known.score < score / max(stop, 1):

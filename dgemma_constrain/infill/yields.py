@@ -21,7 +21,11 @@ from dgemma_constrain.infill.lexer import new_block, token
 from dgemma_constrain.infill.tables import REDUCE, SHIFT, Tables, tables
 
 NEVER = 1 << 20  # a cost
-SPELLINGS, SCANNERS, PLACES = 4, 24, 16  # spellings of a terminal; scanner's states that are met; kinds of states it is tried in
+SPELLINGS, SCANNERS, PLACES = (
+    4,
+    24,
+    16,
+)  # spellings of a terminal; scanner's states that are met; kinds of states it is tried in
 _DEEP = 16  # no production has so many symbols
 
 
