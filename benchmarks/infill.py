@@ -1,109 +1,210 @@
-"""Holes cut from real files, completed by the embedded model.
+"""Holes cut out of real files, completed: is there an answer, is it clean, is it what stood there, and how long does it take.
 
-    python -m benchmarks.infill                # Python: the standard library
-    python -m benchmarks.infill --holes 20 --budget 1000 --seed 1 FILE …
+    python -m benchmarks.infill                                        # Python
+    python -m benchmarks.infill --languages all --holes 100 --seed 1 --under FOLDER --runs model,random
 
-Two kinds of holes: what stands between a random place in a line and the line's end, and a random named node of at most 40
-characters on one line. Reported by language: the share of holes that got an answer, of answers that leave the file whole (by a
-new parse, against the file as it was before the cut, which is stricter than the judge: that tolerates errors that begin on
-another line and that no placeholder mends), of first answers that are the very text that was cut, and milliseconds a completion.
+Files and holes are those of `infill_holes`; the text of the hole is gone, the cursor is where it stood. Runs:
+
+model           the embedded model, which chooses the length
+fixed, true     the same on canvases of 8 tokens (32 where several lines are wanted); of as many as the cut text takes
+random          logits that know nothing, in place of the model's
+free, free true the embedded model without a constraint, its first line where one line is wanted; the same with the true length
+frequent        the most frequent token of the language's files
+
+Columns: holes without an answer. Answers (all of them) that lead to no more ERROR and MISSING nodes than the file has with a
+placeholder, and than it had before the cut, by new parses. First answers that are the very text, and how similar to it
+they are (difflib's ratio of the stripped texts; 0 without an answer). First answers which `ast.parse` reads the file with, where
+it did before the cut. Milliseconds by the clock, median and 95th percentile. Holes that are more than 64 tokens long are left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import difflib
 import random
 import statistics
 import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from tree_sitter import Parser
 
 import dgemma_constrain as dc
-from dgemma_constrain.infill.languages import detect, grammar
-from dgemma_constrain.infill.edge import Edge
+from benchmarks.infill_holes import Cut, cuts, errors, files
+from dgemma_constrain.infill.hole import find
+from dgemma_constrain.infill.judge import IDENTIFIER, OF_LANGUAGE
+from dgemma_constrain.infill.languages import KNOWN, grammar
 
-MODULES = ["ast", "heapq", "abc", "bisect", "calendar", "textwrap", "shlex", "string", "fractions", "queue"]
-
-
-def holes(source: str, language: str, count: int, draw: random.Random) -> list[tuple[int, int]]:
-    """(start, end) in characters, of both kinds in turn."""
-    from tree_sitter import Parser
-
-    data = source.encode()
-    nodes, todo = [], [Parser(grammar(language)).parse(data).root_node]
-    while todo:
-        node = todo.pop()
-        todo += node.children
-        length = node.end_byte - node.start_byte
-        if (
-            node.is_named
-            and 0 < length <= 40
-            and node.start_point[0] == node.end_point[0]
-            and "comment" not in node.type
-        ):
-            nodes.append((node.start_byte, node.end_byte))
-    lines = [m for m in range(len(source)) if source[m] == "\n"]
-    found = []
-    while len(found) < count and nodes and lines:
-        if len(found) % 2:
-            a, b = draw.choice(nodes)
-            found.append((len(data[:a].decode()), len(data[:b].decode())))
-        else:
-            end = draw.choice(lines)
-            start = source.rfind("\n", 0, end) + 1
-            line = source[start:end]
-            indent = len(line) - len(line.lstrip())
-            if line.strip() and not line.lstrip().startswith(("#", "//")):
-                found.append((draw.randrange(start + indent, end), end))
-    return found
+LONGEST = 64
+RUNS = "model", "fixed", "true", "random", "free", "free true", "frequent"
 
 
-def errors(language: str, source: str) -> int:
-    from tree_sitter import Parser
+class Guesses:
+    """A denoiser that knows nothing: random log-probabilities, the same for the same question."""
 
-    found, todo = 0, [Parser(grammar(language)).parse(source.encode()).root_node]
-    while todo:
-        node = todo.pop()
-        found += node.is_error or node.is_missing
-        todo += [child for child in node.children if child.has_error or child.is_missing]
-    return found
+    context_length, block, window = 512, LONGEST, LONGEST
+
+    def __init__(self, denoiser):
+        self.vocabulary, self.frame_infill = denoiser.vocabulary, denoiser.frame_infill
+
+    def logits(self, ids, start, stop):
+        generator = torch.Generator().manual_seed(int(ids.sum()) + stop)
+        return 3 * torch.randn(len(ids), stop - start, len(self.vocabulary), generator=generator)
+
+
+class Answered(NamedTuple):
+    """What came of one hole. reads: whether Python reads the file; None where it didn't before the cut."""
+
+    count: int
+    clean: int
+    uncut: int
+    exact: bool
+    similar: float
+    reads: bool | None
+    ms: float
+
+
+@contextmanager
+def canvases(one: int, several: int) -> Iterator[None]:
+    """Only canvases of this many tokens, for one line and for several."""
+    from dgemma_constrain.infill.complete import _Work  # `complete` is the function, by this name
+
+    module = __import__("sys").modules[_Work.__module__]
+    before = module.ONE_LINE, module.SEVERAL_LINES
+    module.ONE_LINE, module.SEVERAL_LINES = (one,), (several,)
+    try:
+        yield
+    finally:
+        module.ONE_LINE, module.SEVERAL_LINES = before
+
+
+class Bench:
+    def __init__(self, budget: float | None):
+        self.budget, self.model = budget, dc.load()
+        self.random = dc.Model(Guesses(self.model.denoiser))
+        for model in (self.model, self.random):
+            dc.infill.complete("x = ", 4, "python", model, 10_000)  # loads and compiles
+
+    def complete(self, cut: Cut, language: str, model: dc.Model) -> list[str]:
+        answers = dc.infill.complete(cut.before + cut.after, len(cut.before), language, model, self.budget)
+        return [one.text for one in answers]
+
+    def free(self, cut: Cut, length: int | str) -> list[str]:
+        hole = find(cut.before + cut.after, len(cut.before))
+        text = self.model.infill(cut.before, cut.after, length=length, steps=8).text
+        return [text if hole.several else text.split("\n", 1)[0]]
+
+    def answers(self, run: str, cut: Cut, language: str, frequent: str) -> Callable[[], list[str]]:
+        length = max(1, self.tokens(cut.middle))
+        if run in ("fixed", "true"):
+
+            def at_length():
+                with canvases(*((8, 32) if run == "fixed" else (length, length))):
+                    return self.complete(cut, language, self.model)
+
+            return at_length
+        return {
+            "model": lambda: self.complete(cut, language, self.model),
+            "random": lambda: self.complete(cut, language, self.random),
+            "free": lambda: self.free(cut, "auto"),
+            "free true": lambda: self.free(cut, length),
+            "frequent": lambda: [frequent],
+        }[run]
+
+    def tokens(self, text: str) -> int:
+        return len(self.model.vocabulary.encode(text))
+
+
+def answered(cut: Cut, language: str, call: Callable[[], list[str]]) -> Answered:
+    began = time.perf_counter()
+    texts = call()
+    ms = 1e3 * (time.perf_counter() - began)
+    hole = find(cut.before + cut.after, len(cut.before))
+    placeholder = OF_LANGUAGE.get(language, (IDENTIFIER,))[0]
+    most = errors(language, hole.before + placeholder + hole.after) if texts else 0
+    uncut = errors(language, cut.before + cut.middle + cut.after)
+    left = [errors(language, cut.before + text + cut.after) for text in texts]
+    first = texts[0].strip() if texts else ""
+    true = cut.middle.strip()
+    reads = None
+    if texts and language == "python" and _reads(cut.before + cut.middle + cut.after):
+        reads = _reads(cut.before + texts[0] + cut.after)
+    return Answered(
+        len(texts), sum(n <= most for n in left), sum(n <= uncut for n in left), bool(texts) and first == true,
+        difflib.SequenceMatcher(None, first, true, autojunk=False).ratio() if texts else 0.0, reads, ms,
+    )  # fmt: skip
+
+
+def _reads(text: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(text.encode())
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True
+
+
+def most_frequent(language: str, texts: list[str]) -> str:
+    """The token that occurs most often, comments left out."""
+    counts: Counter[bytes] = Counter()
+    for text in texts:
+        todo = [Parser(grammar(language)).parse(text.encode()).root_node]
+        while todo:
+            node = todo.pop()
+            todo += node.children
+            if not node.child_count and node.text and node.text.strip() and "comment" not in node.type:
+                counts[node.text] += 1
+    return counts.most_common(1)[0][0].decode()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=Path)
-    parser.add_argument("--holes", type=int, default=6, help="in a file")
-    parser.add_argument("--budget", type=float, default=1000.0, help="milliseconds")
+    parser.add_argument("--languages", default="python", help="comma-separated, or all")
+    parser.add_argument("--holes", type=int, default=40, help="in a language")
+    parser.add_argument("--each", type=int, default=4, help="in a file")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", default=",".join(RUNS), help="comma-separated")
+    parser.add_argument("--budget", type=float, help="milliseconds; 300 for one line, 1000 for several")
+    parser.add_argument("--under", action="append", type=Path, default=[], help="a folder to look for files in, too")
+    parser.add_argument("--show", action="store_true", help="answers that are not clean")
     options = parser.parse_args()
-    files = options.files or [Path(__import__(module).__file__) for module in MODULES]
-    draw, model = random.Random(options.seed), dc.load()
-    dc.infill.complete("x = ", 4, "python", model, 10_000)  # loads and compiles
-    rows: dict[str, list[tuple[bool, int, int, bool, bool, float]]] = {}
-    for path in files:
-        source = path.read_text("utf-8", errors="strict")
-        language = detect(str(path), source)
-        whole = errors(language, source)
-        for start, end in holes(source, language, options.holes, draw):
-            began = time.perf_counter()
-            answers = dc.infill.complete(source, (start, end), language, model, options.budget)
-            ms = 1e3 * (time.perf_counter() - began)
-            clean = sum(errors(language, source[:start] + a.text + source[end:]) <= whole for a in answers)
-            exact = bool(answers) and answers[0].text.strip() == source[start:end].strip()
-            edge = Edge(language, source[:start].encode())
-            true = edge.alive(source[start:end].encode()) is not False
-            rows.setdefault(language, []).append((bool(answers), len(answers), clean, exact, true, ms))
-    print(
-        "| language | holes | answered | clean | exact | true middle alive | ms, median | ms, 95 % |\n|---|---|---|---|---|---|---|---|"
-    )
-    for language, all_ in rows.items():
-        times = sorted(row[5] for row in all_)
-        given = sum(row[1] for row in all_)
-        print(
-            f"| {language} | {len(all_)} | {_share(sum(row[0] for row in all_), len(all_))} | "
-            f"{_share(sum(row[2] for row in all_), given)} | {_share(sum(row[3] for row in all_), len(all_))} | "
-            f"{_share(sum(row[4] for row in all_), len(all_))} | {statistics.median(times):.0f} | "
-            f"{times[int(0.95 * (len(times) - 1))]:.0f} |"
-        )
+    names = [known.name for known in KNOWN] if options.languages == "all" else options.languages.split(",")
+    bench = Bench(options.budget)
+    print("| language | run | holes | no answer | clean | as uncut | exact | similar | ast.parse | ms | 95 % |")
+    print("|" + "---|" * 11)
+    for language, found in files(names, -(-options.holes // options.each), options.seed, options.under).items():
+        draw = random.Random(options.seed)
+        holes = [cut for _, text in found for cut in cuts(language, text, options.each, draw)]
+        holes = [cut for cut in holes if cut.middle.strip() and bench.tokens(cut.middle) <= LONGEST]
+        frequent = most_frequent(language, [text for _, text in found]) if found else ""
+        for run in options.runs.split(","):
+            rows = []
+            for cut in holes:
+                rows.append(answered(cut, language, bench.answers(run, cut, language, frequent)))
+                if options.show and rows[-1].clean < rows[-1].count:
+                    end = cut.before[-60:], cut.middle, cut.after[:60]
+                    texts = bench.answers(run, cut, language, frequent)()
+                    print(f"  {language} {run}: {end[0]!r} [{end[1]!r}] {end[2]!r}: {texts}")
+            _print(language, run, rows)
+
+
+def _print(language: str, run: str, rows: list[Answered]) -> None:
+    given, read = sum(row.count for row in rows), [row.reads for row in rows if row.reads is not None]
+    times = sorted(row.ms for row in rows) or [0.0]
+    shown = [
+        len(rows), _share(sum(not row.count for row in rows), len(rows)), _share(sum(row.clean for row in rows), given),
+        _share(sum(row.uncut for row in rows), given), _share(sum(row.exact for row in rows), len(rows)),
+        f"{sum(row.similar for row in rows) / max(len(rows), 1):.3f}", _share(sum(read), len(read)),
+        f"{statistics.median(times):.0f}", f"{times[int(0.95 * (len(times) - 1))]:.0f}",
+    ]  # fmt: skip
+    print("|", " | ".join(map(str, [language, run, *shown])), "|", flush=True)
 
 
 def _share(part: int, whole: int) -> str:

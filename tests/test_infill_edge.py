@@ -254,3 +254,11 @@ def test_a_heap_that_is_full_is_emptied_and_answers_stay(monkeypatch):
 def test_a_byte_order_mark_and_an_empty_file():
     assert Edge("python", b"").fits(b"x = 1\n", b"") and Edge("python", b"").fits(b"", b"")
     assert Edge("python", b"\xef\xbb\xbfx = ").fits(b"1", b"\n")
+
+
+@pytest.mark.parametrize(
+    "language, before",
+    [("rust", "pub(crat"), ("rust", "fn f() { let mu"), ("c", "unsigned lon"), ("python", "x = Tru"), ("java", "class A { boolea")],
+)  # fmt: skip
+def test_a_keyword_that_is_not_named_as_it_is_spelled_may_be_half_written(language, before):
+    assert Edge(language, before.encode()).known

@@ -79,3 +79,44 @@ def test_what_is_open_before_the_hole_must_be_closed_in_it():
 def test_an_error_on_the_holes_own_line_is_not_tolerated():
     judge = Judge("python", "for ", "\n    print(1)\n")
     assert not judge.verdict("x").clean and judge.verdict("x in y:").clean
+
+
+@pytest.mark.parametrize(
+    "before, after, good, bad",
+    [
+        ("function f(x) {\n  if (x) ", "\n    g()\n  }\n}\n", ["{", "return; {"], ["g()", "return", ""]),
+        ("f(x, ", "\n  a: 1\n})\n", ["{", "y, {"], ["", "y", "["]),
+        ("const a = [1, f(", "\nconst b = 2\n", ["x)]", ")]"], ["x)", "x]", "x"]),
+    ],
+)
+def test_an_error_that_the_hole_can_mend_is_not_tolerated_where_it_shows(before, after, good, bad):
+    judge = Judge("javascript", before, after)
+    assert [t for t in good if not judge.verdict(t).clean] == []
+    assert [t for t in bad if judge.verdict(t).clean] == []
+
+
+def test_what_stands_in_the_hole_now_shows_that_it_can_be_whole():
+    before, after = "for ", "\n    print(1)\n"
+    assert Judge("python", before, after, "x in y:").verdict("a in b:").errors == 0
+    assert not Judge("python", before, after, "x in y:").verdict("a in b").clean
+
+
+def test_a_quote_that_takes_errors_into_a_string_mends_nothing():
+    judge = Judge("go", "package p\n\nfunc f() {\n\tx := ", "\n}\n\nfunc g( {\n}\n\nvar s = `a`\n")
+    assert judge.verdict("1").clean and judge.verdict("1").errors > 0 and not judge.verdict("`").clean
+
+
+def test_in_an_error_that_spans_the_hole_no_loose_tokens_are_added():
+    judge = Judge("python", ")))]]]\n" * 20 + "x(", ")]]]\n" * 20)
+    assert judge.verdict("a").clean and not judge.verdict("a b c ) d").clean
+
+
+def test_an_answers_errors_are_among_the_placeholders_in_broken_files():
+    before, after = "int f( {\n  return 1;\n}\n\nint g() {\n  return ", ";\n}\n\nint h() {\n  return +;\n}\n"
+    judge = Judge("c", before, after)
+    fewest = judge.verdict("__HOLE__").errors
+    assert fewest > 0
+    for text in ("1", "x + 1", "f(2)"):
+        assert judge.verdict(text) == (True, fewest)
+    for text in ("1)", "+", "("):
+        assert not judge.verdict(text).clean

@@ -48,3 +48,9 @@ def test_a_missing_grammar_names_its_package(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", absent)
     with pytest.raises(LanguageError, match="pip install tree-sitter-rust"):
         capsule.__wrapped__("rust")
+
+
+def test_a_header_is_told_by_what_is_in_it():
+    assert detect("a.h", "#pragma once\n\nnamespace a {\nint f();\n}\n") == "cpp"
+    assert detect("a.h", "#include <vector>\nint f(void);\n") == "cpp"
+    assert detect("a.h", "#include <stdio.h>\nstruct a { int x; };\nint f(struct a *);\n") == "c"

@@ -100,7 +100,7 @@ def complete(
     began = time.monotonic()  # loading a model is not part of the budget, nor is compiling
     hole = find(source, cursor_or_span, several)
     name = languages.canonical(language) if language else languages.detect(path, source)
-    judge = Judge(name, hole.before, hole.after)
+    judge = Judge(name, hole.before, hole.after, source[len(hole.before) : len(source) - len(hole.after)])
     if judge.inside and several is None and hole.several:
         hole = find(source, cursor_or_span, False)
     end = began + (BUDGET[hole.several] if budget is None else budget) / 1e3
@@ -129,7 +129,7 @@ class _Work:
         self.steering = steering
         self.vocabulary = model.vocabulary
         self.head = hole.head.encode()
-        self.found: dict[str, tuple[int, float]] = {}  # text → errors it shares with the placeholder, score
+        self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
         suffix = hole.after.replace("\r\n", "\n")
         prefix = context(hole, judge.node, self._fits)
@@ -227,13 +227,13 @@ class _Work:
                 verdict = self.judge.verdict(self.hole.filled(one))
                 if verdict.clean and self.judge.compiles(self.hole.filled(one)):
                     self.judged[text] = one
-                    self.found.setdefault(one, (verdict.touching, score))
+                    self.found.setdefault(one, (verdict.errors, score))
                     break
         one = self.judged[text]
         if one is None:
             return False
-        touching, before = self.found[one]
-        self.found[one] = touching, max(before, score)
+        errors, before = self.found[one]
+        self.found[one] = errors, max(before, score)
         return True
 
     def _try_others(self, looks: list[np.ndarray]) -> None:
@@ -262,7 +262,9 @@ class _Work:
         hole = self.hole
         best = sorted(self.found.items(), key=lambda one: (one[1][0], -one[1][1], one[0]))
         answers = {}
-        for text, (_, score) in best:
+        for text, (errors, score) in best:
+            if errors > best[0][1][0]:
+                break  # the best shows that the hole can mend them
             new = hole.filled(text[len(hole.head) : len(text) - len(hole.tail)])
             answers.setdefault(new, CodeCompletion(new, hole.start, hole.end, score))
         return list(answers.values())[:count]

@@ -17,11 +17,12 @@ import numpy as np
 from dgemma_constrain.automata.interning import FULL, intern, roomier
 from dgemma_constrain.automata.kernels import kernel
 from dgemma_constrain.infill.languages import grammar
-from dgemma_constrain.infill.lexer import new_block
+from dgemma_constrain.infill.lexer import keywords, new_block
 from dgemma_constrain.infill.recogniser import ALIVE, COLLECT, LIMIT, LONGEST, NEVER, WHOLE, new_work, run
 from dgemma_constrain.infill.tables import Tables, tables
 
 ROOM, KEPT = 4096, 1 << 22  # characters of a candidate, numbers in the heap before it is emptied
+SPELLINGS = 4096  # of a language at most
 _lock = threading.Lock()  # a wheel's scanner is one object, and kernels let other threads run
 
 
@@ -88,17 +89,21 @@ def _decoded(data, at, stop, codes, partly):
 
 @cache
 def _compiled(language: str) -> tuple[Tables, np.ndarray]:
-    """The tables, and the terminals of fixed spelling, int32[T, longest + 1]: code points, then 0."""
+    """The tables, and the spellings of terminals, int32[W, 1 + longest + 1]: the terminal, code points, then 0."""
     read, binding = tables(language), grammar(language)
-    terminals = read.reserved.shape[1]
+    words = np.zeros((SPELLINGS, LONGEST + 3), np.int32)
     fixed = [
-        name if 0 < k < terminals and not binding.node_kind_is_named(k) and binding.node_kind_is_visible(k) else ""
-        for k, name in enumerate(read.names[:terminals])
+        (k, name)
+        for k, name in enumerate(read.names[: read.reserved.shape[1]])
+        if k and not binding.node_kind_is_named(k) and binding.node_kind_is_visible(k)
     ]
-    words = np.zeros((terminals, LONGEST + 2), np.int32)
-    for k, name in enumerate(fixed):
-        words[k, : min(len(name), LONGEST)] = [ord(c) for c in name[:LONGEST]]
-    return read._replace(names=()), words  # a kernel is compiled for the number of names
+    for row, (k, name) in zip(words, fixed):
+        row[0] = k
+        row[1 : 1 + min(len(name), LONGEST)] = [ord(c) for c in name[:LONGEST]]
+    read, count = read._replace(names=()), len(fixed)  # a kernel is compiled for the number of names
+    if read.capture:  # keywords that have a name of their own, or several spellings
+        count += keywords(read, new_block(), words[count:])
+    return read, np.unique(words[:count], axis=0)
 
 
 @cache

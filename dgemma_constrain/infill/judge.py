@@ -1,9 +1,11 @@
 """Whether a file is syntactically whole with its hole filled. tree-sitter itself says so, of the file as it will be.
 
 A file may have errors elsewhere, and while it is written it usually has some. So a text is judged against the same file with
-a placeholder in its hole: it must not lead to an ERROR or MISSING node that the placeholder doesn't lead to, nor to any on the
-hole's own line. Places are
-compared from the start of the file left of the hole, and from its end right of it.
+another text in its hole: a placeholder, or one with the brackets that are missing, or what stands there now. Of these the one
+that leads to the fewest errors tells which lie elsewhere. A filled hole must not lead to an ERROR or MISSING node that this one
+doesn't lead to, nor to any that begins in the hole or on its line; and in an error that spans the hole no more of its tokens
+may lie bare than of the placeholder's. Places are compared from the start of the file left of the hole, and from its end right of
+it.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from __future__ import annotations
 import ast
 import time
 import warnings
+from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,54 +23,71 @@ from dgemma_constrain.infill.languages import grammar
 IDENTIFIER = "__HOLE__"
 PLACEHOLDERS = ("__HOLE__", "__HOLE__;", "__HOLE__()", ".__HOLE__", ", __HOLE__", " + __HOLE__", "0", "")
 ENDINGS = (")", "]", "}", ":", "):", " ]", "))", "])", ")]", "})", '"', "'", '")', "')", "`", ">", " {}", "/>", "*/")
+BEGINNINGS = (
+    "",
+    "x ",
+    "x: ",
+    "x = ",
+    ", ",
+    '"x": ',
+    ', "x": ',
+    "if (x) ",
+    "if x ",
+    "; ",
+    "(x) => ",
+)  # of open brackets
 PATIENCE = 0.05  # seconds for trying placeholders in a file that is broken with each
 OF_LANGUAGE = {
     "json": ("0", '"x"', '"x": 0', ', "x": 0', ", 0", ": 0", ""),
     "css": ("__HOLE__", "x: y;", "x {}", "0", ""),
     "html": ("__HOLE__", "<p></p>", 'x="y"', ""),
 }
+CLOSING = {"(": ")", "[": "]", "{": "}", "${": "}", "#{": "}", "$(": ")", "[[": "]]", "((": "))"}
 Place = tuple[
     str, int
 ]  # ("left", bytes from the start), ("in", bytes from the hole's start) or ("right", bytes from the end)
-_OPAQUE = ("comment", "string", "char", "heredoc", "regex", "template", "text")
+_OPAQUE = ("comment", "string", "char", "heredoc", "regex", "template_string", "template_literal", "text")
 
 
 class Verdict(NamedTuple):
-    """clean: no error that isn't tolerated. touching: tolerated errors that reach into the hole."""
+    """clean: no error that isn't tolerated. errors: how many the file has."""
 
     clean: bool
-    touching: int
+    errors: int
+
+
+class Errors(NamedTuple):
+    """nodes: the ERROR and MISSING nodes of a tree: what they are, where they start and end. loose: tokens of the hole that lie
+    bare in one that spans it."""
+
+    nodes: Counter[tuple[str, Place, Place]]
+    loose: int
 
 
 class Judge:
     """Judges texts for one hole. `node` is the leaf at the hole in the placeholder's tree, `kind` the type of the largest
     node that is the placeholder alone, `inside` "comment" or "string" where the hole is in one, `ending` what must be closed in
-    the hole."""
+    the hole. now: what stands in the hole."""
 
-    def __init__(self, language: str, before: str, after: str):
+    def __init__(self, language: str, before: str, after: str, now: str = ""):
         from tree_sitter import Parser
 
         self._language = language
         self._parser = Parser(grammar(language))
         self._before, self._after = before.encode(), after.encode()
         self._row, self._column = self._before.count(b"\n"), len(self._before) - self._before.rfind(b"\n") - 1
-        self._tree, self._length = None, 0
-        trees = []
-        began = time.monotonic()
-        for text in (*OF_LANGUAGE.get(language, PLACEHOLDERS), *(IDENTIFIER + ending for ending in ENDINGS)):
-            tree = self._parsed(text.encode())
-            trees.append((self._errors(tree, len(text)), text, tree))
-            if self._tree is None:
-                self._tree, self._length = tree, len(text)
-            if not trees[-1][0] or time.monotonic() - began > PATIENCE:
-                break
-        errors, text, tree = min(trees, key=lambda one: len(one[0]))
-        self._tolerated = {one for one in errors if not self._on_the_line(one[1])}
-        self._tree, self._length, self._placeholder = tree, len(text), text
-        self.ending = text[len(IDENTIFIER) :] if text in [IDENTIFIER + ending for ending in ENDINGS] else ""
-        self._next = self._leaf_after(tree, self._length)
-        at = len(self._before)
-        self.node = tree.root_node.descendant_for_byte_range(at, at + self._length)
+        stop = self._after.find(b"\n")
+        self._rest = len(self._after) if stop < 0 else stop
+        self._tree, self._kept = None, b""
+        errors, text, tree = self._best_placeholder(now)
+        self._tree, self._kept, self._placeholder = tree, text.encode(), text
+        length, at = len(self._kept), len(self._before)
+        elsewhere = {one: count for one, count in errors.nodes.items() if not self._on_the_line(one[1])}
+        self._tolerated, self._loose = Counter(elsewhere), errors.loose
+        closing = text.removeprefix(IDENTIFIER)
+        self.ending = closing if text != closing and (closing in ENDINGS or closing == self._missing[0]) else ""
+        self._code_follows = not errors.nodes and self._follows(tree, length) is None
+        self.node = tree.root_node.descendant_for_byte_range(at, at + length)
         top = self.node
         while top.parent and (top.parent.start_byte, top.parent.end_byte) == (top.start_byte, top.end_byte):
             top = top.parent
@@ -78,9 +99,76 @@ class Judge:
         data = text.encode()
         tree = self._parsed(data)
         errors = self._errors(tree, len(data))
-        if not errors <= self._tolerated or self._leaf_after(tree, len(data)) != self._next:
-            return Verdict(False, len(errors))
-        return Verdict(True, sum(1 for _, a, b in errors if a[0] != "right" and b[0] != "left"))
+        clean = errors.nodes <= self._tolerated and errors.nodes.total() <= self._fewest and errors.loose <= self._loose
+        # A `#` would take the code right of the hole into a comment, even where the file stays whole.
+        if clean and self._code_follows and self._follows(tree, len(data)):
+            clean = False
+        return Verdict(clean, errors.nodes.total())
+
+    def _best_placeholder(self, now: str) -> tuple[Errors, str, Any]:
+        """The errors that it leads to, the text, its tree: the first without any, or of the fewest in the time there is. Where
+        several lead to as few, what each of them leads to is tolerated, though not more of it."""
+        best: Any = None
+        in_code, began = True, time.monotonic()
+        for text in self._placeholders(now):
+            data = text.encode()
+            tree = self._parsed(data)
+            if best is None:
+                self._tree, self._kept = tree, data
+                in_code = not self._follows(tree, len(data))
+            elif in_code and self._follows(tree, len(data)):
+                continue  # a quote that takes the errors right of it into a string mends nothing
+            nodes, loose = self._errors(tree, len(data))
+            if best is None or nodes.total() < self._fewest:
+                self._fewest = nodes.total()
+                best = Errors(nodes, loose), text, tree
+            elif nodes.total() == self._fewest:
+                best = Errors(nodes | best[0].nodes, max(loose, best[0].loose)), *best[1:]
+            if not nodes or time.monotonic() - began > PATIENCE:
+                break
+        return best
+
+    def _placeholders(self, now: str) -> Iterator[str]:
+        first, *others = OF_LANGUAGE.get(self._language, PLACEHOLDERS)
+        self._missing = "", ""
+        yield first
+        yield now
+        close, open_ = self._missing = self._brackets()
+        if close and not open_:
+            yield IDENTIFIER + close
+            yield close
+        elif open_:
+            for beginning in BEGINNINGS:
+                yield close + beginning + open_
+                yield IDENTIFIER + close + " " + beginning + open_
+        yield from others
+        yield from (IDENTIFIER + ending for ending in ENDINGS)
+
+    def _brackets(self) -> tuple[str, str]:
+        """What must be closed in the hole and what opened, for brackets to match: told by those that lie in errors of the first
+        placeholder's tree, since where there is no error they do match. The outermost ones are taken to match each other."""
+        at, left, right = len(self._before), [], []
+        todo = [self._tree.root_node]
+        while todo:
+            node = todo.pop()
+            if node.child_count:
+                todo += [one for one in reversed(node.children) if one.has_error or not one.child_count]
+            elif node.start_byte == node.end_byte:
+                continue
+            elif node.type in CLOSING:
+                (left if node.start_byte < at else right).append(node.type)
+            elif node.type in CLOSING.values():
+                side = left if node.start_byte < at else right
+                if side and CLOSING.get(side[-1]) == node.type:
+                    side.pop()
+                else:
+                    side.append(node.type)
+        opened = [one for one in left if one in CLOSING]
+        closed = [one for one in right if one not in CLOSING]
+        while opened and closed and CLOSING[opened[0]] == closed[-1]:
+            del opened[0], closed[-1]
+        opening = {closer: opener for opener, closer in reversed(CLOSING.items())}
+        return "".join(CLOSING[one] for one in reversed(opened)), "".join(opening[one] for one in reversed(closed))
 
     def nearest(self) -> int:
         """Where in the source the outermost definition or statement around the hole begins, in bytes."""
@@ -112,12 +200,14 @@ class Judge:
         if self._tree is None:
             return self._parser.parse(source)
         old = self._tree.copy()
-        at, now = len(self._before), (self._row, self._column)
-        # What was in the hole is a placeholder, which has no line ends.
-        rows = data.count(b"\n")
-        new = (self._row + rows, len(data) - data.rfind(b"\n") - 1 if rows else self._column + len(data))
-        old.edit(at, at + self._length, at + len(data), now, (self._row, self._column + self._length), new)
+        at = len(self._before)
+        old.edit(at, at + len(self._kept), at + len(data), self._point(b""), self._point(self._kept), self._point(data))
         return self._parser.parse(source, old)
+
+    def _point(self, data: bytes) -> tuple[int, int]:
+        """Row and column of the end of `data` in the hole."""
+        rows = data.count(b"\n")
+        return self._row + rows, len(data) - data.rfind(b"\n") - 1 if rows else self._column + len(data)
 
     def _place(self, position: int, length: int) -> Place:
         start = len(self._before)
@@ -131,35 +221,36 @@ class Judge:
         """Whether an error begins on the hole's line: the hole is to mend it, so it isn't tolerated."""
         side, position = place
         if side == "left":
-            return position > len(self._before) - self._column
-        stop = self._after.find(b"\n")
-        rest = len(self._after) if stop < 0 else stop
-        return side == "in" or position >= len(self._after) - rest
+            return position >= len(self._before) - self._column
+        return side == "in" or position >= len(self._after) - self._rest
 
-    def _errors(self, tree: Any, length: int) -> set[tuple[str, Place, Place]]:
-        """The ERROR and MISSING nodes: what they are, where they start and end."""
-        found = set()
+    def _errors(self, tree: Any, length: int) -> Errors:
+        found: Counter[tuple[str, Place, Place]] = Counter()
+        at, loose = len(self._before), 0
         todo = [tree.root_node] if tree.root_node.has_error else []
         while todo:
             node = todo.pop()
             if node.is_error or node.is_missing:
                 what = f"missing {node.type}" if node.is_missing else "error"
-                found.add((what, self._place(node.start_byte, length), self._place(node.end_byte, length)))
-            todo += [child for child in node.children if child.has_error or child.is_error or child.is_missing]
-        return found
+                found[what, self._place(node.start_byte, length), self._place(node.end_byte, length)] += 1
+                if node.start_byte < at + length and node.end_byte > at:
+                    loose += sum(
+                        1 for child in node.children
+                        if not child.child_count and child.start_byte < at + length and child.end_byte > at
+                    )  # fmt: skip
+            inner = [child for child in node.children if child.has_error or child.is_error or child.is_missing]
+            if not inner and not node.is_error and not node.is_missing:  # a MISSING node that the grammar hides
+                found["hidden", self._place(node.start_byte, length), self._place(node.end_byte, length)] += 1
+            todo += inner
+        return Errors(found, loose)
 
-    def _leaf_after(self, tree: Any, length: int) -> tuple[int, str | None]:
-        """How the text right of the hole begins: where its first token starts, and whether that is a comment or a string.
-
-        A filled hole mustn't change that, even where the file stays whole: a `#` would take what follows into a comment.
-        """
+    def _follows(self, tree: Any, length: int) -> str | None:
+        """Whether the text right of the hole begins within a "comment" or a "string"."""
         blank = len(self._after) - len(self._after.lstrip())
         if blank == len(self._after):
-            return 0, None
+            return None
         at = len(self._before) + length + blank
-        leaf = tree.root_node.descendant_for_byte_range(at, at + 1)
-        start = max(leaf.start_byte - at, -blank - 1)  # from inside the hole it is all the same from where
-        return start, self._opaque(leaf, at)
+        return self._opaque(tree.root_node.descendant_for_byte_range(at, at + 1), at)
 
     @staticmethod
     def _opaque(leaf: Any, at: int) -> str | None:

@@ -49,17 +49,24 @@ KNOWN = (
     Known("css", "tree-sitter-css", endings="css"),
 )  # fmt: skip
 FILES = {".bashrc": "bash", ".profile": "bash", ".bash_profile": "bash", ".babelrc": "json", "PKGBUILD": "bash"}
+CPP_HEADER = re.compile(
+    r"^\s*(?:namespace\b|template\s*<|class\s+\w|using\s+\w|public:|private:|protected:|#\s*include\s*<\w+>)|\w::\w",
+    re.MULTILINE,
+)
 _BY_WORD = {word: known for known in KNOWN for word in (known.name, *known.words.split())}
 _BY_ENDING = {ending: known for known in KNOWN for ending in known.endings.split()}
 _BY_PROGRAM = {program: known for known in KNOWN for program in known.programs.split()}
 
 
 def detect(path: str | None, source: str = "") -> str:
-    """The language of a file, by its name, or else by the program its first line (`#!`) names. Raises LanguageError."""
+    """The language of a file, by its name, or else by the program its first line (`#!`) names; a header's (`.h`) by what is in it.
+    Raises LanguageError."""
     name = PurePath(path).name if path else ""
     if name in FILES:
         return FILES[name]
     ending = name.rpartition(".")[2].lower() if "." in name else ""
+    if ending == "h" and CPP_HEADER.search(source):
+        return "cpp"
     if ending in _BY_ENDING:
         return _BY_ENDING[ending].name
     shebang = re.match(r"#!\s*(?:\S*/)?env\s+(?:-\S+\s+)*(\S+)|#!\s*(\S+)", source)

@@ -189,5 +189,33 @@ def grown(tables, block, text, mode):
 
 
 @kernel
+def keywords(tables, block, words):
+    """How many keywords there are: into the rows of words int32[W, 1 + longest + 1] go the symbol and the spelling, 0 behind it.
+
+    Prefixes are tried depth first: the keyword lexer goes on past what it was given for as long as a keyword begins so.
+    """
+    text, n, tries, count = np.zeros(words.shape[1] - 2, np.int32), np.int64(1), np.int64(0), np.int64(0)
+    text[0] = 32
+    while n and count < len(words) and tries < 1000000:  # a lexer that takes words of any length would never end
+        tries += 1
+        text[n - 1] += 1
+        if text[n - 1] > 126:
+            n -= 1
+            continue
+        block[TEXT] = text.ctypes.data
+        block[LENGTH] = n
+        _from(block, text, np.int64(0))
+        if _lex(tables.calls[1], (np.int64(block.ctypes.data), np.int64(0))) and block[END] == n:
+            words[count, 0] = (block[NOW] >> 32) & 0xFFFF
+            for i in range(n):
+                words[count, 1 + i] = text[i]
+            count += 1
+        if block[AT] == n and n < len(text):
+            text[n] = 32
+            n += 1
+    return count
+
+
+@kernel
 def _load_state(calls, room, size):
     return _load(calls[4], (calls[5], np.int64(room.ctypes.data), np.int64(size)))

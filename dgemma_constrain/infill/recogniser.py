@@ -158,10 +158,11 @@ def _grows(t, words, block, work, text, start, node, symbol, keyword):
     if work.mark[known]:
         return np.int64(work.mark[known] == ACCEPTED)
     found = np.int64(0)
-    for y in range(1, len(words)):
-        if found == 0 and t.table[state, y] and words[y, length] > 0:
+    for w in range(len(words)):
+        y = words[w, 0]
+        if found == 0 and t.table[state, y] and words[w, 1 + length] > 0:
             i = 0
-            while i < length and words[y, i] == text[start + i]:
+            while i < length and words[w, 1 + i] == text[start + i]:
                 i += 1
             if i == length:
                 found = _shifted(t, work, node, np.int64(y), False)
