@@ -35,6 +35,7 @@ WAYS, STACKS, STEPS, OPEN = (
 )  # ways to close that are tried; stacks looked at for them; steps of a way; parses of an open token
 AHEAD = 24  # tokens right of the hole of which the first that is no comment is looked for
 _FOLLOWING = np.array([ord(c) for c in "\"'`\n a);{"], np.int32)
+ROUNDS = 6  # in which goals are found out to be none
 STRETCHES = (64, 16, 4, 1)  # lines right of the hole that are read where the rest of the file has errors
 
 
@@ -47,8 +48,8 @@ class Goals(NamedTuple):
 
 
 @kernel
-def goals(t, source, symbol, target, cost, block, text, at, saved, size, room, distance, way):
-    """Fill in the Goals of the text from `at` on, with the scanner's state saved[:size] before it.
+def goals(t, block, text, at, saved, size, room, distance):
+    """Fill in the distance of the states that shift the text's first token from `at` on, with the scanner's state saved[:size].
 
     States that take more of the text for one token are further away: most of them stand in a string or a comment, which would
     have to end somewhere, too.
@@ -56,7 +57,6 @@ def goals(t, source, symbol, target, cost, block, text, at, saved, size, room, d
     least = np.int64(DEAR)
     for state in range(len(distance)):
         distance[state] = DEAR
-        way[state] = -1
         place, n = np.int64(at), size
         for j in range(size):
             room[1, j] = saved[j]
@@ -80,6 +80,11 @@ def goals(t, source, symbol, target, cost, block, text, at, saved, size, room, d
     for state in range(len(distance)):
         if distance[state] < DEAR:
             distance[state] -= least
+
+
+@kernel
+def spread(source, symbol, target, cost, distance, way):
+    """Given the distance of the states that are goals themselves, and DEAR of others, fill in those of all, and the ways."""
     changed = True
     while changed:
         changed = False
@@ -237,7 +242,7 @@ def _after(t, work, queue, count, symbol):
 def _queue(queue, count, node, cost, parent, item):
     """How many rows there are when this one is among them; where there is no room it is left out."""
     for i in range(count):
-        if queue[i, 0] == node and not (parent < 0 <= queue[i, 2]):
+        if queue[i, 0] == node:
             if cost < queue[i, 1] and not queue[i, 4]:
                 queue[i, 1] = cost
                 queue[i, 2] = parent
@@ -320,11 +325,14 @@ class Closing:
         self._edge, self._after, self._stretch = edge, after, None
         self._yields: Yields = yields(language, several)
         self._several = several
-        self._goals = self._reached(after)
+        self._external = {int(x) for x in edge._tables.externals}
         self._texts: dict[int, list[int]] = {}
-        self.known = False
-        if edge.known:
-            self.known = self._choose(self._written([b""], 0)[0])
+        self.known = edge.known and self._choose()
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether all that is right of the hole goes through, and not only some lines."""
+        return self._stretch is None
 
     def of(self, prefixes: list[bytes]) -> list[list[bytes]]:
         """For each beginning of a text for the hole, what may stand behind it to close the hole, shortest first."""
@@ -352,37 +360,68 @@ class Closing:
     def _behind(self, head: bytes, terminal: int, spelled: str) -> list[bytes]:
         return self._written([head], terminal, spelled[-1:])[0]
 
-    def _choose(self, written: list[bytes]) -> bool:
-        """Find out how much of what is right of the hole can be read to its end: all of it, or so many lines."""
+    def _choose(self) -> bool:
+        """Find out how much of what is right of the hole can be read to its end, all of it or so many lines, and behind what.
+
+        States where its first token can stand, but not the others, are no goals: they are found out one after the other.
+        """
+        first = self._reached(self._after)
+        left = first.copy()
+        for _ in range(ROUNDS):
+            self._goals = self._spread(left)
+            found = self._ways([b""], 0)
+            if any(self.fits(self._texts_of(b"", *found))):
+                return True
+            left[[self._goal(row) for row, cost in zip(found[0][0], found[1][0]) if cost < DEAR - 1]] = DEAR
+        self._goals = self._spread(first)
+        written = self._written([b""], 0)[0]
         lines = self._after.split(b"\n")
-        for stretch in (None, *(b"\n".join(lines[:n]) for n in STRETCHES if n < len(lines))):
+        for stretch in (b"\n".join(lines[:n]) for n in STRETCHES if n < len(lines)):
             self._stretch = stretch
             if any(self.fits(written)):
                 return True
         return False
+
+    def _goal(self, row: np.ndarray) -> int:
+        """The state that a way ends in."""
+        state = -1 - int(row[row < 0][0])
+        while self._goals.way[state] >= 0:
+            state = self._yields.target[self._goals.way[state]]
+        return int(state)
+
+    def _spread(self, distance: np.ndarray) -> Goals:
+        y, reached = self._yields, Goals(distance.copy(), np.full(len(distance), -1, np.int32))
+        spread(y.source, y.symbol, y.target, y.cost, *reached)
+        return reached
 
     def _fits(self, texts: list[bytes]) -> np.ndarray:
         if self._stretch is None:
             return self._edge.fits_each(texts, self._after) == 1
         return self._edge.alive_each([text + self._stretch for text in texts]) == 1
 
-    def _reached(self, after: bytes) -> Goals:
-        edge, y = self._edge, self._yields
-        states = len(edge._tables.table)
-        distance, way = np.full(states, DEAR, np.int32), np.full(states, -1, np.int32)
+    def _reached(self, after: bytes) -> np.ndarray:
+        edge = self._edge
+        distance = np.full(len(edge._tables.table), DEAR, np.int32)
         scanner = next((one.scanner for one in edge._open), b"")
         saved, room = np.zeros(STATE, np.uint8), np.zeros((2, STATE), np.uint8)
         saved[: len(scanner)] = np.frombuffer(scanner, np.uint8)
         text = np.concatenate([edge._left, _edge._codes(after.decode())])
         with _edge._lock:
             goals(
-                edge._tables, y.source, y.symbol, y.target, y.cost, edge._block, text, np.int64(len(edge._left)), saved,
-                np.int64(len(scanner)), room, distance, way,
+                edge._tables, edge._block, text, np.int64(len(edge._left)), saved, np.int64(len(scanner)), room, distance
             )  # fmt: skip
-        return Goals(distance, way)
+        return distance
 
     def _written(self, prefixes: list[bytes], begun: int, last: str = "") -> list[list[bytes]]:
         """The cheapest ways to close behind each prefix, as texts, cheapest first, unread."""
+        found, costs = self._ways(prefixes, begun)
+        return [self._texts_of(one, found[i : i + 1], costs[i : i + 1], last) for i, one in enumerate(prefixes)]
+
+    def _texts_of(self, prefix: bytes, found: np.ndarray, costs: np.ndarray, last: str = "") -> list[bytes]:
+        rows = [row for row, cost in zip(found[0], costs[0]) if cost < DEAR - 1]
+        return list(dict.fromkeys(text for row in rows for text in self._spelled(row, last or _last(prefix))))
+
+    def _ways(self, prefixes: list[bytes], begun: int) -> tuple[np.ndarray, np.ndarray]:
         edge, y, n = self._edge, self._yields, len(prefixes)
         data = np.frombuffer(b"".join(prefixes) or b" ", np.uint8)
         ends = np.cumsum([0, *map(len, prefixes)])
@@ -403,10 +442,7 @@ class Closing:
             done = now
             if done < n:
                 edge._enlarge()
-        return [
-            list(dict.fromkeys(w for row, cost in zip(found[i], costs[i]) if cost < DEAR - 1 for w in self._spelled(row, last or _last(prefixes[i]))))
-            for i in range(n)
-        ]  # fmt: skip
+        return found, costs
 
     def _spelled(self, row: np.ndarray, last: str) -> list[bytes]:
         """A way as texts: one, or several where a terminal has several spellings, of which all take the same one."""
@@ -432,10 +468,6 @@ class Closing:
             texts.append(text.encode())
         return texts
 
-    @property
-    def _external(self) -> set[int]:
-        return {int(x) for x in self._edge._tables.externals}
-
     def _terminals(self, item: int) -> list[int]:
         if item not in self._texts:
             self._texts[item] = self._yields.rest(item)
@@ -450,6 +482,8 @@ def _joined(end: str, text: str) -> str:
     """`text` with a blank before it where it would otherwise grow together with what ends in the character `end`."""
     if not end or not text:
         return text
-    first, word = text[0], lambda c: c.isalnum() or c == "_"
-    alone = end.isspace() or first.isspace() or first in "()[]{},;" or end in "([{"
-    return text if alone or word(end) != word(first) or not word(end) and first in "\"'`" else " " + text
+
+    def kind(one: str) -> str:
+        return "a" if one.isalnum() or one == "_" else "+" if one in "+-*/%&|^<>=!~?.:@#$\\" else one
+
+    return " " + text if kind(end) == kind(text[0]) and kind(end) in "a+" else text
