@@ -1,10 +1,10 @@
 """`complete`: texts for the middle of a file, ranked; every one leaves the file as whole as it was.
 
 A masked model looks at the hole with several canvas lengths in one batch. On each canvas a beam finds the likeliest strings
-(`search`) whose every prefix can still become code (`edge`), tidied and judged (`judge`) from the likeliest on. Then every
-canvas commits a part of its best string, and the model looks again, until the canvases are full or time is up. What is whole
-by then is ranked by the mean log-probability of its tokens, each at the moment it was committed. Nothing is returned that the
-judge hasn't passed.
+(`search`) that keep the file whole and satisfy the caller's constraint (`steering`), tidied and judged (`judge`) from the
+likeliest on. Then every canvas commits a part of its best string, and the model looks again, until the canvases are full or
+time is up. What is whole by then is ranked by the mean log-probability of its tokens, each at the moment it was committed.
+Nothing is returned that the judge hasn't passed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from dgemma_constrain.constraints.base import Constraint, as_constraint
 from dgemma_constrain.diffusion.denoiser import Question, ask
 from dgemma_constrain.errors import ConstraintError, LanguageError
 from dgemma_constrain.infill import languages
@@ -25,6 +26,7 @@ from dgemma_constrain.infill.edge import Edge, warm_up
 from dgemma_constrain.infill.hole import Hole, context, find
 from dgemma_constrain.infill.judge import Judge
 from dgemma_constrain.infill.search import String, strings
+from dgemma_constrain.infill.steering import Steering
 from dgemma_constrain.infill.tidy import tidied
 
 if TYPE_CHECKING:
@@ -33,10 +35,10 @@ if TYPE_CHECKING:
 ONE_LINE, SEVERAL_LINES = (2, 4, 8, 16), (8, 16, 32, 64)  # canvas lengths in tokens
 BUDGET = {False: 300.0, True: 1000.0}  # milliseconds, for one line and for several
 JUDGED, KEPT = 48, 3  # strings of a canvas that are judged in one look; whole ones that are enough
+LEAST_SCORE = -99.0  # of a text that no canvas has room for
 NEAR, WORDS = 4000, 300  # characters around the hole whose words are tried, too; so many at most
 LOOKS, LEAST, CHARACTERS = 4, 160, 3  # looks to have time for; characters a model sees at least; of a token
 _SECONDS: WeakKeyDictionary = WeakKeyDictionary()  # a denoiser → what a token took in its last look
-COMMON = ("0", "None", "null", "true", "pass", '""', "[]", "{}", "()", "x", "x;", "x: 0", '"x": 0', "return", ";", ":")
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,11 @@ class CodeCompletion:
 
 @dataclass
 class Attempt:
-    """A canvas of one length. pinned: position → id and its log-probability when it was committed."""
+    """A canvas of one length. pinned: position → id and its log-probability when it was committed; lead: what they are of."""
 
     length: int
     pinned: dict[int, tuple[int, float]] = field(default_factory=dict)
+    lead: String | None = None
     done: bool = False
 
 
@@ -69,6 +72,7 @@ def complete(
     count: int = 3,
     steps: int = 8,
     several: bool | None = None,
+    constraint: Constraint | str | None = None,
     cancel: threading.Event | None = None,
 ) -> list[CodeCompletion]:
     """Completions of code at a cursor, or instead of a span (start, end), best first; positions in characters.
@@ -80,10 +84,11 @@ def complete(
     count     completions at most
     steps     looks that the model takes at most
     several   whether several lines are wanted; None: if the hole is an empty body
+    constraint  what every completion's `text` satisfies, too
     cancel    an event that ends it as the budget does
 
-    Raises LanguageError if the language isn't known or its grammar isn't installed, and ConstraintError for a place outside
-    the source and a model that isn't a masked one.
+    Raises LanguageError if the language isn't known or its grammar isn't installed, EmptyConstraint, and ConstraintError for a
+    place outside the source and a model that isn't a masked one.
     """
     if isinstance(model, str):
         from dgemma_constrain.models.load import load
@@ -103,7 +108,8 @@ def complete(
         edge = Edge(name, hole.before.encode()[judge.nearest() :])
     except LanguageError:  # tables that are read wrongly: the judge alone decides
         edge = None
-    work = _Work(hole, judge, edge, model, end, cancel)
+    asked = None if constraint is None else as_constraint(constraint)
+    work = _Work(hole, judge, Steering(name, hole, edge, asked), model, end, cancel)
     return work.run(count, steps)
 
 
@@ -114,18 +120,18 @@ class _Work:
         self,
         hole: Hole,
         judge: Judge,
-        edge: Edge | None,
+        steering: Steering,
         model: Model,
         end: float,
         cancel: threading.Event | None,
     ):
         self.hole, self.judge, self.denoiser, self.end, self.cancel = hole, judge, model.denoiser, end, cancel
-        self.edge = edge
+        self.steering = steering
         self.vocabulary = model.vocabulary
         self.head = hole.head.encode()
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
-        suffix = (hole.tail + hole.after).replace("\r\n", "\n")
+        suffix = hole.after.replace("\r\n", "\n")
         prefix = context(hole, judge.node, self._fits)
         near = self._affordable()
         prefix, suffix = prefix[-near:], suffix[: near // 2]
@@ -146,7 +152,7 @@ class _Work:
             for attempt, log_p in zip(open_, looks):
                 self._advance(attempt, log_p, steps - step)
             if not step:
-                self._try_words(looks)
+                self._try_others(looks)
         return self._ranked(count)
 
     def _affordable(self) -> int:
@@ -177,17 +183,20 @@ class _Work:
 
     def _advance(self, attempt: Attempt, log_p: np.ndarray, looks_left: int) -> None:
         """Find the canvas's best strings, judge them, and commit a part of the best."""
-        candidates = strings(log_p, self.vocabulary, attempt.pinned, self.head, self._allowed, self.on_time)
+        candidates = strings(
+            log_p, self.vocabulary, attempt.pinned, self.head, self.steering, self.on_time, attempt.lead
+        )
         lead, whole = None, 0
         for string in candidates[:JUDGED]:
             if whole == KEPT or not self.on_time():
                 break
             if self._judge(string.text, string.score):
                 lead, whole = lead or string, whole + 1
-        lead = lead or (candidates[0] if candidates else None)
+        lead = lead or attempt.lead or (candidates[0] if candidates else None)
         if lead is None:
             attempt.done = True
             return
+        attempt.lead = lead
         self._commit(attempt, log_p, lead, looks_left)
 
     def _commit(self, attempt: Attempt, log_p: np.ndarray, lead: String, looks_left: int) -> None:
@@ -204,13 +213,6 @@ class _Work:
             count -= 1
         attempt.done = not open_
 
-    def _allowed(self, texts: list[bytes]) -> list[bool]:
-        """Which prefixes can become a text for the hole."""
-        fine = [b"\r" not in t and b"\x00" not in t and (self.hole.several or b"\n" not in t) for t in texts]
-        if self.edge is None or not self.edge.known or self.judge.inside:
-            return [ok and _is_utf8(text) for ok, text in zip(fine, texts)]
-        return [ok and bool(alive) for ok, alive in zip(fine, self.edge.alive_each(texts))]
-
     def _judge(self, data: bytes, score: float) -> bool:
         """Whether a model's text, tidied, leaves the file whole; if so it is kept."""
         try:
@@ -220,6 +222,8 @@ class _Work:
         if text not in self.judged:
             self.judged[text] = None
             for one in tidied(self.hole, text, self.judge.ending):
+                if not self.steering.allows(one):
+                    continue
                 verdict = self.judge.verdict(self.hole.filled(one))
                 if verdict.clean and self.judge.compiles(self.hole.filled(one)):
                     self.judged[text] = one
@@ -232,23 +236,27 @@ class _Work:
         self.found[one] = errors, max(before, score)
         return True
 
-    def _try_words(self, looks: list[np.ndarray]) -> None:
-        """The names that stand near the hole, and what stands nearly everywhere, scored by the first look."""
-        if self.judge.inside:
-            return
-        near = self.hole.before[-NEAR:] + "\n" + self.hole.after[:NEAR]
-        words = dict.fromkeys([*reversed(re.findall(r"[^\W\d]\w*", near)), *COMMON])
+    def _try_others(self, looks: list[np.ndarray]) -> None:
+        """The shortest texts that are whole, and the names that stand near the hole, scored by the first look."""
+        texts = self.steering.shortest()
+        if not self.judge.inside:
+            near = self.hole.before[-NEAR:] + "\n" + self.hole.after[:NEAR]
+            words = dict.fromkeys(reversed(re.findall(r"[^\W\d]\w*", near)))
+            words = [w.encode() for w in words if w.startswith(self.hole.head) and w != self.hole.head][:WORDS]
+            words = [w for w, alive in zip(words, self.steering.alive(words)) if alive] if words else []
+            texts += (
+                [w + one for w, some in zip(words, self.steering.closings(words)) for one in some[:1]] if words else []
+            )
         scored = []
-        for word in [w for w in words if w.startswith(self.hole.head) and w != self.hole.head][:WORDS]:
-            ids = self.vocabulary.encode(word)
+        for text in dict.fromkeys(texts):
+            ids = self.vocabulary.encode(text.decode())
             means = [_mean(log_p, ids, self.vocabulary.eos_ids) for log_p in looks if len(ids) <= len(log_p)]
-            if means:
-                scored.append((max(means), word))
+            scored.append((max(means, default=LEAST_SCORE), text))
         kept = 0
-        for score, word in sorted(scored, reverse=True):
+        for score, text in sorted(scored, reverse=True):
             if kept == KEPT or not self.on_time():
                 return
-            kept += self._judge(word.encode(), score)
+            kept += self._judge(text, score)
 
     def _ranked(self, count: int) -> list[CodeCompletion]:
         hole = self.hole
@@ -268,12 +276,3 @@ def _mean(log_p: np.ndarray, ids: list[int], ends: tuple[int, ...]) -> float:
     if len(ids) < len(log_p):
         return (total + max((float(log_p[len(ids), e]) for e in ends), default=0.0)) / (len(ids) + 1)
     return total / len(ids)
-
-
-def _is_utf8(text: bytes) -> bool:
-    """Or the beginning of it, cut within a character."""
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        return error.end == len(text) and error.reason == "unexpected end of data"
-    return True
