@@ -53,7 +53,7 @@ def cheapest(machine, here: int, place: int, arcs, last: int, any_more: bool) ->
 
 
 def claimed(machine, remainder, here: int, place: int) -> int:
-    while (cost := _of_stacks(remainder, machine.stacks, np.int64(here), np.int64(place))) == FULL:
+    while (cost := _of_stacks(remainder, machine.stacks, np.int64(here), np.int64(0), np.int64(place))) == FULL:
         machine.stacks = machine.stacks._replace(heap=roomier(machine.stacks.heap))
     assert cost >= 0
     return cost
@@ -77,7 +77,7 @@ def test_the_least_cost_by_brute_force(loops, any_more):
             rules_of(tables), np.array(arcs, np.int32).reshape(-1, 4), np.arange(END) == IGNORED, np.int64(END),
             np.int64(places), any_more,
         )  # fmt: skip
-        remainder = _no_stacks(rest, read, any_more)
+        remainder = _no_stacks(rest, read, any_more, -1, np.zeros((0, places), np.uint8))
         here = machine.start
         try:
             for _ in range(4):

@@ -53,7 +53,7 @@ def test_all_spans_by_brute_force(cut):
         if pieces.count(None) > 2 or not pieces:
             continue
         text = np.array([GAP if p is None else lexer.classes(p)[0] for p in pieces], np.int32)
-        rows, reached = find_spans(side_by_side(*lexer.automata), text, cut)
+        rows, reached = find_spans(side_by_side(*lexer.automata, np.zeros(lexer.alphabet.size, bool)), text, cut)
         assert (np.diff(rows[:, 0]) >= 0).all()
         found = {}
         for *span, typed in rows.tolist():

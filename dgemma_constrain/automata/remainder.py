@@ -31,6 +31,7 @@ NO = 192  # the cost of what cannot be
 MOST = 63  # or more. Two of these are less than NO, and one and NO are a byte
 GROW = -5  # there is no room for more stacks
 WHOLE = 1  # the state of a stack of which all is known
+STACK = -2  # in the place of a scanner's state
 
 
 class Rules(NamedTuple):
@@ -56,14 +57,16 @@ class Remainder(NamedTuple):
           a body
     read  uint8[T+1, N, N]: … by a terminal, and what is ignored before it
     any_more bool: whether any text may follow at the last place
+    whole int64: the head of a rule after which a row goes on that is given, its *context*; or -1
     keys, rows, state, size  a hash table of stacks, and of others that read on: their rows, int32; of each row its
           state, int32, WHOLE once its costs are known; how many rows there are, int64[1]
-    cost  uint8[R, N]: what it costs them to read on from each place
+    cost  uint8[R, N]: what it costs them to read on from each place; the contexts first
     """
 
     rest: np.ndarray
     read: np.ndarray
     any_more: bool
+    whole: int
     keys: np.ndarray
     rows: np.ndarray
     state: np.ndarray
@@ -185,14 +188,21 @@ def fill(keys, rows, nodes, values):
 
 
 @kernel
-def row_of(remainder, node):
-    """The row of a stack, new perhaps; or GROW."""
-    slot = slot_of(remainder.keys, np.int64(node))
+def row_of(remainder, stacks, what, here, context):
+    """The row of a stack (`here` is STACK) or a set of stacks amid a terminal, new perhaps; FULL or GROW."""
+    heap, scratch = stacks.heap, stacks.row
+    key = what
+    if here != STACK or remainder.whole >= 0:
+        scratch[0], scratch[1], scratch[2] = what, here, context
+        key = intern(heap, scratch, np.int64(3))
+        if key == FULL:
+            return key
+    slot = slot_of(remainder.keys, key)
     if remainder.keys[slot] < 0:
         row = remainder.size[0]
         if row == len(remainder.state):
             return np.int64(GROW)
-        remainder.keys[slot], remainder.rows[slot] = node, row
+        remainder.keys[slot], remainder.rows[slot] = key, row
         remainder.state[row] = 0
         remainder.size[0] += 1
     return np.int64(remainder.rows[slot])
@@ -229,14 +239,25 @@ def lower(cost, i, costs):
 
 
 @kernel
-def readable(remainder, stacks, node):
-    """The row of a stack, whose costs are known then; FULL or GROW.
+def lead_on(cost, links, between):
+    """Lower the costs of rows until nothing changes: row links[e, 0] may read on like links[e, 1] after a piece that costs
+    between[links[e, 2], to, from]."""
+    changed = True
+    while changed:
+        changed = False
+        for e in range(len(links) - 1, -1, -1):
+            changed |= improve(cost, np.int64(links[e, 0]), np.int64(links[e, 1]), between[links[e, 2]])
+
+
+@kernel
+def readable(remainder, stacks, node, context):
+    """The row of a stack in a context, whose costs are known then; FULL or GROW.
 
     A stack may be met while it is in question itself. So those in question are numbered, and it goes on until nothing
     changes; a link is looked at again only once the stack that it leads to has changed.
     """
     heap, lr, pairs, scratch = stacks
-    row = row_of(remainder, node)
+    row = row_of(remainder, stacks, node, np.int64(STACK), context)
     if row < 0 or remainder.state[row] == WHOLE:
         return row
     rest, cost = remainder.rest, remainder.cost
@@ -260,10 +281,15 @@ def readable(remainder, stacks, node):
             if head < 0:  # the rule of a whole text
                 lower(cost, row, rest[k, last])
                 continue
+            if head == remainder.whole:
+                improve(cost, row, context, rest[k])
+                continue
             base = ancestor(heap.items, this, dot)
             scratch[0], scratch[1] = after_symbol(lr, words, np.int64(heap.items[base + 1]), head), base
             onward = intern(heap, scratch, np.int64(2))
-            other = onward if onward == FULL else row_of(remainder, onward)
+            other = onward
+            if onward != FULL:
+                other = row_of(remainder, stacks, onward, np.int64(STACK), context)
             if other < 0:
                 return other
             j = np.int64(-1)

@@ -26,6 +26,7 @@ from dgemma_constrain.automata.remainder import (
     derive,
     fill,
     improve,
+    lead_on,
     lower,
     readable,
     row_of,
@@ -33,7 +34,8 @@ from dgemma_constrain.automata.remainder import (
 )
 from dgemma_constrain.automata.stacks import DEAD, FAR, LIMIT, advance
 from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes, shortest
-from dgemma_constrain.constraints.grammar.guesses import BEGIN, IGNORED, winners
+from dgemma_constrain.constraints.grammar.composite import CompositeMachine
+from dgemma_constrain.constraints.grammar.guesses import BEGIN, CALL, COMPOSITE, IGNORED, NONE, winners
 from dgemma_constrain.constraints.grammar.spans import GAP, find_spans
 
 ROOM = 1 << 26  # bytes of `Remainder.rest`, at most; what does not fit is text that is not known
@@ -73,16 +75,36 @@ def required(machine, remainder, config, place, behind, ahead):
     if place == OFF:
         return shortest(machine, config)
     items = machine.stacks.heap.items
+    if items[config + 2] != COMPOSITE:
+        return _of_config(machine, remainder, config, np.int64(0), place, behind)
+    result, width = np.int64(FAR), machine.composite.items.shape[1]
+    for i in range(config + 3, config + 1 + items[config], width):
+        state, inside = np.int64(items[i]), np.int64(items[i + 1])
+        if inside == NONE:
+            cost = np.int64(min(remainder.cost[state, place], remainder.cost[state, behind]))
+            cost = cost if cost != NO else np.int64(FAR)
+        else:
+            cost = _of_config(machine, remainder, inside, state, place, behind)
+        if cost < 0:
+            return cost
+        result = min(result, cost)
+    return result
+
+
+@kernel
+def _of_config(machine, remainder, config, context, place, behind):
+    """As `required`, of a grammar's configuration."""
+    items = machine.stacks.heap.items
     result = np.int64(NO)
     for i in range(config + 2, config + 1 + items[config], 2):
         stack_set, here = np.int64(items[i]), np.int64(items[i + 1])
         if here == BEGIN:
             cost = min(
-                _of_stacks(remainder, machine.stacks, stack_set, place),
-                _of_stacks(remainder, machine.stacks, stack_set, behind),
+                _of_stacks(remainder, machine.stacks, stack_set, context, place),
+                _of_stacks(remainder, machine.stacks, stack_set, context, behind),
             )
         else:
-            cost = _under_way(machine, remainder, stack_set, here, place)
+            cost = _under_way(machine, remainder, stack_set, here, context, place)
         if cost < 0:
             return cost
         result = min(result, cost)
@@ -90,12 +112,12 @@ def required(machine, remainder, config, place, behind, ahead):
 
 
 @kernel
-def _of_stacks(remainder, stacks, stack_set, place):
+def _of_stacks(remainder, stacks, stack_set, context, place):
     """What it costs one of several stacks to read on; FULL or GROW."""
     items = stacks.heap.items
     cost = np.int64(NO)
     for j in range(items[stack_set]):
-        row = readable(remainder, stacks, np.int64(items[stack_set + 1 + j]))
+        row = readable(remainder, stacks, np.int64(items[stack_set + 1 + j]), context)
         if row < 0:
             return row
         cost = min(cost, np.int64(remainder.cost[row, place]))
@@ -103,13 +125,13 @@ def _of_stacks(remainder, stacks, stack_set, place):
 
 
 @kernel
-def _under_way(machine, remainder, stack_set, here, place):
+def _under_way(machine, remainder, stack_set, here, context, place):
     """What it costs to read on amid a terminal: whichever wins, it ends somewhere; FULL or GROW.
 
     It is as if it were written whole, but for what was read of it (`slack`).
     """
     heap, scan = machine.stacks.heap, machine.scan
-    row = row_of(remainder, stack_set << 31 | here)
+    row = row_of(remainder, machine.stacks, stack_set, here, context)
     if row < 0:
         return row
     if remainder.state[row] != WHOLE:
@@ -125,7 +147,7 @@ def _under_way(machine, remainder, stack_set, here, place):
             if onto == FULL:
                 return onto
             for j in range(heap.items[onto] if onto >= 0 else 0):
-                other = readable(remainder, machine.stacks, np.int64(heap.items[onto + 1 + j]))
+                other = readable(remainder, machine.stacks, np.int64(heap.items[onto + 1 + j]), context)
                 if other < 0:
                     return other
                 if t == IGNORED:
@@ -167,8 +189,6 @@ def no_guide(last: int) -> Guide:
 
 def guide_of(machine, vocabulary, pinned: np.ndarray, tail: str) -> Guide:
     """pinned int64[L + more tokens]: ids, or -1. Of the machine only what does not depend on its heap is asked."""
-    if machine.automata is None:
-        return no_guide(len(pinned))
     ending = [*vocabulary.eos_ids, *([] if vocabulary.pad_id is None else [vocabulary.pad_id])]
     stop = int(np.append(np.flatnonzero(np.isin(pinned, ending)), len(pinned))[0])
     free = np.concatenate([[False], pinned[:stop] < 0, [False]])
@@ -182,13 +202,13 @@ def guide_of(machine, vocabulary, pinned: np.ndarray, tail: str) -> Guide:
         sizes[-1] += past - first
         gaps.append(len(sizes) - 1)
         text += machine.lexer.classes(_whole_characters(piece)).tolist()
-    rest, read, cut, tops = _derived(machine, np.array(text, np.int32), np.array(sizes), tail)
-    return Guide(_course(len(pinned), stop, runs, gaps, pieces, tops), rest, read, cut)
+    tops, *known = _derived(machine, np.array(text, np.int32), np.array(sizes), tail)
+    return Guide(_course(len(pinned), stop, runs, gaps, pieces, tops), *known)
 
 
 def _derived(machine, text: np.ndarray, sizes: np.ndarray, tail: str):
-    """`rest`, `read` and `any_more` of a `Remainder`, of as much of the text as there is room for; and where its gaps
-    are.
+    """Where the gaps of a text are, and of a `Remainder` what does not depend on stacks, for as much of the text as there
+    is room for.
 
     A gap is a row of places: so many characters may be written there, at no cost, as are left, or ENOUGH; the last is
     where none is. sizes: positions of each gap. tops: the first and the last place of each gap.
@@ -219,11 +239,44 @@ def _derived(machine, text: np.ndarray, sizes: np.ndarray, tail: str):
         np.maximum(written - left, 0),
     ], axis=1)  # fmt: skip
     ends = [] if cut else [*(k for g in (gaps if tail == "any" else ()) for k in range(first[g], past[g])), first[size]]
-    more = np.array([(a, machine.terminals, places - 1, 0) for a in ends], np.int64).reshape(-1, 4)
-    arcs = np.concatenate([arcs, more]).astype(np.int32)
+    arcs, tops = arcs.astype(np.int32), list(zip(first[gaps].tolist(), (past[gaps] - 1).tolist()))
+    if isinstance(machine, CompositeMachine):
+        return tops, *_of_skeleton(machine, rules, arcs, places, ends, cut)
+    rest, read = _rests(machine, rules, [*arcs, *((a, machine.terminals, places - 1, 0) for a in ends)], places, cut)
+    return tops, rest, read, cut, -1, np.zeros((0, places), np.uint8)
+
+
+def _rests(machine, rules, arcs: list, places: int, cut: bool) -> tuple[np.ndarray, np.ndarray]:
+    arcs = np.array(arcs, np.int32).reshape(-1, 4)
     arcs = arcs[np.argsort(arcs[:, 0], kind="stable")]
-    rest, read = derive(rules, arcs, machine.ignored, np.int64(machine.terminals), np.int64(places), cut)
-    return rest, read, cut, list(zip(first[gaps].tolist(), (past[gaps] - 1).tolist()))
+    return derive(rules, arcs, machine.ignored, np.int64(machine.terminals), np.int64(places), cut)
+
+
+def _of_skeleton(machine: CompositeMachine, rules, arcs: np.ndarray, places: int, ends: list[int], cut: bool):
+    """The same of a composite: a grammar's text may end anywhere, and the skeleton's states are the contexts."""
+    inner = [*arcs[arcs[:, 1] < machine.terminals]]
+    inner += [(a, end, a, 0) for a in range(places - 1) for end in sorted(machine.ending)]
+    rest, read = _rests(machine, rules, inner, places, cut)
+    never = np.full((places, places), NO, np.uint8)
+    between = [never.copy() for _ in machine.characters]
+    for a, terminal, b, cost in arcs[arcs[:, 1] >= machine.terminals].tolist():
+        of = between[terminal - machine.terminals]
+        of[b, a] = min(of[b, a], cost)
+    here = np.where(np.eye(places, dtype=bool), 0, never)
+    heads = np.flatnonzero(rules.first & (rules.head == machine.whole))
+    for slot, what in machine.parts.marks:
+        begun = heads[rules.body[heads] == machine.begins[what]] if slot == CALL else []
+        between.append(np.minimum.reduce([never, *(rest[k + 1] for k in begun)]) if slot == CALL else here)
+    links = machine.edges.copy()
+    number = np.zeros(machine.machine.classes + len(machine.parts.marks), np.int32)
+    number[machine.characters] = np.arange(len(machine.characters))
+    number[machine.machine.classes :] = len(machine.characters) + np.arange(len(machine.parts.marks))
+    links[:, 2] = number[links[:, 2]]
+    cost = np.full((machine.parts.skeleton.states, places), NO, np.uint8)
+    cost[np.ix_(machine.parts.skeleton.accept, ends)] = 0
+    cost[:, -1] = 0 if cut else NO
+    lead_on(cost, links, np.array(between, np.uint8).reshape(-1, places, places))
+    return rest, read, cut, machine.whole, cost
 
 
 def _between(runs: list[list[int]], stop: int) -> list[tuple[int, int]]:
@@ -264,11 +317,13 @@ def _course(last: int, stop: int, runs, gaps: list[int], pieces: list[bytes], to
     return Course(place, behind, ahead)
 
 
-def _no_stacks(rest, read, any_more: bool) -> Remainder:
-    i32, rows = np.int32, 1 << 10
+def _no_stacks(rest, read, any_more: bool, whole: int, contexts: np.ndarray) -> Remainder:
+    i32, rows = np.int32, (1 << 10) << len(contexts).bit_length()
+    cost = np.empty((rows, rest.shape[2]), np.uint8)
+    cost[: len(contexts)] = contexts
     return Remainder(
-        rest, read, any_more, np.full(2 * rows, -1, np.int64), np.empty(2 * rows, i32), np.empty(rows, i32),
-        np.zeros(1, np.int64), np.empty((rows, rest.shape[2]), np.uint8),
+        rest, read, any_more, np.int64(whole), np.full(2 * rows, -1, np.int64), np.empty(2 * rows, i32),
+        np.empty(rows, i32), np.array([len(contexts)]), cost,
     )  # fmt: skip
 
 
@@ -280,4 +335,4 @@ def _roomier(old: Remainder) -> Remainder:
     return old._replace(keys=keys, rows=rows, state=state, cost=cost)
 
 
-UNKNOWN = np.zeros((0, 1, 1), np.uint8), np.zeros((0, 1, 1), np.uint8), False
+UNKNOWN = np.zeros((0, 1, 1), np.uint8), np.zeros((0, 1, 1), np.uint8), False, -1, np.zeros((0, 1), np.uint8)

@@ -7,6 +7,7 @@ may follow they may end. So no two grammars share a state, and a set of terminal
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from dgemma_constrain.automata.alphabet import members
 from dgemma_constrain.automata.charset import Charset
 from dgemma_constrain.automata.dfa import DFA
+from dgemma_constrain.automata.kernels import sources
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.lr_tables import lr_tables
 from dgemma_constrain.automata.product import split_symbols
@@ -23,6 +25,7 @@ from dgemma_constrain.constraints.grammar.guesses import CALL, ITEMS, NONE, Comp
 from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
 from dgemma_constrain.constraints.grammar.machine import GrammarMachine, by_class, of_classes, shortest_texts
 from dgemma_constrain.constraints.grammar.rules import Grammar, Rule
+from dgemma_constrain.constraints.grammar.spans import Automata, joined, side_by_side, singles
 
 
 class Parts(NamedTuple):
@@ -41,8 +44,6 @@ class Parts(NamedTuple):
 
 class CompositeMachine(GrammarMachine):
     """As the machine of a grammar."""
-
-    automata = None
 
     def __init__(self, parts: Parts, limits: Limits = Limits()):
         self.parts = parts
@@ -83,7 +84,8 @@ class CompositeMachine(GrammarMachine):
         length[: self._base] = 1
         length[self._base : first] = shortest_texts(lexer.grammar, limits)
         ignored = np.isin(np.arange(limit), [t for some in self._ignores for t in some])
-        self._begins, ends = range(first, limit, 2), [*range(first + 1, limit, 2)]
+        self.begins, ends = range(first, limit, 2), [*range(first + 1, limit, 2)]
+        self.whole = limit + 1 + nonterminals  # the head of these rules
         self._set_up(lexer, tables, length, ignored, ends, self._composite(own, lexer))
 
     def _composite(self, own: list[list[Charset]], lexer: Lexer) -> Composite:
@@ -108,7 +110,7 @@ class CompositeMachine(GrammarMachine):
 
     def _begin(self) -> int:
         composite = self.machine.composite
-        for k, terminal in enumerate(self._begins):
+        for k, terminal in enumerate(self.begins):
             whole = first_set(self.machine.stacks.heap)
             begun = self._ask(lambda machine: advance(machine.stacks, np.int64(whole), np.int64(terminal)))
             composite.starts[k] = self._first(begun) if begun >= 0 else NONE
@@ -125,9 +127,48 @@ class CompositeMachine(GrammarMachine):
         machine.composite.items[0, 0] = 0
         return all_items(machine, np.int64(1))
 
+    @cached_property
+    def edges(self) -> np.ndarray:
+        """What leads on in the skeleton: state, state, and a class, or `classes` + a mark; int32[n, 3]."""
+        offsets, symbols, targets = self.machine.composite[:3]
+        last = offsets[self.parts.skeleton.states]
+        return np.stack([sources(offsets)[:last], targets[:last], symbols[:last]], axis=1).astype(np.int32)
+
+    @cached_property
+    def characters(self) -> np.ndarray:
+        """The classes of characters that the skeleton reads."""
+        symbols = self.edges[:, 2]
+        return np.unique(symbols[symbols < self.machine.classes])
+
+    @cached_property
+    def automata(self) -> Automata:
+        """How the terminals are spelt, and after them the `characters`.
+
+        What stands in a part is cut as if nothing came after it. So a terminal may end, though it would match on, before
+        all that may follow a part.
+        """
+        none = np.zeros(2 * len(self.begins) + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32)
+        empty = (*none, np.zeros(len(none[0]) - 1, bool), np.arange(len(none[0]), dtype=np.int32))
+        spelt = joined([singles(np.arange(self._base)), self.lexer.automata, empty, singles(self.characters)])
+        return side_by_side(*spelt, self._stops())
+
+    def _stops(self) -> np.ndarray:
+        source, target, symbol = self.edges.T
+        call = np.zeros(self.machine.classes + len(self.parts.marks), bool)
+        call[self.machine.classes :] = [slot == CALL for slot, _ in self.parts.marks]
+        behind = np.zeros(self.parts.skeleton.states, bool)
+        behind[target[call[symbol]]] = True
+        marks = symbol >= self.machine.classes
+        for _ in self.parts.filters:  # of which each may be closed there, and another one opened
+            behind[target[marks & behind[source]]] = True
+            behind[target[marks & behind[source]]] = True
+        stops = np.zeros(self.alphabet.size, bool)
+        stops[symbol[behind[source] & ~marks]] = True
+        return np.full_like(stops, True) if (behind[source] & call[symbol]).any() else stops
+
     def _scanner(self, followers: frozenset[int]) -> Scanner:
         owner = next((self._owner[t] for t in followers if t in self._owner), None)
-        wanted = followers - self._ends
+        wanted = followers - self.ending
         if owner is None:
             return of_classes(wanted)
         scanner = self.lexer.of(frozenset(t - self._base for t in wanted | self._ignores[owner]))

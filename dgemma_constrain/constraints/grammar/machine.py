@@ -32,7 +32,7 @@ from dgemma_constrain.constraints.grammar.guesses import (
 )
 from dgemma_constrain.constraints.grammar.lexer import Lexer, Scanner
 from dgemma_constrain.constraints.grammar.rules import Grammar
-from dgemma_constrain.constraints.grammar.spans import Automata, side_by_side
+from dgemma_constrain.constraints.grammar.spans import Automata, side_by_side, singles
 from dgemma_constrain.errors import LimitExceeded
 
 MANY = 1 << 25  # integers in a heap
@@ -73,21 +73,16 @@ class GrammarMachine:
             np.packbits(bits, bitorder="little").view(np.int32), composite,
             np.empty(max(2 * GUESSES + 1, 2 + composite.items.size), np.int32), np.zeros(1, np.int64),
         )  # fmt: skip
-        self._length, self.ignored, self._ends = length, ignored, frozenset(ends)
+        self._length, self.ignored, self.ending = length, ignored, frozenset(ends)
         self._used = 0  # of scan
         self._made: dict[frozenset[int], int] = {}
         self.start = self._begin()
 
     @cached_property
-    def automata(self) -> Automata | None:
-        """How the terminals are spelt; None of a composite, of which they are not all there is."""
-        if self.grammar.scannerless:
-            size = self.terminals
-            return side_by_side(
-                (np.arange(2 * size + 1) + 1) // 2, np.arange(size, dtype=np.int32),
-                2 * np.arange(size, dtype=np.int32) + 1, np.arange(2 * size) % 2 == 1, 2 * np.arange(size + 1),
-            )  # fmt: skip
-        return side_by_side(*self.lexer.automata)
+    def automata(self) -> Automata:
+        """How the terminals are spelt, and after them what else `arcs` asks for."""
+        spelt = singles(np.arange(self.terminals)) if self.grammar.scannerless else self.lexer.automata
+        return side_by_side(*spelt, np.zeros(self.alphabet.size, bool))
 
     def _begin(self) -> int:
         return self._first(first_set(self.machine.stacks.heap))
@@ -234,7 +229,7 @@ class GrammarMachine:
 
     def _scanner(self, followers: frozenset[int]) -> Scanner:
         """The scanner where these terminals may follow, the end of the text perhaps among them."""
-        wanted = followers - self._ends
+        wanted = followers - self.ending
         return of_classes(wanted) if self.grammar.scannerless else self.lexer.of(wanted | self._ignored)
 
 

@@ -23,6 +23,7 @@ class Automata(NamedTuple):
 
     near int32[S]: the fewest characters, one at least, from the start of its terminal to each state, -1 if there is no
     way.
+    stops bool[C]: before which characters a terminal may end even if it would match on.
     """
 
     offsets: np.ndarray
@@ -31,14 +32,38 @@ class Automata(NamedTuple):
     accept: np.ndarray
     starts: np.ndarray
     near: np.ndarray
+    stops: np.ndarray
 
 
-def side_by_side(offsets, symbols, targets, accept, starts) -> Automata:
+def side_by_side(offsets, symbols, targets, accept, starts, stops) -> Automata:
     first = np.zeros(len(accept), bool)
     for s in starts[:-1]:
         first[targets[offsets[s] : offsets[s + 1]]] = True
     near = distances(offsets, targets, first)
-    return Automata(offsets, symbols, targets, accept, starts, np.where(near < 0, near, near + 1).astype(np.int32))
+    near = np.where(near < 0, near, near + 1).astype(np.int32)
+    return Automata(offsets, symbols, targets, accept, starts, near, stops)
+
+
+def singles(classes: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Automata of single characters, of these classes, for `side_by_side`."""
+    size = len(classes)
+    return (
+        (np.arange(2 * size + 1) + 1) // 2, classes.astype(np.int32), 2 * np.arange(size, dtype=np.int32) + 1,
+        np.arange(2 * size) % 2 == 1, (2 * np.arange(size + 1)).astype(np.int32),
+    )  # fmt: skip
+
+
+def joined(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    """Several rows of such automata as one."""
+    edges = np.cumsum([0, *(len(row[1]) for row in rows)])
+    states = np.cumsum([0, *(len(row[3]) for row in rows)])
+    offsets, symbols, targets, accept, starts = zip(*rows)
+    return (
+        np.append(np.concatenate([o[:-1] + e for o, e in zip(offsets, edges)]), edges[-1]).astype(np.int64),
+        np.concatenate(symbols), np.concatenate([t + s for t, s in zip(targets, states)]).astype(np.int32),
+        np.concatenate(accept),
+        np.append(np.concatenate([a[:-1] + s for a, s in zip(starts, states)]), states[-1]).astype(np.int32),
+    )  # fmt: skip
 
 
 @kernel
@@ -51,7 +76,9 @@ def _step(automata, state, c):
 @kernel
 def _goes_on(automata, state, text, q):
     """Whether the terminal that ends in this state at place q would match on with the next character."""
-    onto = _step(automata, state, np.int64(text[q])) if q < len(text) and text[q] != GAP else np.int64(-1)
+    if q == len(text) or text[q] < 0 or automata.stops[text[q]]:
+        return False
+    onto = _step(automata, state, np.int64(text[q]))
     return onto >= 0 and automata.accept[onto]
 
 
