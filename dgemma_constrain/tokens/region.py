@@ -194,7 +194,7 @@ def _tries(
     cut = part.tobytes() + first.tobytes() + leaves.tobytes()
     tries, tokens = known.get(cut, ([], vocabulary.order))
     if not tries:
-        for hashes in _keys(tuple(vocabulary.trie), vocabulary.trie.height, part, coarse, first, PICKY, leaves):
+        for hashes in _keys(tuple(vocabulary.trie)[:5], vocabulary.trie.height, part, coarse, first, PICKY, leaves):
             key, example = number_equal(hashes)
             tokens = vocabulary.order[example]
             tries += [build_trie(vocabulary.data, vocabulary.offsets, tokens), key]
