@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix, sort
+from dgemma_constrain.automata.kernels import ROOM, grouped, grown, kernel, mix, sort
 
 
 @kernel
@@ -69,9 +69,6 @@ def _intern(subset, n, pool, pool_offsets, table):
                 return d, slot
         slot = (slot + 1) & mask
     return -1, slot
-
-
-ROOM = 3
 
 
 @kernel
