@@ -182,10 +182,17 @@ def _members(order, class_of, number, count, size):
     """The class of each id under its final number, and the ids of each class."""
     classes = np.full(size, -1, np.int32)
     offsets = np.zeros(count + 1, np.int64)
+    last, run = np.int32(-1), 0  # neighbours in this order are alike more often than not
     for i in range(len(order)):
-        if class_of[i] >= 0 and number[class_of[i]] >= 0:
-            classes[order[i]] = number[class_of[i]]
-            offsets[number[class_of[i]] + 1] += 1
+        c = number[class_of[i]] if class_of[i] >= 0 else np.int32(-1)
+        classes[order[i]] = c
+        if c != last:
+            if last >= 0:
+                offsets[last + 1] += run
+            last, run = c, 0
+        run += 1
+    if last >= 0:
+        offsets[last + 1] += run
     for c in range(count):
         offsets[c + 1] += offsets[c]
     place = offsets.copy()

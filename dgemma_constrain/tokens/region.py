@@ -261,6 +261,7 @@ def _coming(table, picky, able, enters):
     states before that. A class of bytes is picky if all of its bytes are."""
     far = np.full(len(table), HOPS + 1, np.int32)
     for hop in range(1, HOPS + 1):
+        more = False
         for s in range(len(table)):
             if able[s] and far[s] > hop:
                 comes = True
@@ -271,6 +272,9 @@ def _coming(table, picky, able, enters):
                         break
                 if comes:
                     far[s] = hop
+                    more = True
+        if not more:
+            break
     return far <= HOPS
 
 
