@@ -36,6 +36,9 @@ CASES = {
     "template": dc.template("Dear {name},\n{body}\nYours", name=dc.regex("[A-Z][a-z]+"), body=dc.text()),
     "negative": ~dc.contains("the"),
     "accents": dc.regex("[à-ÿ ]*é[à-ÿ]{2,5}"),
+    "slug": dc.regex("[a-z0-9]+(-[a-z0-9]+)*"),  # most tokens stay in one state,
+    "most letters": dc.regex("[a-y ]+[A-Z]*z?[0-8]*"),  # but here not all letters and digits do
+    "names": dc.json_schema({"properties": {"id": True, "Name": True, "na_me": {"pattern": "^[A-Za-z0-9]*$"}}}),
     "choice": dc.choice(["alpha", "beta", "алфавит", "字母"]),
 }
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgemma_constrain.tokens.trie import build_trie, fewest_tokens, sort_tokens
+from dgemma_constrain.tokens.trie import KIND, build_trie, fewest_tokens, sort_tokens
 
 # few letters and lengths around the sorting key's seven bytes: many prefixes, ties and twins
 token_lists = st.lists(
@@ -62,6 +62,14 @@ def test_skip_leaves_the_subtree_and_first_counts_the_tokens_in_it(tokens):
         assert sorted(below) == [i for i, token in enumerate(tokens) if token.startswith(string)]
 
 
+@given(st.lists(st.binary(min_size=1, max_size=4) | st.text("aZ7-\n", min_size=1).map(str.encode), max_size=20))
+def test_below_has_the_kinds_of_all_bytes_below_a_node(tokens):
+    _, trie = trie_of(tokens)
+    for below, string in zip(trie.below.tolist(), spelled(trie), strict=True):
+        rest = {byte for token in tokens if token.startswith(string) for byte in token[len(string) :]}
+        assert below == sum({1 << int(KIND[byte]) for byte in rest})
+
+
 @given(token_lists, st.data())
 def test_a_trie_over_some_of_the_tokens_is_the_trie_of_those_alone(tokens, draw):
     data, offsets = flat(tokens)
@@ -75,7 +83,13 @@ def test_the_documented_example():
     order, trie = trie_of([b"b", b"ab", b"a", b"ac", b"ab"])
     assert order.tolist() == [2, 1, 4, 3, 0]
     assert bytes(trie.byte) == b"abcb"
-    assert [array.tolist() for array in trie[1:]] == [[1, 2, 2, 1], [3, 2, 3, 4], [0, 1, 3, 4, 5], [1, 3, 4, 5]]
+    assert [array.tolist() for array in trie[1:]] == [
+        [1, 2, 2, 1],
+        [3, 2, 3, 4],
+        [0, 1, 3, 4, 5],
+        [1, 3, 4, 5],
+        [1, 0, 0, 0],
+    ]
 
 
 @pytest.mark.parametrize("tokens, ids", [([b"b", b"a"], [0, 1]), ([b"ab", b"a"], [0, 1]), ([b"", b"a"], [0, 1])])

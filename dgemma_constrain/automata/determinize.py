@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix, sort
+from dgemma_constrain.automata.kernels import ROOM, grouped, grown, kernel, mix, sort
 
 
 @kernel
@@ -72,47 +72,27 @@ def _intern(subset, n, pool, pool_offsets, table):
 
 
 @kernel
-def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, classes,
-                        closure_offsets, closure, final, max_states, max_work):  # fmt: skip
-    """Returns (offsets, symbols, targets, accept, status): rows of a DFA, state 0 the start; status as in Limits."""
-    states = len(edge_offsets) - 1
-    pool = np.empty(1024, np.int32)
-    pool_offsets = np.zeros(1025, np.int64)
-    table = np.full(4096, -1, np.int64)
-    symbols = np.empty(1024, np.int32)
-    targets = np.empty(1024, np.int32)
-    offsets = np.zeros(1025, np.int64)
-    accept = np.zeros(1024, np.bool_)
-    # Scratch for one DFA state: raw targets by class, then groups of classes with equal raw targets.
-    count = np.zeros(classes, np.int64)
-    sums = np.zeros(classes, np.uint64)
-    touched = np.empty(classes, np.int32)
-    place = np.empty(classes, np.int64)
-    bucket = np.empty(1024, np.int32)
-    group_class = np.empty(classes, np.int32)
-    group_state = np.empty(classes, np.int64)
-    stamp = np.full(states, -1, np.int64)
-    stamps = np.int64(0)
-    subset = np.empty(states + 1, np.int32)
+def _go_on(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, closure_offsets, closure, final,
+           pool, pool_offsets, table, single, alone, symbols, targets, offsets, accept,
+           count, sums, touched, place, bucket, group_class, group_state, stamp, subset, sizes, max_states, max_work):  # fmt: skip
+    """The rows of one DFA state after the other, while there is room for them: a status as in Limits, or ROOM, when the same
+    call with longer arrays goes on. `sizes` are how many states and rows are made, interned subsets, transitions, stamps, the
+    work, and what `bucket` must hold.
 
-    n = closure_offsets[1]
-    pool = grown(pool, n)
-    for i in range(n):
-        pool[i] = closure[i]
-    pool_offsets[1] = n
-    accept[0] = n > 0 and pool[n - 1] == final
-    single = np.full(states, -1, np.int64)  # the DFA state of each subset of one
-    if n == 1:
-        single[pool[0]] = 0
-    else:
-        _, slot = _intern(pool, n, pool, pool_offsets, table)
-        table[slot] = 0
-    made = 1
-    interned = 1
-    used = 0
-    work = np.int64(0)
-    d = 0
-    while d < made:
+    No array gets longer in here, since a variable for a new array costs reference counting at each use.
+    """
+    made, d, interned, used, stamps, work = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]
+    classes = len(count)
+    status = 0
+    while d < made and status == 0:
+        if (
+            used + classes > len(symbols)
+            or made + classes + 2 > len(accept)
+            or 2 * (interned + classes) > len(table)
+            or work > max_work
+        ):
+            status = 2 if work > max_work else ROOM
+            break
         raw = np.int64(0)
         hit = 0
         for i in range(pool_offsets[d], pool_offsets[d + 1]):
@@ -129,26 +109,28 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
                     raw += 1
         work += raw + 1
         sort(touched[:hit])
-        bucket = grown(bucket, raw)
         at = 0
         for j in range(hit):
             place[touched[j]] = at
             at += count[touched[j]]
-        for i in range(pool_offsets[d], pool_offsets[d + 1]):
-            q = pool[i]
-            for e in range(edge_offsets[q], edge_offsets[q + 1]):
-                for k in range(set_offsets[edge_sets[e]], set_offsets[edge_sets[e] + 1]):
-                    c = set_classes[k]
-                    bucket[place[c]] = edge_targets[e]
-                    place[c] += 1
-        symbols = grown(symbols, used + hit)
-        targets = grown(targets, used + hit)
+        if raw > len(bucket):
+            sizes[6], status = raw, ROOM
+        else:
+            for i in range(pool_offsets[d], pool_offsets[d + 1]):
+                q = pool[i]
+                for e in range(edge_offsets[q], edge_offsets[q + 1]):
+                    for k in range(set_offsets[edge_sets[e]], set_offsets[edge_sets[e] + 1]):
+                        c = set_classes[k]
+                        bucket[place[c]] = edge_targets[e]
+                        place[c] += 1
         groups = 0
         for j in range(hit):
+            if status != 0:
+                break
             c = touched[j]
             first = place[c] - count[c]
-            target = np.int64(-1)
-            for g in range(groups):
+            target = alone[bucket[first]] if count[c] == 1 else np.int64(-1)
+            for g in range(groups if count[c] > 1 else 0):
                 b = group_class[g]
                 if sums[b] == sums[c] and count[b] == count[c]:
                     same = True
@@ -177,17 +159,14 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
                     sort(subset[:n])
                     target, slot = _intern(subset, n, pool, pool_offsets, table)
                 if target < 0:
-                    if made == max_states:
-                        return offsets, symbols, targets, accept, 1
-                    target = made
                     start = pool_offsets[made]
-                    pool = grown(pool, start + n)
+                    if made == max_states or start + n > len(pool):
+                        status = 1 if made == max_states else ROOM
+                        break
+                    target = made
                     for i in range(n):
                         pool[start + i] = subset[i]
-                    pool_offsets = grown(pool_offsets, made + 2)
                     pool_offsets[made + 1] = start + n
-                    offsets = grown(offsets, made + 2)
-                    accept = grown(accept, made + 1)
                     accept[made] = n > 0 and subset[n - 1] == final
                     if n == 1:
                         single[subset[0]] = made
@@ -195,27 +174,88 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
                         table[slot] = made
                         interned += 1
                     made += 1
-                    if 2 * interned > len(table):
-                        table = np.full(4 * len(table), -1, np.int64)
-                        for i in range(made):
-                            a, b = pool_offsets[i], pool_offsets[i + 1]
-                            if b - a != 1:
-                                _, slot = _intern(pool[a:b], b - a, pool, pool_offsets, table)
-                                table[slot] = i
-                group_class[groups] = c
-                group_state[groups] = target
-                groups += 1
-            symbols[used] = c
-            targets[used] = target
-            used += 1
+                if count[c] == 1:
+                    alone[bucket[first]] = target
+                else:
+                    group_class[groups] = c
+                    group_state[groups] = target
+                    groups += 1
+            symbols[used + j] = c
+            targets[used + j] = target
         for j in range(hit):
             count[touched[j]] = 0
             sums[touched[j]] = 0
-        d += 1
-        offsets[d] = used
-        if work > max_work:
-            return offsets, symbols, targets, accept, 2
-    return offsets[: made + 1], symbols[:used], targets[:used], accept[:made], 0
+        if status == 0:  # otherwise the state is done anew
+            used += hit
+            d += 1
+            offsets[d] = used
+    sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5] = made, d, interned, used, stamps, work
+    return status
+
+
+@kernel
+def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, classes,
+                        closure_offsets, closure, final, max_states, max_work):  # fmt: skip
+    """Returns (offsets, symbols, targets, accept, status): rows of a DFA, state 0 the start; status as in Limits."""
+    states = len(edge_offsets) - 1
+    n = closure_offsets[1]
+    pool = np.empty(n + 1024, np.int32)
+    pool_offsets = np.zeros(1025, np.int64)
+    table = np.full(4096, -1, np.int64)
+    symbols = np.empty(1024, np.int32)
+    targets = np.empty(1024, np.int32)
+    offsets = np.zeros(1025, np.int64)
+    accept = np.zeros(1025, np.bool_)
+    # Scratch for one DFA state: raw targets by class, then groups of classes with equal raw targets.
+    count = np.zeros(classes, np.int64)
+    sums = np.zeros(classes, np.uint64)
+    touched = np.empty(classes, np.int32)
+    place = np.empty(classes, np.int64)
+    bucket = np.empty(1024, np.int32)
+    group_class = np.empty(classes, np.int32)
+    group_state = np.empty(classes, np.int64)
+    stamp = np.full(states, -1, np.int64)
+    subset = np.empty(states + 1, np.int32)
+    single = np.full(states, -1, np.int64)  # the DFA state of each subset of one
+    alone = np.full(states, -1, np.int64)  # and of what one raw target comes to
+
+    for i in range(n):
+        pool[i] = closure[i]
+    pool_offsets[1] = n
+    accept[0] = n > 0 and pool[n - 1] == final
+    sizes = np.zeros(7, np.int64)
+    sizes[0] = 1
+    if n == 1:
+        single[pool[0]] = 0
+    else:
+        _, slot = _intern(pool, n, pool, pool_offsets, table)
+        table[slot] = 0
+        sizes[2] = 1
+    status = ROOM
+    while status == ROOM:
+        made = sizes[0]
+        symbols = grown(symbols, sizes[3] + classes)
+        targets = grown(targets, sizes[3] + classes)
+        pool_offsets = grown(pool_offsets, made + classes + 2)
+        offsets = grown(offsets, made + classes + 2)
+        accept = grown(accept, made + classes + 2)
+        if pool_offsets[made] + states > len(pool):
+            pool = grown(pool, pool_offsets[made] + states)
+        if 2 * (sizes[2] + classes) > len(table):
+            table = np.full(4 * len(table), -1, np.int64)
+            for i in range(made):
+                a, b = pool_offsets[i], pool_offsets[i + 1]
+                if b - a != 1:
+                    _, slot = _intern(pool[a:b], b - a, pool, pool_offsets, table)
+                    table[slot] = i
+        status = _go_on(
+            edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, closure_offsets, closure, final,
+            pool, pool_offsets, table, single, alone, symbols, targets, offsets, accept,
+            count, sums, touched, place, bucket, group_class, group_state, stamp, subset, sizes, max_states, max_work,
+        )  # fmt: skip
+        bucket = grown(bucket, sizes[6])
+    made, used = sizes[0], sizes[3]
+    return offsets[: made + 1], symbols[:used], targets[:used], accept[:made], status
 
 
 def determinize(nfa, alphabet_rows, classes: int, limits):

@@ -16,7 +16,7 @@ import numpy as np
 from dgemma_constrain.automata.alphabet import Alphabet, alphabet_of, refine
 from dgemma_constrain.automata.charset import TEXT_LIMIT, Charset, char
 from dgemma_constrain.automata.dfa import DFA, minimal
-from dgemma_constrain.automata.kernels import grouped, grown, kernel, mix, sort
+from dgemma_constrain.automata.kernels import ROOM, grouped, kernel, mix, sort
 from dgemma_constrain.automata.limits import Limits
 
 DEAD = -1  # in a tree: ≥ 0 is a class (a leaf), -1 nothing, ≤ -2 the inner node -2-x
@@ -168,22 +168,26 @@ def leads(tree, classes):
 
 
 @kernel
-def _expand(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries, node_offsets, node_order, max_states):
-    """Copy the tree, given as rows, under every state. Returns transitions (source, column, target), the number of states,
-    status."""
+def _expand_some(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries, node_offsets, node_order,
+                 triples, starts, table, entered, becomes, next_state, wanted, sizes, max_states):  # fmt: skip
+    """Copy the tree under one state after the other while there is room: a status as in Limits, or ROOM, when the same call
+    with longer arrays goes on. `sizes`: how many states are done and made, and triples used.
+
+    No array gets longer in here, since a variable for a new array costs reference counting at each use.
+    """
     states = len(offsets) - 1
     nodes = len(tree_offsets) - 1
-    made = states
-    triples = np.empty((4096, 3), np.int32)
-    used = 0
-    starts = np.zeros(1024, np.int64)  # where the triples of inner state `states + k` begin; their number in `sizes`
-    sizes = np.zeros(1024, np.int64)
-    table = np.full(1 << 12, -1, np.int64)
-    entered = np.full(nodes, -1, np.int64)  # the state for which a node is wanted
-    becomes = np.empty(nodes, np.int64)  # and the state that it is there
-    next_state = np.full(len(node_offsets) - 1, -1, np.int64)
-    wanted = np.empty(nodes, np.int32)
-    for q in range(states):
+    q, made, used = sizes[0], sizes[1], sizes[2]
+    status = 0
+    while q < states and status == 0:
+        inner = made - states
+        if (
+            used + tree_offsets[nodes] > len(triples)
+            or inner + nodes >= len(starts)
+            or 2 * (inner + nodes) > len(table)
+        ):
+            status = ROOM
+            break
         count = 0
         for e in range(offsets[q], offsets[q + 1]):
             next_state[symbols[e]] = targets[e]
@@ -206,65 +210,94 @@ def _expand(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries,
                 elif entry <= -2 and entered[-2 - entry] == q:
                     target = becomes[-2 - entry]
                 if target >= 0:
-                    triples = _grown_rows(triples, used + 1)
+                    triples[used, 0] = q
                     triples[used, 1] = j
                     triples[used, 2] = target
                     used += 1
-                    h = mix(h ^ np.uint64((j << 40) ^ target))
+                    if node < nodes - 1:
+                        h = mix(h ^ np.uint64((j << 40) ^ target))
             if node == nodes - 1:
-                for i in range(begin, used):
-                    triples[i, 0] = q
                 continue
             slot = np.int64(h & np.uint64(len(table) - 1))
             while True:
                 known = table[slot]
                 if known < 0:
                     if made == max_states:
-                        return triples, made, 1
+                        status = 1
+                        break
                     k = made - states
-                    starts, sizes = grown(starts, k + 1), grown(sizes, k + 1)
-                    starts[k], sizes[k] = begin, used - begin
+                    starts[k, 0], starts[k, 1] = begin, used - begin
                     for i in range(begin, used):
                         triples[i, 0] = made
                     becomes[node] = made
                     table[slot] = k
                     made += 1
-                    if 2 * (made - states) > len(table):
-                        table = _rehashed(4 * len(table), triples, starts, sizes, made - states)
                     break
-                same = sizes[known] == used - begin
-                for i in range(sizes[known]):
+                same = starts[known, 1] == used - begin
+                for i in range(used - begin):
                     if not same:
                         break
-                    a, b = starts[known] + i, begin + i
-                    same = triples[a, 1] == triples[b, 1] and triples[a, 2] == triples[b, 2]
+                    at = starts[known, 0] + i
+                    same = triples[at, 1] == triples[begin + i, 1] and triples[at, 2] == triples[begin + i, 2]
                 if same:
                     becomes[node] = states + known
                     used = begin
                     break
                 slot = (slot + 1) & (len(table) - 1)
+            if status != 0:
+                break
         for e in range(offsets[q], offsets[q + 1]):
             next_state[symbols[e]] = -1
-    return triples[:used], made, 0
+        q += 1
+    sizes[0], sizes[1], sizes[2] = q, made, used
+    return status
+
+
+@kernel
+def _expand(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries, node_offsets, node_order, max_states):
+    """Copy the tree, given as rows, under every state. Returns transitions (source, column, target), the number of states,
+    status."""
+    states = len(offsets) - 1
+    nodes = len(tree_offsets) - 1
+    triples = np.empty((4096, 3), np.int32)
+    starts = np.empty((1024, 2), np.int64)  # where the triples of inner state `states + k` begin, and their number
+    table = np.full(1 << 12, -1, np.int64)
+    entered = np.full(nodes, -1, np.int64)  # the state for which a node is wanted
+    becomes = np.empty(nodes, np.int64)  # and the state that it is there
+    next_state = np.full(len(node_offsets) - 1, -1, np.int64)
+    wanted = np.empty(nodes, np.int32)
+    sizes = np.zeros(3, np.int64)
+    sizes[1] = states
+    status = ROOM
+    while status == ROOM:
+        inner = sizes[1] - states
+        triples = _grown_rows(triples, sizes[2] + tree_offsets[nodes])
+        starts = _grown_rows(starts, inner + nodes + 1)
+        while 2 * (inner + nodes) > len(table):
+            table = _rehashed(4 * len(table), triples, starts, inner)
+        status = _expand_some(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries, node_offsets, node_order,
+                              triples, starts, table, entered, becomes, next_state, wanted, sizes, max_states)  # fmt: skip
+    return triples[: sizes[2]], sizes[1], status
 
 
 @kernel
 def _grown_rows(array, needed):
     if needed <= len(array):
         return array
-    bigger = np.empty((2 * needed, 3), array.dtype)
+    width = array.shape[1]
+    bigger = np.empty((2 * needed, width), array.dtype)
     for i in range(len(array)):
-        for j in range(3):
+        for j in range(width):
             bigger[i, j] = array[i, j]
     return bigger
 
 
 @kernel
-def _rehashed(size, triples, starts, sizes, count):
+def _rehashed(size, triples, starts, count):
     table = np.full(size, -1, np.int64)
     for k in range(count):
         h = np.uint64(0)
-        for i in range(starts[k], starts[k] + sizes[k]):
+        for i in range(starts[k, 0], starts[k, 0] + starts[k, 1]):
             h = mix(h ^ np.uint64((np.int64(triples[i, 1]) << 40) ^ np.int64(triples[i, 2])))
         slot = np.int64(h & np.uint64(size - 1))
         while table[slot] >= 0:
@@ -293,13 +326,19 @@ def _spell(dfa: DFA, tree: np.ndarray, limits: Limits):
     return triples, states
 
 
+@kernel
+def _enter(table, triples):
+    for i in range(len(triples)):
+        table[triples[i, 0], triples[i, 1]] = triples[i, 2]
+
+
 def utf8(dfa: DFA, limits: Limits = Limits()) -> ByteDFA:
     """The automaton over the UTF-8 bytes of the texts of `dfa` (which has no markers)."""
     tree = utf8_tree(dfa.alphabet)
     _, example, classes = np.unique(tree, axis=1, return_index=True, return_inverse=True)
     triples, states = _spell(dfa, np.ascontiguousarray(tree[:, example]), limits)
     table = np.full((states, len(example)), -1, np.int32)
-    table[triples[:, 0], triples[:, 1]] = triples[:, 2]
+    _enter(table, triples)
     accept = np.zeros(states, bool)
     accept[: dfa.states] = dfa.accept
     return ByteDFA(table, classes.astype(np.uint8).ravel(), accept)

@@ -8,6 +8,7 @@ from numba import njit
 # One decorator for all: numba compiles its own helpers (np.empty, …) once for each set of options. What costs most to
 # compile is avoided too: slice assignments, reductions and fancy indexing (loops, or numpy outside of kernels, instead);
 # and counters that a kernel passes on begin as np.int64, since a literal makes numba compile the callee for the literal.
+ROOM = 3  # a kernel's status where an array is too short: see `determinize`
 kernel = njit(cache=True, nogil=True, boundscheck=False, no_cfunc_wrapper=True)
 
 

@@ -37,6 +37,7 @@ def _coming(table, region):
     """bool[S]: the region, and states that lead to such states only."""
     within = region.copy()
     for _ in range(ROUNDS):
+        more = False
         for s in range(len(table) - 1, -1, -1):
             if not within[s]:
                 comes = True
@@ -45,6 +46,9 @@ def _coming(table, region):
                         comes = False
                         break
                 within[s] = comes
+                more |= comes
+        if not more:
+            break
     return within
 
 

@@ -23,7 +23,7 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.minimize import keep_states
 from dgemma_constrain.errors import EmptyConstraint
 from dgemma_constrain.tokens.region import PICKY, find_region, number_equal
-from dgemma_constrain.tokens.trie import build_trie
+from dgemma_constrain.tokens.trie import KIND, build_trie
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 from dgemma_constrain.tokens.walk import discover, write_rows
 
@@ -109,9 +109,9 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     columns = np.ascontiguousarray(dfa.table.T)
     left, right = np.random.default_rng(0x5EED).integers(0, 2**64, (2, len(dfa.table)), np.uint64)
     tries = tuple(tuple(t) for t in (trie, region.stay, region.near, region.copies, region.leaving, region.enter))
-    hashes = tuple(np.zeros(first[-1], np.uint64) for *_, first, _ in tries)
+    hashes = tuple(np.zeros(first[-1], np.uint64) for *_, first, _, _ in tries)
     boundary, status = discover(
-        columns, dfa.classes, tries, hashes, region.way, region.enters, PICKY, trie.height, left, right, all_bytes,
+        dfa.table, columns, dfa.classes, tries, hashes, region.way, region.enters, PICKY, KIND, trie.height, left, right, all_bytes,
         limits.states, limits.work,
     )  # fmt: skip
     limits.check(status, "lifting this constraint to tokens")
@@ -125,7 +125,7 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     number[boundary] = np.arange(len(boundary))
     small = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[example])
     offsets, symbols, targets, sums, status = write_rows(
-        columns, dfa.classes, boundary, number, tuple(small), trie.height, left, right, limits.work
+        columns, dfa.classes, boundary, number, tuple(small)[:5], trie.height, left, right, limits.work
     )
     limits.check(status, "lifting this constraint to tokens")
     accept = dfa.accept[boundary]
@@ -182,10 +182,17 @@ def _members(order, class_of, number, count, size):
     """The class of each id under its final number, and the ids of each class."""
     classes = np.full(size, -1, np.int32)
     offsets = np.zeros(count + 1, np.int64)
+    last, run = np.int32(-1), 0  # neighbours in this order are alike more often than not
     for i in range(len(order)):
-        if class_of[i] >= 0 and number[class_of[i]] >= 0:
-            classes[order[i]] = number[class_of[i]]
-            offsets[number[class_of[i]] + 1] += 1
+        c = number[class_of[i]] if class_of[i] >= 0 else np.int32(-1)
+        classes[order[i]] = c
+        if c != last:
+            if last >= 0:
+                offsets[last + 1] += run
+            last, run = c, 0
+        run += 1
+    if last >= 0:
+        offsets[last + 1] += run
     for c in range(count):
         offsets[c + 1] += offsets[c]
     place = offsets.copy()

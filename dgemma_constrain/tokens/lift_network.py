@@ -131,7 +131,15 @@ def lift_network(network: Network, vocabulary: Vocabulary, limits: Limits = Limi
 
     def walked(trie, writing: bool):
         *found, status = walk(
-            over_bytes, byte_class, tuple(trie), trie.height, np.int64(start), writing, seeds, limits.states, limits.work
+            over_bytes,
+            byte_class,
+            tuple(trie)[:5],
+            trie.height,
+            np.int64(start),
+            writing,
+            seeds,
+            limits.states,
+            limits.work,
         )
         if status == 3:
             raise LimitExceeded("a token of this vocabulary may do too much in this grammar: search it instead")

@@ -194,7 +194,7 @@ def _tries(
     cut = part.tobytes() + first.tobytes() + leaves.tobytes()
     tries, tokens = known.get(cut, ([], vocabulary.order))
     if not tries:
-        for hashes in _keys(tuple(vocabulary.trie), vocabulary.trie.height, part, coarse, first, PICKY, leaves):
+        for hashes in _keys(tuple(vocabulary.trie)[:5], vocabulary.trie.height, part, coarse, first, PICKY, leaves):
             key, example = number_equal(hashes)
             tokens = vocabulary.order[example]
             tries += [build_trie(vocabulary.data, vocabulary.offsets, tokens), key]
@@ -261,6 +261,7 @@ def _coming(table, picky, able, enters):
     states before that. A class of bytes is picky if all of its bytes are."""
     far = np.full(len(table), HOPS + 1, np.int32)
     for hop in range(1, HOPS + 1):
+        more = False
         for s in range(len(table)):
             if able[s] and far[s] > hop:
                 comes = True
@@ -271,6 +272,9 @@ def _coming(table, picky, able, enters):
                         break
                 if comes:
                     far[s] = hop
+                    more = True
+        if not more:
+            break
     return far <= HOPS
 
 

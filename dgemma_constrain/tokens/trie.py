@@ -11,8 +11,10 @@ and no pointers:
     skip    3   2   3   4        the node after this one's subtree
     first   0   1   3   4   5    the tokens that end here are order[first[k]:last[k]] ...
     last    1   3   4   5        ... and those in the whole subtree order[first[k]:first[skip[k]]]
+    below   1   0   0   0        the kinds of bytes below the node, here letters (bit 0)
 
-A walk visits nodes in order, keeps one state per depth, and jumps from k to skip[k] where it cannot go on.
+A walk visits nodes in order, keeps one state per depth, and jumps from k to skip[k] where it cannot go on. Where it is in
+a state that all bytes of the subtree lead back to itself, it need not look at them either: `below` says which they are.
 """
 
 from typing import NamedTuple
@@ -21,6 +23,16 @@ import numpy as np
 
 from dgemma_constrain.automata.kernels import kernel
 
+# Letters, digits, the bytes outside ASCII and control characters are a kind each, of which few constraints want a part only
+# inside a long run; each other character is a kind of its own.
+KIND = np.array(
+    [
+        0 if 97 <= b < 123 else 1 if 65 <= b < 91 else 2 if 48 <= b < 58 else 3 if b >= 128 else 4 if b < 32 or b == 127
+        else 5 + bytes(range(32, 48)).find(b) if b < 48 else 21 + b"[\\]^_`{|}~:;<=>?@".index(b)
+        for b in range(256)
+    ],
+    np.uint64,
+)  # fmt: skip
 _CHUNK = 7  # bytes per sorting key; the eighth byte of the uint64 says how many of them are there
 
 
@@ -32,6 +44,7 @@ class Trie(NamedTuple):
     skip   int32[N]    index of the first node outside its subtree; N after the last
     first  int32[N+1]  first position in the sorted ids at or below the node; first[N] is their number
     last   int32[N]    one past the last position *at* the node; last[k] == first[k] where no token ends
+    below  uint64[N]   the kinds of bytes below the node, a bit each (see KIND)
     """
 
     byte: np.ndarray
@@ -39,6 +52,7 @@ class Trie(NamedTuple):
     skip: np.ndarray
     first: np.ndarray
     last: np.ndarray
+    below: np.ndarray
 
     @property
     def height(self) -> int:
@@ -84,7 +98,8 @@ def build_trie(data: np.ndarray, offsets: np.ndarray, ids_sorted: np.ndarray) ->
     if len(common) and common.min() < 0:
         raise ValueError("build_trie needs non-empty tokens in sorted order")
     lengths = offsets[ids_sorted.astype(np.int64) + 1] - offsets[ids_sorted]
-    return Trie(*_fill(data, offsets, ids_sorted, common, int((lengths - common).sum())))
+    rows = _fill(data, offsets, ids_sorted, common, int((lengths - common).sum()))
+    return Trie(*rows, _below(rows[0], rows[1], int(lengths.max(initial=0)), KIND))
 
 
 @kernel
@@ -181,3 +196,15 @@ def _fill(data, offsets, ids, common, nodes):
         skip[open_nodes[opened]] = k
     first[nodes] = len(ids)
     return byte, depth, skip, first, last
+
+
+@kernel
+def _below(byte, depth, height, kind):
+    below = np.empty(len(byte), np.uint64)
+    gathered = np.zeros(height + 1, np.uint64)  # of the nodes of each depth since the last one above it, from the end
+    for k in range(len(byte) - 1, -1, -1):
+        d = depth[k]
+        below[k] = gathered[d]
+        gathered[d - 1] |= gathered[d] | (np.uint64(1) << kind[byte[k]])
+        gathered[d] = np.uint64(0)
+    return below

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from dgemma_constrain.automata.kernels import grown, kernel
 from dgemma_constrain.tokens.region import OUTSIDE, STAY
@@ -11,24 +12,24 @@ TOGETHER_DEPTH = 3  # bytes from the root
 TOGETHER = 4096  # states that walk at a time: their vectors stay in the processor's cache
 
 
-@kernel
-def _move(column, states, origins, d, count):
+@njit(inline="always")
+def _move(columns, c, states, origins, d, count):
     """Move the `count` states at depth d-1 along one column of the table to depth d; how many live on."""
     n = 0
     for j in range(count):
-        t = column[states[d - 1, j]]
+        t = columns[c, states[d - 1, j]]
         states[d, n] = t
         origins[d, n] = origins[d - 1, j]
         n += np.int64(t >= 0)
     return n
 
 
-@kernel
-def _move_together(column, states, weights, d, count, place):
+@njit(inline="always")
+def _move_together(columns, c, states, weights, d, count, place):
     """The same with weights, of which those add up that are in one state now. `place` is -1 throughout, and is left so."""
     n = 0
     for j in range(count):
-        t = column[states[d - 1, j]]
+        t = columns[c, states[d - 1, j]]
         if t >= 0:
             if place[t] < 0:
                 place[t] = n
@@ -42,31 +43,69 @@ def _move_together(column, states, weights, d, count, place):
 
 
 @kernel
+def _lasting(table, byte_class, kind):
+    """The kinds of bytes (see `KIND`) of which all lead from a state to itself, uint64[S]."""
+    kinds = np.zeros(table.shape[1], np.uint64)
+    for b in range(256):
+        kinds[byte_class[b]] |= np.uint64(1) << kind[b]
+    lasting = np.empty(len(table), np.uint64)
+    for s in range(len(table)):
+        changing = np.uint64(0)
+        for c in range(len(kinds)):
+            if table[s, c] != s:
+                changing |= kinds[c]
+        lasting[s] = ~changing
+    return lasting
+
+
+@kernel
 def _walk(
-    columns, byte_class, trie, k, end, states, weights, counts, place, right, column, known, found, count, max_work
+    columns,
+    byte_class,
+    lasting,
+    trie,
+    k,
+    end,
+    states,
+    weights,
+    counts,
+    place,
+    right,
+    column,
+    known,
+    found,
+    count,
+    max_work,
 ):
     """Walk nodes k:end of a trie, where d is the depth of node k, from states[d-1, :counts[d-1]]; `weights` are the sums of
     `left` over the states they began in. Adds to the hashes in `column`, one for each position of the sorted tokens, and
     to the states in `found`. Returns how many those are, and the work.
 
     Many states soon lead to one (of a hundred names that are not to be written, most tokens are none), and the hash is
-    linear in `left`: so near the root, where it pays most, those that have met walk on as one.
+    linear in `left`: so near the root, where it pays most, those that have met walk on as one. And most tokens go on
+    with letters in a state that letters do not change: where all bytes below a node are such bytes, all its tokens lead to
+    where it does, and its nodes are passed over.
     """
-    byte, depth, skip, first, last = trie
+    byte, depth, skip, first, last, below = trie
     work = np.int64(0)
     while k < end and work <= max_work:
         d = depth[k]
         c = byte_class[byte[k]]
         work += counts[d - 1]
         if d <= TOGETHER_DEPTH and counts[d - 1] > 1:
-            n = _move_together(columns[c], states, weights, d, counts[d - 1], place)
+            n = _move_together(columns, c, states, weights, d, counts[d - 1], place)
         else:
-            n = _move(columns[c], states, weights, d, counts[d - 1])
+            n = _move(columns, c, states, weights, d, counts[d - 1])
         if n == 0:
             k = skip[k]
             continue
         counts[d] = n
-        if last[k] > first[k]:
+        whole = True
+        for j in range(n):
+            if below[k] & ~lasting[states[d, j]] != np.uint64(0):
+                whole = False
+                break
+        if whole or last[k] > first[k]:
             total = np.uint64(0)
             for j in range(n):
                 t = states[d, j]
@@ -74,21 +113,37 @@ def _walk(
                 found[count] = t
                 count += np.int64(not known[t])
                 known[t] = True
-            for i in range(first[k], last[k]):
+            past = first[skip[k]] if whole else last[k]
+            for i in range(first[k], past):
                 column[i] += total
-        k += 1
+        k = skip[k] if whole else k + 1
     return count, work
 
 
 @kernel
 def discover(
-    columns, byte_class, tries, hashes, way, enters, picky, height, left, right, all_bytes, max_states, max_work
+    table,
+    columns,
+    byte_class,
+    tries,
+    hashes,
+    way,
+    enters,
+    picky,
+    kind,
+    height,
+    left,
+    right,
+    all_bytes,
+    max_states,
+    max_work,
 ):
     """Walk from every byte state that stands between two tokens. Returns those states in order of discovery, and a
     status. With `all_bytes`, tokens of single bytes, those are all states, so none need be discovered first. The tries:
     those of each way, and those to `enter` the region; their hashes, one entry a token,
     receive the sums."""
     trie, enter = tries[0], tries[-1]
+    lasting = _lasting(table, byte_class, kind)
     total = columns.shape[1]
     found = np.empty(total + 1, np.int32)  # one more, for the writes that don't count
     known = np.zeros(total, np.bool_)
@@ -125,16 +180,16 @@ def discover(
                 live[out] = outside[i]
                 out += np.int64(columns[c, outside[i]] >= 0)
             live_past[c + 1] = out
-        for kind in range(STAY, len(tries) - 1):
+        for w in range(STAY, len(tries) - 1):
             n = 0
             for i in range(begin, past):
-                if way[found[i]] == kind:
+                if way[found[i]] == w:
                     states[0, n], weights[0, n] = found[i], left[found[i]]
                     n += 1
             counts[0] = n
             if n:
-                count, steps = _walk(columns, byte_class, tries[kind], np.int64(0), len(tries[kind][0]), states, weights,
-                                     counts, place, right, hashes[kind], known, found, count, max_work - work)  # fmt: skip
+                count, steps = _walk(columns, byte_class, lasting, tries[w], np.int64(0), len(tries[w][0]), states, weights,
+                                     counts, place, right, hashes[w], known, found, count, max_work - work)  # fmt: skip
                 work += steps
         begin = past
         k = np.int64(0)
@@ -149,11 +204,11 @@ def discover(
                     n += np.int64(enter_here == entering)
                 counts[0] = n
                 if n and entering:
-                    count, steps = _walk(columns, byte_class, enter, child[b], child_past[b], states, weights, counts,
+                    count, steps = _walk(columns, byte_class, lasting, enter, child[b], child_past[b], states, weights, counts,
                                          place, right, hashes[-1], known, found, count, max_work - work)  # fmt: skip
                     work += steps
                 elif n:
-                    count, steps = _walk(columns, byte_class, trie, k, past_k, states, weights, counts,
+                    count, steps = _walk(columns, byte_class, lasting, trie, k, past_k, states, weights, counts,
                                          place, right, hashes[0], known, found, count, max_work - work)  # fmt: skip
                     work += steps
             k = past_k
@@ -189,7 +244,7 @@ def write_rows(columns, byte_class, boundary, number, trie, height, left, right,
             d = depth[k]
             c = byte_class[byte[k]]
             work += counts[d - 1]
-            n = _move(columns[c], states, origins, d, counts[d - 1])
+            n = _move(columns, c, states, origins, d, counts[d - 1])
             if n == 0:
                 k = skip[k]
                 continue
