@@ -37,7 +37,11 @@ from dgemma_constrain.errors import ConstraintError
 from dgemma_constrain.tokens import Vocabulary
 from dgemma_constrain.tokens.lift import lift
 
-LOOSER = {"order": (True, True), "format": (False, False), "order and format": (True, False)}  # names ordered, formats on
+LOOSER = {
+    "order": (True, True),
+    "format": (False, False),
+    "order and format": (True, False),
+}  # names ordered, formats on
 
 
 def judge(schema: Any, tests: list[dict[str, Any]], texts: bool, vocabulary: Vocabulary | None) -> dict[str, Any]:
