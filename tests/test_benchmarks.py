@@ -152,3 +152,26 @@ def test_the_language_server_is_measured_and_keeps_step(capsys, monkeypatch):
     lines = {line["what"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
     assert {"start", "first", "typed_through", "empty", "together", "typing", "memory"} <= lines.keys()
     assert lines["typing"]["same"] and lines["together"]["answered"] == 8
+
+
+def test_real_schemas_are_judged_with_their_instances(tmp_path, capsys):
+    from benchmarks import json_schema_real
+
+    person = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"format": "date"}}}
+    tests = [
+        {"valid": True, "data": {"a": 1, "c": 2}},
+        {"valid": True, "data": {"b": "2020-01-01", "a": 1}},  # in another order
+        {"valid": True, "data": {"b": "today"}},  # valid without formats only
+        {"valid": False, "data": {"a": "x"}},
+    ]
+    nowhere = {"$ref": "http://example.com/other.json"}
+    for folder, name, schema in (("one", "person", person), ("two", "nowhere", nowhere)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{name}.json").write_text(json.dumps({"schema": schema, "tests": tests}))
+    assert json_schema_real.main([str(tmp_path), "--texts"]) == 0
+    out = capsys.readouterr().out
+    assert "| one | 1 | 1 | 0 | 0 | 3 | 1 | 0 | 1 | 1 | 0 | 0 |" in out
+    assert "| two | 1 | 0 | 1 | 0 | 0 | 0 | 0 |" in out and "nothing is fetched" in out
+    wrong = {"schema": {"type": "integer"}, "tests": [{"valid": False, "data": 1}]}
+    (tmp_path / "two" / "wrong.json").write_text(json.dumps(wrong))
+    assert json_schema_real.main([str(tmp_path), "--only", "wrong"]) == 1

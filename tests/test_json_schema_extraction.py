@@ -65,7 +65,9 @@ def test_numbers_are_those_that_stand_in_the_source(source, values):
     texts = set(found.words())
     assert {Decimal(text) for text in texts} == {Decimal(value) for value in values}
     plain = {numbers.canonical(Decimal(value)) for value in values}
-    assert plain <= texts and texts - plain <= set(re.findall(r"-?[0-9][0-9.eE+-]*", re.sub(r"(?<=[0-9]),(?=[0-9]{3}\b)", "", source)))
+    assert plain <= texts and texts - plain <= set(
+        re.findall(r"-?[0-9][0-9.eE+-]*", re.sub(r"(?<=[0-9]),(?=[0-9]{3}\b)", "", source))
+    )
     assert all(json.loads(text) is not None for text in texts)
 
 

@@ -13,9 +13,10 @@ import idna
 import jsonschema
 import pytest
 
+from dgemma_constrain.automata.dfa import subtract
 from dgemma_constrain.automata.kernels import distances, reversed_rows
 from dgemma_constrain.constraints import regex
-from dgemma_constrain.constraints.json_schema import formats
+from dgemma_constrain.constraints.json_schema import compile_schema, formats
 
 SUITE = Path(__file__).parents[2] / "shared/data/json-schema-test-suite/tests"
 DRAFTS = {"2020-12": 2020, "2019-09": 2019, "7": 7}
@@ -52,6 +53,20 @@ def test_the_official_suite(draft):
             refused.setdefault(name, []).append(text)
     assert {name: len(texts) for name, texts in refused.items()} == {k: sum(v.values()) for k, v in REFUSED.items()}
     assert all(re.match("xn--", text) for text in refused["hostname"])
+
+
+@pytest.mark.skipif(not SUITE.exists(), reason="the official suite isn't here")
+def test_no_string_of_a_format_is_what_not_of_it_accepts():
+    """Neither of those that are known nor of those that are left out."""
+    refused = {name: compile_schema({"not": {"type": "string", "format": name}}) for name in formats.NAMES}
+    texts = [(name, text) for name, text, valid in suite("2020-12") if valid and name in formats.NAMES]
+    assert len(texts) > 200
+    for name, text in texts:
+        assert not refused[name].accepts(json.dumps(text)), (name, text)
+    for name, most in ((name, formats.at_most(name)) for name in formats.LEFT_OUT):
+        assert most is None or subtract(formats.language(name), most).is_empty
+    for name, text in (("email", "no address"), ("hostname", "a b"), ("date", "today"), ("uri", "a b")):
+        assert refused[name].accepts(json.dumps(text))
 
 
 def test_what_a_draft_does_not_know_asserts_nothing():

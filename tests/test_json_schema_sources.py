@@ -170,7 +170,9 @@ def test_what_a_type_refuses_though_its_schema_does_not_is_an_error_that_says_so
         constraint.value('{"n": 1}')
 
 
-@pytest.mark.parametrize("kind", [complex, pydantic.Json, typing.Callable[[], int], 3, None, object()], ids=lambda kind: type(kind).__name__)
+@pytest.mark.parametrize(
+    "kind", [complex, pydantic.Json, typing.Callable[[], int], 3, None, object()], ids=lambda kind: type(kind).__name__
+)
 def test_what_has_no_schema(kind):
     with pytest.raises(SchemaError, match="[Ss]chema"):
         dc.json_schema(kind)

@@ -4,7 +4,7 @@
     formats.LEFT_OUT.get("hostname")        # what is missing, if the automaton holds only a part of the format
 
 The automata are exact but for the names in LEFT_OUT. Those hold less than their format, so what they accept is right,
-but their complement isn't: `not` of one of them must be refused.
+but their complement isn't: what `at_most` does not hold is surely not of the format.
 """
 
 from __future__ import annotations
@@ -36,6 +36,18 @@ LEFT_OUT = {
     "regex": "parentheses in parentheses in parentheses; names and back-references; what Python reads differently",
 }
 
+# Of the formats in LEFT_OUT, at least all strings.
+_AT_MOST = {
+    "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    "date-time": "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:.Zz+-]*",
+    "time": "[0-9]{2}:[0-9:.Zz+-]*",
+    "hostname": "[A-Za-z0-9.-]*",
+    "email": r"(?:[^\n]|\n)*@(?:[^\n]|\n)*",
+    "idn-email": r"(?:[^\n]|\n)*@(?:[^\n]|\n)*",
+    "idn-hostname": r"[^\x00-,/:-@\[-^`{-\x7f]*",
+    "relative-json-pointer": r"[0-9](?:[^\n]|\n)*",
+}
+
 _SINCE = {"uri-reference": 6, "uri-template": 6, "json-pointer": 6, "duration": 2019, "uuid": 2019} | dict.fromkeys(
     ("date", "time", "idn-email", "idn-hostname", "iri", "iri-reference", "relative-json-pointer"), 7
 )
@@ -44,6 +56,12 @@ _SINCE = {"uri-reference": 6, "uri-template": 6, "json-pointer": 6, "duration": 
 def language(name: str, year: int = 2020) -> DFA | None:
     """The strings of a format, or None if this draft (4, 6, 7, 2019 or 2020) doesn't know it."""
     return None if name not in _FORMATS or year < _SINCE.get(name, 4) else _made(name)
+
+
+@lru_cache(maxsize=32)
+def at_most(name: str) -> DFA | None:
+    """Of a format in LEFT_OUT, a language that holds at least all strings; None for that of all strings."""
+    return _compiled(_AT_MOST[name]) if name in _AT_MOST else None
 
 
 @lru_cache(maxsize=32)

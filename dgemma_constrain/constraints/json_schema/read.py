@@ -194,7 +194,9 @@ class Reader:
                 if said[keyword] in formats.LEFT_OUT:
                     why = f"of {said[keyword]!r} these are left out: {formats.LEFT_OUT[said[keyword]]}"
                     self.narrowed[Relaxed(f"{place.pointer}/{keyword}", keyword, why)] = None
+                    most = formats.at_most(said[keyword])
                     wide = found if wide is None else wide
+                    wide = wide if most is None else leaves.meet(wide, leaves.full(most))
                 elif wide is not None:
                     wide = leaves.meet(wide, language)
                 with self.growing(place, keyword):

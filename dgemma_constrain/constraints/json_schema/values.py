@@ -297,20 +297,21 @@ class Space:
         """What is not in `a`; everything, if `a` was relaxed (what it holds too much must not be missing here)."""
         if not a.exact:
             return LOOSE
-        if a.all_strings is not a.strings or a.lacking:
+        if a.lacking:
             return self.cannot(
                 self.where(),
-                "format",
-                "which strings are not of this format, pattern or length cannot be said, since the automaton knows a part of those that are",
+                "propertyNames",
+                "which names are not of this format, pattern or length cannot be said, since the automaton knows a part of those that are",
                 "use it without not, oneOf, if and dependentSchemas",
             )
         return Values(
             not a.null,
             BOTH - a.booleans,
             leaves.less(leaves.NUMBERS, a.numbers),
-            leaves.less(leaves.STRINGS, a.strings),
+            leaves.less(leaves.STRINGS, a.all_strings),
             self._without(a.arrays, ALL_ARRAYS, arrays),
             self._without(a.objects, ALL_OBJECTS, objects),
+            wide=None if a.wide is None else leaves.less(leaves.STRINGS, a.strings),
             fractions=None if a.fractions is None else FRACTIONAL,  # no more than is right, of this and its complement
         )
 

@@ -25,7 +25,7 @@ from dgemma_constrain.constraints.json_schema.spelling import QUOTE, quoted
 from dgemma_constrain.constraints.json_schema.values import Space
 from dgemma_constrain.errors import LimitExceeded
 
-MAX_FORMULAS = 3_000  # each takes some hundred states
+MAX_STRUCTURED = 2_000  # formulas with arrays or objects; each takes some hundred states
 ESCAPED = 1_000  # characters in names and strings; with more of them, spellings that nobody writes are left out
 LARGE = 4
 NUMBER = 20  # so many characters stands a set of numbers for
@@ -76,16 +76,17 @@ class Outline:
         return size <= ESCAPED
 
     def _collect(self, root: Expr) -> None:
-        agenda = [root]
+        agenda, structured = [root], 0
         for expr in agenda:
             if expr not in self.plans:
-                if len(self.plans) == MAX_FORMULAS:
-                    raise LimitExceeded(
-                        f"more than {MAX_FORMULAS:,} different parts (at {name_of(expr) or '/'}); "
-                        "take the part of the schema that is needed"
-                    )
                 self.plans[expr] = plans = self._plans(expr)
                 agenda += [part for plan in plans for part in plan.exprs()]
+                structured += bool(plans)
+                if structured > MAX_STRUCTURED:
+                    raise LimitExceeded(
+                        f"more than {MAX_STRUCTURED:,} different arrays and objects (at {name_of(expr) or '/'}); "
+                        "take the part of the schema that is needed"
+                    )
 
     def _plans(self, expr: Expr) -> list[Plan]:
         values = self.space.values(expr)
