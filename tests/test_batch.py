@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -194,6 +195,29 @@ def test_a_second_process_keeps_away(job, tmp_path):
     with Results(tmp_path / "out.jsonl"):
         code, _, err = job(None, *DATE)
     assert code == 2 and "another process" in err and job(None, *DATE)[0] == 0
+
+
+def test_a_disk_that_is_full_is_said_and_costs_nothing(job, tmp_path):
+    """As the system says it: no write beyond so many bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+    try:
+        code = main(["batch", "--in", str(tmp_path / "in.jsonl"), "--out", str(tmp_path / "out.jsonl"), *DATE])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    written = (tmp_path / "out.jsonl").read_bytes()
+    assert code == 2 and len(written) == 500
+    _, found, err = job(ROWS, *DATE)
+    assert sorted(found) == list(range(1, 11))
+    assert (tmp_path / "out.jsonl").read_bytes().startswith(written[: written.rindex(b"\n") + 1])
+    assert "out.jsonl: File too large; what was written stays" in err and err.count("\n") == 2
+
+
+def test_results_go_into_a_file_only(job, tmp_path):
+    os.mkfifo(tmp_path / "out.jsonl")  # as is /dev/full, which can be read for ever
+    (tmp_path / "in.jsonl").write_text('"x"\n')
+    assert main(["batch", "--in", str(tmp_path / "in.jsonl"), "--out", str(tmp_path / "out.jsonl"), *DATE]) == 2
 
 
 def test_memory_that_runs_out_costs_only_the_row_that_needs_it(job, monkeypatch):
