@@ -55,9 +55,14 @@ def write_text(
     return out
 
 
-def _load(options: dict) -> Model:
-    if options["quiet"] or not sys.stderr.isatty():
+def no_bars(quiet: bool) -> None:
+    """Keep the libraries that load models from drawing bars where nobody looks at them."""
+    if quiet or not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read when a library of theirs is first imported
+
+
+def _load(options: dict) -> Model:
+    no_bars(options["quiet"])
     return dc.load(options["model"], **({"trust_remote_code": True} if options["trust_remote_code"] else {}))
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -196,6 +197,29 @@ def test_a_second_process_keeps_away(job, tmp_path):
     assert code == 2 and "another process" in err and job(None, *DATE)[0] == 0
 
 
+def test_a_disk_that_is_full_is_said_and_costs_nothing(job, tmp_path):
+    """As the system says it: no write beyond so many bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+    try:
+        code = main(["batch", "--in", str(tmp_path / "in.jsonl"), "--out", str(tmp_path / "out.jsonl"), *DATE])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    written = (tmp_path / "out.jsonl").read_bytes()
+    assert code == 2 and len(written) == 500
+    _, found, err = job(ROWS, *DATE)
+    assert sorted(found) == list(range(1, 11))
+    assert (tmp_path / "out.jsonl").read_bytes().startswith(written[: written.rindex(b"\n") + 1])
+    assert "out.jsonl: File too large; what was written stays" in err and err.count("\n") == 2
+
+
+def test_results_go_into_a_file_only(job, tmp_path):
+    os.mkfifo(tmp_path / "out.jsonl")  # as is /dev/full, which can be read for ever
+    (tmp_path / "in.jsonl").write_text('"x"\n')
+    assert main(["batch", "--in", str(tmp_path / "in.jsonl"), "--out", str(tmp_path / "out.jsonl"), *DATE]) == 2
+
+
 def test_memory_that_runs_out_costs_only_the_row_that_needs_it(job, monkeypatch):
     generate, sizes = Model.generate, []
 
@@ -256,7 +280,7 @@ def started(tmp_path, *options):
     )  # fmt: skip
 
 
-def wait_for(condition, process, seconds=120):
+def wait_for(condition, process, seconds=240):
     began = time.monotonic()
     while not condition():
         assert process.poll() is None, process.communicate()
@@ -323,7 +347,7 @@ def workers_of(pid):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not find_spec("ray"), reason="Ray is not installed: pip install 'dgemma-constrain[ray]'")
-def test_on_ray_a_killed_worker_costs_no_row(tmp_path):
+def test_on_ray_a_killed_worker_costs_no_row(tmp_path, denoiser):
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in PEOPLE))
     out = tmp_path / "out.jsonl"
     process = started(tmp_path, *FULL_DATE, "--engine", "ray", "--workers", "2")
@@ -336,5 +360,7 @@ def test_on_ray_a_killed_worker_costs_no_row(tmp_path):
     assert process.returncode == 0, err
     found = results(out)
     assert {n: result["text"] for n, result in found.items()} == expected()
-    again = started(tmp_path, *FULL_DATE)
-    assert again.communicate(timeout=100) == ("", "") and again.returncode == 0 and results(out) == found
+    files = "--in", str(tmp_path / "in.jsonl"), "--out", str(out)
+    assert (
+        main(["batch", *files, *FULL_DATE]) == 0 and results(out) == found and not denoiser.prompts
+    )  # to either engine it is done

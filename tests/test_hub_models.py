@@ -75,8 +75,30 @@ def test_what_is_no_masked_model_is_said(tmp_path):
     transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
     with pytest.raises(dc.ConstraintError, match="causal"):
         dc.load(str(tmp_path))
-    with pytest.raises(dc.ConstraintError, match="cannot load"):
+    with pytest.raises(dc.ConstraintError, match="nothing': there is no such folder"):
         dc.load(str(tmp_path / "nothing"))
+
+
+def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path, monkeypatch):
+    def says(match, kind=dc.ConstraintError, **options):
+        with pytest.raises(kind, match=match) as caught:
+            dc.load(str(tmp_path), **options)
+        assert "\n" not in str(caught.value)
+
+    says("cannot load .*model_type")
+    build("modernbert", tmp_path)
+    says("cannot load .*AssertionError|cannot load .*RuntimeError|cannot load .*AcceleratorError", device="cuda:99")
+    says("'float7' is none of torch's", dtype="float7")
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.nn.Module, "to", lambda *_: torch.empty(1 << 46))
+        says("does not fit into memory", dc.LimitExceeded)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:3000])
+    says("cannot load .*SafetensorError")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    says("cannot load .*KeyError")
+    (tmp_path / "config.json").write_text("{")
+    says("cannot load .*JSON")
 
 
 def test_a_causal_model_with_code_of_its_own_is_found_out(tmp_path):

@@ -13,6 +13,7 @@ import click
 from dgemma_constrain.batch.results import Results
 from dgemma_constrain.batch.rows import Job, Row, constraint_of
 from dgemma_constrain.batch.write import locally
+from dgemma_constrain.running import no_bars
 
 
 def run(
@@ -24,6 +25,7 @@ def run(
         raise click.UsageError("--engine ray needs Ray: pip install 'dgemma-constrain[ray]'")
     options = dict(options)
     model, quiet = options.pop("model"), options.pop("quiet")
+    no_bars(quiet)
     loading = {"trust_remote_code": True} if options.pop("trust_remote_code") else {}
     job = Job(model, given, how, from_text, options, loading)
     if given:

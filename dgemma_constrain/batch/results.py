@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from dgemma_constrain.batch.rows import Row
 from dgemma_constrain.errors import ConstraintError
@@ -30,6 +31,8 @@ class Results:
         self.failed = 0
 
     def __enter__(self) -> Results:
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            raise ConstraintError(f"{self.path}: not a file in which results last; name another --out")
         self._file = open(self.path, "a+b")
         try:
             self._lock()
@@ -39,8 +42,12 @@ class Results:
             raise
         return self
 
-    def __exit__(self, *_) -> None:
-        self._file.close()
+    def __exit__(self, kind, *_) -> None:
+        try:
+            self._file.close()
+        except OSError:  # what is still in the buffer could not be written before, either
+            if kind is None:
+                raise
 
     def _lock(self) -> None:
         if fcntl:
@@ -96,8 +103,19 @@ class Results:
             return
         data = line.encode() + b"\n"
         self._note(data, f"row {row.number}")
-        self._file.write(data)
+        with self._told():
+            self._file.write(data)
 
     def sync(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with self._told():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ConstraintError(
+                f"{self.path}: {error.strerror}; what was written stays, and the job goes on from there when it is started again"
+            ) from None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Sequence
 from dgemma_constrain.canvas.compiled import Compiled
 from dgemma_constrain.canvas.posterior import NEVER
 from dgemma_constrain.diffusion.raised import dtype_for, raise_rows
-from dgemma_constrain.errors import ConstraintError, Infeasible
+from dgemma_constrain.errors import ConstraintError, Infeasible, VocabularyError
 
 if TYPE_CHECKING:
     import torch
@@ -67,6 +67,7 @@ class ConstraintProcessor:
             raise ConstraintError(
                 f"scores have shape {list(scores.shape)}; a diffusion model gives [batch, canvas, vocabulary] (is it causal?)"
             )
+        self._check_sizes(scores.shape[2])
         self._follow(input_ids, scores.shape[1])
         out = torch.empty(scores.shape, dtype=dtype_for(scores), device=scores.device)
         for row, reason in raise_rows(self._canvases, scores, out).items():
@@ -124,6 +125,14 @@ class ConstraintProcessor:
             raise ConstraintError(
                 f"{len(self.compiled)} constraints were given for a batch of {rows} rows; give one a row"
             )
+
+    def _check_sizes(self, size: int) -> None:
+        for one in [self.compiled] if isinstance(self.compiled, Compiled) else self.compiled:
+            if one is not None and len(one.vocabulary) != size:
+                raise VocabularyError(
+                    f"the constraint is compiled for a vocabulary of {len(one.vocabulary)} ids, but the model gives logits for "
+                    f"{size}; make it with Vocabulary.from_tokenizer(…, size={size})"
+                )
 
     def _fail(self, row: int, reason: Infeasible) -> None:
         if len(self._seen) == 1:

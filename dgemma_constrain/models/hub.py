@@ -6,12 +6,14 @@ are shifted and that LLaDA writes in blocks of 32, stands in `KNOWN`; every such
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 from typing import Any
 
+from dgemma_constrain.diffusion.denoiser import is_out_of_memory
 from dgemma_constrain.diffusion.model import Model
 from dgemma_constrain.diffusion.renoise import Sampling
-from dgemma_constrain.errors import ConstraintError, VocabularyError
+from dgemma_constrain.errors import ConstraintError, LimitExceeded, VocabularyError
 from dgemma_constrain.models.masked import MaskedModel
 from dgemma_constrain.models.renoising import RenoisingModel
 from dgemma_constrain.tokens.vocabulary import Vocabulary
@@ -46,28 +48,30 @@ def load_hub(
         import transformers
     except ImportError:
         raise ConstraintError(f"{name!r} needs the library transformers: pip install 'transformers>=5.13'") from None
+    if not os.path.exists(name) and (os.path.isabs(name) or name.startswith((".", "~"))):
+        raise ConstraintError(f"{name!r}: there is no such folder")
+    import torch
+
+    if dtype != "auto" and not isinstance(getattr(torch, str(dtype).removeprefix("torch."), None), torch.dtype):
+        raise ConstraintError(f"dtype {dtype!r} is none of torch's; give auto, bfloat16, float16 or float32")
     given = {"trust_remote_code": trust_remote_code}
     try:
         config = transformers.AutoConfig.from_pretrained(name, **given)
         tokenizer = transformers.AutoTokenizer.from_pretrained(name, **given)
-        network = _class(transformers, config, name).from_pretrained(name, dtype=dtype, **given)
-    except (OSError, ValueError, ImportError) as error:
-        if isinstance(error, ConstraintError):
-            raise
-        first = str(error).strip().splitlines()[0]
-        hint = (
-            "; if you trust its code, say trust_remote_code=True (or --trust-remote-code)"
-            if "trust_remote_code" in str(error)
-            else ""
-        )
-        raise ConstraintError(f"cannot load {name!r}: {first}{hint}") from None
+        network = _class(transformers, config, name).from_pretrained(name, dtype=dtype, **given).to(device).eval()
+    except ConstraintError:
+        raise
+    except Exception as error:  # a file that is cut off, code of the model, no such device: it may be anything
+        if is_out_of_memory(error):
+            raise LimitExceeded(f"{name!r} does not fit into memory; use a smaller dtype or another device") from None
+        raise ConstraintError(f"cannot load {name!r}: {_first_line(error)}") from error
     size = getattr(config.get_text_config(), "vocab_size", None)
     if size is not None and len(tokenizer) > size:
         raise VocabularyError(
             f"{name!r}: the tokenizer has {len(tokenizer)} ids, but the model gives logits for {size}; they don't belong together"
         )
     if config.model_type == DIFFUSION_GEMMA:
-        return Model(_renoising(network.to(device).eval(), tokenizer, eos_id, facts))
+        return Model(_renoising(network, tokenizer, eos_id, facts))
     unknown = facts.keys() - {"window", "shift", "block", "context_length"}
     if unknown:
         raise ConstraintError(f"{min(unknown)!r} is nothing that can be said of a masked model; see MaskedModel")
@@ -85,7 +89,7 @@ def load_hub(
     else:
         facts |= _around(tokenizer)
     facts["encode"] = _encoder(tokenizer)
-    model = MaskedModel(network.to(device).eval(), vocabulary, device=device, **facts)
+    model = MaskedModel(network, vocabulary, device=device, **facts)
     if model.is_causal():
         raise ConstraintError(
             f"{name!r} looks only backwards, as a causal model does: what follows a position does not change its logits"
@@ -115,6 +119,16 @@ def _renoising(network, tokenizer, eos_id, facts: dict[str, Any]) -> RenoisingMo
     return RenoisingModel(
         network, vocabulary, context, _encoder(tokenizer), () if begin is None else (begin,), render, sampling, header
     )
+
+
+def _first_line(error: Exception) -> str:
+    """What a library says, in one line; with its kind where that isn't a sentence of its own."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    if not isinstance(error, (OSError, ValueError, ImportError)):
+        first = f"{type(error).__name__}: {first}"
+    if "trust_remote_code" in str(error):
+        first += "; if you trust its code, say trust_remote_code=True (or --trust-remote-code)"
+    return first
 
 
 def _token_id(tokenizer, token: str | int | None) -> int | None:
