@@ -41,6 +41,7 @@ def complete_command(
     """
     from dgemma_constrain.infill.complete import complete
     from dgemma_constrain.models.load import load
+    from dgemma_constrain.running import warm_up_kernels
 
     path, where = (Path(place), span) if span else _parted(place)
     source = _read(path)
@@ -50,6 +51,7 @@ def complete_command(
     else:
         ends = (_offset(source, where),) * 2
     several = None if lines is None else lines == "several"
+    warm_up_kernels(quiet, code=True)
     answers = complete(source, ends, language, load(model), budget, path=str(path), count=count, several=several)
     if not answers:
         raise Infeasible("no completion leaves the file whole, or none was found in time; pass a larger --budget")
