@@ -74,9 +74,8 @@ class Answered(NamedTuple):
 @contextmanager
 def canvases(one: int, several: int) -> Iterator[None]:
     """Only canvases of this many tokens, for one line and for several."""
-    from dgemma_constrain.infill.complete import _Work  # `complete` is the function, by this name
+    from dgemma_constrain.infill import completion as module
 
-    module = __import__("sys").modules[_Work.__module__]
     before = module.ONE_LINE, module.SEVERAL_LINES
     module.ONE_LINE, module.SEVERAL_LINES = (one,), (several,)
     try:

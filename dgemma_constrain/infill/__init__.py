@@ -11,9 +11,12 @@ tables      a compiled grammar's LR tables
 lexer       its lexer and external scanner
 recogniser  parsing with them, all parses side by side
 edge        whether what is left of a hole can be gone on with by a text
+yields      the least texts of a grammar, read off its tables
+closing     the shortest texts that bring a hole to its end
+steering    what both, and a caller's constraint, allow
 search      the likeliest strings of a canvas
 tidy        what a model's text is tidied to
-complete    the call: looks, searches, judges, ranks
+completion  the call: looks, searches, judges, ranks
 """
 
 from typing import Any
@@ -24,9 +27,6 @@ __all__ = ["CodeCompletion", "complete"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    from dgemma_constrain.infill import completion
 
-    module = import_module(f"{__name__}.complete")
-    for one in __all__:  # `complete` is the function from here on, not its module
-        globals()[one] = getattr(module, one)
-    return globals()[name]
+    return getattr(completion, name)

@@ -39,7 +39,7 @@ def complete_command(
       dgemma complete app.py:12:9
       dgemma complete app.py --span 12:9-12:20 --in-place
     """
-    from dgemma_constrain.infill.complete import complete
+    from dgemma_constrain.infill.completion import complete
     from dgemma_constrain.models.load import load
     from dgemma_constrain.running import warm_up_kernels
 

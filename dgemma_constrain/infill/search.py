@@ -1,17 +1,22 @@
-"""The likeliest strings of a canvas, by a beam from left to right whose prefixes are checked as they grow."""
+"""The likeliest strings of a canvas that are whole, by a beam from left to right.
+
+A beginning is kept only where something is known that ends it in the positions that are left; that with this ending is a
+string, too. So whatever a model says there are whole strings, and those that it prefers push the others out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from dgemma_constrain.tokens.vocabulary import Vocabulary
 
-WIDTH, BRANCHES = 16, 24  # prefixes kept at every position; tokens looked at behind each
-AT_ONCE = 48  # prefixes that are checked together: a call costs as much as ten of them
+WIDTH, BRANCHES = 16, 24  # beginnings kept at every position; tokens looked at behind each
+AT_ONCE = 48  # beginnings that are checked together: a call costs as much as ten of them
+ENDINGS = 3  # of a beginning that become strings
 
 
 class String(NamedTuple):
@@ -23,61 +28,111 @@ class String(NamedTuple):
     ended: bool
 
 
+class Rules(Protocol):
+    def alive(self, texts: list[bytes]) -> list[bool]:
+        """Which beginnings can be gone on with."""
+
+    def closings(self, texts: list[bytes]) -> list[list[bytes]]:
+        """For each beginning, what may stand behind it to end it; b"" where it is whole as it is."""
+
+
 def strings(
     log_p: np.ndarray,
     vocabulary: Vocabulary,
     pinned: dict[int, tuple[int, float]],
     head: bytes,
-    allowed: Callable[[list[bytes]], Sequence[bool]],
+    rules: Rules,
     on_time: Callable[[], bool],
+    lead: String | None = None,
 ) -> list[String]:
     """The likeliest whole strings of a canvas, best first.
 
     log_p: float[L, V]. pinned: position → id and the log-probability it was committed with. head: what every string begins
-    with. allowed: which of some prefixes may be gone on with; asked of the likeliest first. on_time: asked at every position; when it says no, what is whole by then is returned.
+    with. on_time: asked at every position; when it says no, what is whole by then is returned. lead: a string that is whole
+    and agrees with what is pinned; it is among those returned, scored anew.
     """
-    ends = set(vocabulary.eos_ids)
-    beam: list[tuple[float, tuple[int, ...], bytes]] = [(0.0, (), b"")]
-    whole: list[String] = []
-    for position, row in enumerate(log_p):
-        if not on_time():
-            break
-        near = _likeliest(row, BRANCHES)
-        grown = []
-        for score, ids, text in beam:
-            if position in pinned:
-                choices = [pinned[position]]
-            elif len(text) < len(head):
-                choices = _with_head(row, vocabulary, head[len(text) :])
-            else:
-                choices = near
-            grown += [(score + p, ids, text, i) for i, p in choices]
-            if len(text) >= len(head) and position not in pinned:
-                end, p = max(((e, float(row[e])) for e in ends), key=lambda one: one[1], default=(-1, 0.0))
-                if end >= 0 and all(i != end for i, _ in choices):
-                    grown.append((score + p, ids, text, end))
-        grown.sort(key=lambda one: -one[0])
+    return _Beam(log_p, vocabulary, pinned, head, rules).run(on_time, lead)
+
+
+class _Beam:
+    def __init__(self, log_p, vocabulary, pinned, head, rules):
+        self._rows, self._vocabulary, self._pinned, self._head, self._rules = log_p, vocabulary, pinned, head, rules
+        self._whole: dict[tuple[tuple[int, ...], bool], String] = {}
+        self._encoded: dict[bytes, list[int]] = {}
+        self._end = [max(vocabulary.eos_ids, key=lambda e: row[e], default=-1) for row in log_p]
+        self._last = max(pinned, default=-1)
+
+    def run(self, on_time: Callable[[], bool], lead: String | None) -> list[String]:
+        head, ends = self._head, set(self._vocabulary.eos_ids)
+        beam: list[tuple[float, tuple[int, ...], bytes]] = [(0.0, (), b"")]
+        if lead is not None:
+            self._add(0.0, (), lead.ids, lead.text, lead.ended)
+        for position, row in enumerate(self._rows):
+            if not on_time():
+                break
+            near = _likeliest(row, BRANCHES)
+            grown = []
+            for score, ids, text in beam:
+                if position in self._pinned:
+                    choices = [self._pinned[position]]
+                elif len(text) < len(head):
+                    choices = _with_head(row, self._vocabulary, head[len(text) :])
+                else:
+                    choices = near
+                grown += [(score + p, ids, text, i) for i, p in choices if i not in ends]
+            grown.sort(key=lambda one: -one[0])
+            beam = self._kept(grown)
+        return sorted(self._whole.values(), key=lambda one: -one.score)
+
+    def _kept(self, grown: list) -> list:
+        """The first of the beginnings, best first, that can be ended in time: as many as the beam is wide."""
+        longer: dict[bytes, tuple[float, tuple[int, ...], bytes]] = {}
         for score, ids, text, i in grown:
-            if i in ends and len(text) >= len(head):
-                whole.append(String(score / (position + 1), ids, text, True))
-        beam = _allowed(grown, ends, vocabulary, head, allowed)
-    else:
-        whole += [String(s / max(len(ids), 1), ids, text, False) for s, ids, text in beam if len(text) >= len(head)]
-    return sorted(whole, key=lambda one: -one.score)
+            added = self._vocabulary.token_bytes(i)
+            if added and _agree(text + added, self._head):
+                longer.setdefault(text + added, (score, (*ids, i), text + added))
+        waiting, alive, beam = list(longer.values()), [], []
+        while len(beam) < WIDTH and (waiting or alive):
+            while len(alive) < WIDTH and waiting:
+                near, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
+                alive += [one for one, fine in zip(near, self._rules.alive([text for *_, text in near])) if fine]
+            near, alive = alive[:WIDTH], alive[WIDTH:]
+            beam += self._ended_in_time(near)
+        return beam[:WIDTH]
 
+    def _ended_in_time(self, near: list) -> list:
+        """Those of some beginnings that have an ending, with which they are added to the strings."""
+        begun = [one for one in near if len(one[2]) < len(self._head)]
+        rest = [one for one in near if len(one[2]) >= len(self._head)]
+        kept = []
+        for one, endings in zip(rest, self._rules.closings([text for *_, text in rest]) if rest else ()):
+            score, ids, text = one
+            fits = 0
+            for ending in endings:
+                if fits < ENDINGS:
+                    more = self._encoded.setdefault(ending, self._vocabulary.encode(ending.decode()) if ending else [])
+                    room = bool(self._vocabulary.eos_ids) and len(ids) + len(more) < len(self._rows)
+                    fits += self._add(score, ids, (*ids, *more), text + ending, room)
+            if fits or len(ids) <= self._last:  # what is pinned further on says what follows
+                kept.append(one)
+        return begun + kept
 
-def _allowed(grown: list, ends: set[int], vocabulary: Vocabulary, head: bytes, allowed: Callable) -> list:
-    """The first of the prefixes, best first, that may be gone on with: as many as the beam is wide."""
-    longer: dict[bytes, tuple[float, tuple[int, ...], bytes]] = {}
-    for score, ids, text, i in grown:
-        added = None if i in ends else vocabulary.token_bytes(i)
-        if added and _agree(text + added, head):
-            longer.setdefault(text + added, (score, (*ids, i), text + added))
-    waiting, beam = list(longer.values()), []
-    while waiting and len(beam) < WIDTH:
-        near, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
-        beam += [one for one, fine in zip(near, allowed([text for *_, text in near])) if fine]
-    return beam[:WIDTH]
+    def _add(self, score: float, before: tuple, ids: tuple[int, ...], text: bytes, ended: bool) -> bool:
+        """Whether a string has room and agrees with what is pinned; then it is kept. score: of the ids before."""
+        rows, n = self._rows, len(ids)
+        stop = n + ended
+        if stop > len(rows) or self._last >= stop or not ended and n < len(rows):
+            return False
+        for i in range(len(before), stop):
+            one = ids[i] if i < n else self._end[i]
+            pin = self._pinned[i][0] if i in self._pinned else one
+            if pin != one and (i < n or pin not in self._vocabulary.eos_ids):
+                return False
+            score += self._pinned[i][1] if i in self._pinned else float(rows[i, one])
+        known = self._whole.get((ids, ended))
+        if known is None or known.score < score / max(stop, 1):
+            self._whole[ids, ended] = String(score / max(stop, 1), ids, text, ended)
+        return True
 
 
 def _agree(text: bytes, head: bytes) -> bool:

@@ -1,23 +1,26 @@
 """`complete`: texts for the middle of a file, ranked; every one leaves the file as whole as it was.
 
 A masked model looks at the hole with several canvas lengths in one batch. On each canvas a beam finds the likeliest strings
-(`search`) whose every prefix can still become code (`edge`), tidied and judged (`judge`) from the likeliest on. Then every
-canvas commits a part of its best string, and the model looks again, until the canvases are full or time is up. What is whole
-by then is ranked by the mean log-probability of its tokens, each at the moment it was committed. Nothing is returned that the
-judge hasn't passed.
+(`search`) that keep the file whole and satisfy the caller's constraint (`steering`), tidied and judged (`judge`) from the
+likeliest on. Then every canvas commits a part of its best string, and the model looks again, until the canvases are full or
+time is up. What is whole by then is ranked by the mean log-probability of its tokens, each at the moment it was committed.
+Nothing is returned that the judge hasn't passed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from dgemma_constrain.constraints.base import Constraint, as_constraint
 from dgemma_constrain.diffusion.denoiser import Question, ask
 from dgemma_constrain.errors import ConstraintError, LanguageError
 from dgemma_constrain.infill import languages
@@ -25,7 +28,10 @@ from dgemma_constrain.infill.edge import Edge, warm_up
 from dgemma_constrain.infill.hole import Hole, context, find
 from dgemma_constrain.infill.judge import Judge
 from dgemma_constrain.infill.search import String, strings
+from dgemma_constrain.infill.steering import Steering
+from dgemma_constrain.infill.names import Unknown
 from dgemma_constrain.infill.tidy import tidied
+from dgemma_constrain.infill.yields import yields
 
 if TYPE_CHECKING:
     from dgemma_constrain.diffusion.model import Model
@@ -33,10 +39,11 @@ if TYPE_CHECKING:
 ONE_LINE, SEVERAL_LINES = (2, 4, 8, 16), (8, 16, 32, 64)  # canvas lengths in tokens
 BUDGET = {False: 300.0, True: 1000.0}  # milliseconds, for one line and for several
 JUDGED, KEPT = 48, 3  # strings of a canvas that are judged in one look; whole ones that are enough
+LEAST_SCORE = -99.0  # of a text that no canvas has room for
 NEAR, WORDS = 4000, 300  # characters around the hole whose words are tried, too; so many at most
 LOOKS, LEAST, CHARACTERS = 4, 160, 3  # looks to have time for; characters a model sees at least; of a token
+UNWRITTEN = 6  # masks that the model sees instead of another hole
 _SECONDS: WeakKeyDictionary = WeakKeyDictionary()  # a denoiser → what a token took in its last look
-COMMON = ("0", "None", "null", "true", "pass", '""', "[]", "{}", "()", "x", "x;", "x: 0", '"x": 0', "return", ";", ":")
 
 
 @dataclass(frozen=True)
@@ -51,60 +58,98 @@ class CodeCompletion:
 
 @dataclass
 class Attempt:
-    """A canvas of one length. pinned: position → id and its log-probability when it was committed."""
+    """A canvas of one length. pinned: position → id and its log-probability when it was committed; lead: what they are of."""
 
     length: int
     pinned: dict[int, tuple[int, float]] = field(default_factory=dict)
+    lead: String | None = None
     done: bool = False
 
 
 def complete(
     source: str,
-    cursor_or_span: int | tuple[int, int],
+    cursor_or_span: int | tuple[int, int] | None = None,
     language: str | None = None,
     model: Model | str = "embedded",
     budget: float | None = None,
     *,
+    spans: Sequence[int | tuple[int, int]] | None = None,
     path: str | None = None,
     count: int = 3,
     steps: int = 8,
     several: bool | None = None,
+    constraint: Constraint | str | None = None,
+    prefer_known_names: float = 0.0,
     cancel: threading.Event | None = None,
-) -> list[CodeCompletion]:
+) -> list[CodeCompletion] | list[tuple[CodeCompletion, ...]]:
     """Completions of code at a cursor, or instead of a span (start, end), best first; positions in characters.
 
     language  a name (`languages.KNOWN`, or an editor's); None: told by `path`, or the first line of the source
     model     a masked model, or its name for `dc.load`
-    budget    milliseconds; 300 for one line and 1000 for several if not given. When they are over the best so far is
+    budget    milliseconds; 300 for one line and 1000 for several if not given, a span. When they are over the best so far is
               returned, which is nothing if nothing was whole by then
+    spans     instead of a cursor: places that are filled together, in order and apart. Then an answer is a tuple with a
+              completion for each, which leave the file whole together
     count     completions at most
     steps     looks that the model takes at most
     several   whether several lines are wanted; None: if the hole is an empty body
+    constraint  what every completion's `text` satisfies, too
+    prefer_known_names  what a name that stands nowhere in the file costs in the ranking, in nats; 0: nothing
     cancel    an event that ends it as the budget does
 
-    Raises LanguageError if the language isn't known or its grammar isn't installed, and ConstraintError for a place outside
-    the source and a model that isn't a masked one.
+    Raises LanguageError if the language isn't known or its grammar isn't installed, EmptyConstraint, and ConstraintError for a
+    place outside the source and a model that isn't a masked one.
     """
+    if (cursor_or_span is None) == (spans is None):
+        raise ConstraintError("say where to write: give a cursor, a span, or spans=[…] for several at once")
     if isinstance(model, str):
         from dgemma_constrain.models.load import load
 
         model = load(model)
     if getattr(model.denoiser, "renoises", False):
         raise ConstraintError("code is completed by masked models; this one renoises its canvas: use Model.infill")
-    warm_up()
-    began = time.monotonic()  # loading a model is not part of the budget, nor is compiling
-    hole = find(source, cursor_or_span, several)
     name = languages.canonical(language) if language else languages.detect(path, source)
-    judge = Judge(name, hole.before, hole.after, source[len(hole.before) : len(source) - len(hole.after)])
-    if judge.inside and several is None and hole.several:
-        hole = find(source, cursor_or_span, False)
-    end = began + (BUDGET[hole.several] if budget is None else budget) / 1e3
-    try:
-        edge = Edge(name, hole.before.encode()[judge.nearest() :])
-    except LanguageError:  # tables that are read wrongly: the judge alone decides
-        edge = None
-    work = _Work(hole, judge, edge, model, end, cancel)
-    return work.run(count, steps)
+    asked = None if constraint is None else as_constraint(constraint)
+    warm_up()  # loading a model is not part of the budget, nor is compiling
+    task = Task(name, model, budget, count, steps, several, asked, prefer_known_names, cancel)
+    if spans is None:
+        return one_hole(task, source, cursor_or_span)
+    from dgemma_constrain.infill.regions import several_holes
+
+    return several_holes(task, source, spans)
+
+
+class Task(NamedTuple):
+    """What `complete` is asked for, whatever the place."""
+
+    language: str
+    model: Model
+    budget: float | None
+    count: int
+    steps: int
+    several: bool | None
+    constraint: Constraint | None
+    prefer_known_names: float
+    cancel: threading.Event | None
+
+
+def one_hole(
+    task: Task, source: str, where: int | tuple[int, int], unwritten: Sequence[tuple[int, int]] = ()
+) -> list[CodeCompletion]:
+    """Completions at one place. unwritten: spans right of it that hold placeholders, which the model isn't shown."""
+    hole = find(source, where, task.several)
+    judge = Judge(task.language, hole.before, hole.after, source[len(hole.before) : len(source) - len(hole.after)])
+    if judge.inside and task.several is None and hole.several:
+        hole = find(source, where, False)
+    edge = None
+    with contextlib.suppress(LanguageError):  # tables that are read wrongly: the judge alone decides
+        yields(task.language, hole.several)
+        edge = Edge(task.language, hole.before.encode()[judge.nearest() :])
+    end = time.monotonic() + (BUDGET[hole.several] if task.budget is None else task.budget) / 1e3
+    shift = len(source) - len(hole.after)
+    masked = [(start - shift, stop - shift) for start, stop in unwritten if start >= shift]
+    work = _Work(hole, judge, Steering(task.language, hole, edge, task.constraint), task, end, masked)
+    return work.run(task.count, task.steps)
 
 
 class _Work:
@@ -114,22 +159,28 @@ class _Work:
         self,
         hole: Hole,
         judge: Judge,
-        edge: Edge | None,
-        model: Model,
+        steering: Steering,
+        task: Task,
         end: float,
-        cancel: threading.Event | None,
+        masked: Sequence[tuple[int, int]],
     ):
-        self.hole, self.judge, self.denoiser, self.end, self.cancel = hole, judge, model.denoiser, end, cancel
-        self.edge = edge
-        self.vocabulary = model.vocabulary
+        self.hole, self.judge, self.steering, self.end, self.cancel = hole, judge, steering, end, task.cancel
+        self.denoiser, self.vocabulary = task.model.denoiser, task.model.vocabulary
+        self.unknown = Unknown(hole, task.language) if task.prefer_known_names else None
+        self.penalty = task.prefer_known_names
         self.head = hole.head.encode()
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
-        suffix = (hole.tail + hole.after).replace("\r\n", "\n")
-        prefix = context(hole, judge.node, self._fits)
         near = self._affordable()
-        prefix, suffix = prefix[-near:], suffix[: near // 2]
-        self.before, self.after = self.denoiser.frame_infill(prefix, suffix)
+        prefix = context(hole, judge.node, self._fits)[-near:]
+        first, *others = [x.replace("\r\n", "\n") for x in _around(hole.after, masked, near // 2)]
+        self.before, self.after = self.denoiser.frame_infill(prefix, first)
+        if others:
+            frame = self.denoiser.frame_infill("", "")[1]
+            behind = self.after[: len(self.after) - len(frame)]
+            for text in others:
+                behind += [self.vocabulary.mask_id] * UNWRITTEN + self.vocabulary.encode(text)
+            self.after = behind[: max(len(self.after), self.denoiser.context_length // 3) - len(frame)] + frame
 
     def on_time(self) -> bool:
         return time.monotonic() < self.end and not (self.cancel is not None and self.cancel.is_set())
@@ -146,7 +197,7 @@ class _Work:
             for attempt, log_p in zip(open_, looks):
                 self._advance(attempt, log_p, steps - step)
             if not step:
-                self._try_words(looks)
+                self._try_others(looks)
         return self._ranked(count)
 
     def _affordable(self) -> int:
@@ -177,17 +228,20 @@ class _Work:
 
     def _advance(self, attempt: Attempt, log_p: np.ndarray, looks_left: int) -> None:
         """Find the canvas's best strings, judge them, and commit a part of the best."""
-        candidates = strings(log_p, self.vocabulary, attempt.pinned, self.head, self._allowed, self.on_time)
+        candidates = strings(
+            log_p, self.vocabulary, attempt.pinned, self.head, self.steering, self.on_time, attempt.lead
+        )
         lead, whole = None, 0
         for string in candidates[:JUDGED]:
             if whole == KEPT or not self.on_time():
                 break
             if self._judge(string.text, string.score):
                 lead, whole = lead or string, whole + 1
-        lead = lead or (candidates[0] if candidates else None)
+        lead = lead or attempt.lead or (candidates[0] if candidates else None)
         if lead is None:
             attempt.done = True
             return
+        attempt.lead = lead
         self._commit(attempt, log_p, lead, looks_left)
 
     def _commit(self, attempt: Attempt, log_p: np.ndarray, lead: String, looks_left: int) -> None:
@@ -204,13 +258,6 @@ class _Work:
             count -= 1
         attempt.done = not open_
 
-    def _allowed(self, texts: list[bytes]) -> list[bool]:
-        """Which prefixes can become a text for the hole."""
-        fine = [b"\r" not in t and b"\x00" not in t and (self.hole.several or b"\n" not in t) for t in texts]
-        if self.edge is None or not self.edge.known or self.judge.inside:
-            return [ok and _is_utf8(text) for ok, text in zip(fine, texts)]
-        return [ok and bool(alive) for ok, alive in zip(fine, self.edge.alive_each(texts))]
-
     def _judge(self, data: bytes, score: float) -> bool:
         """Whether a model's text, tidied, leaves the file whole; if so it is kept."""
         try:
@@ -220,6 +267,8 @@ class _Work:
         if text not in self.judged:
             self.judged[text] = None
             for one in tidied(self.hole, text, self.judge.ending):
+                if not self.steering.allows(one):
+                    continue
                 verdict = self.judge.verdict(self.hole.filled(one))
                 if verdict.clean and self.judge.compiles(self.hole.filled(one)):
                     self.judged[text] = one
@@ -232,34 +281,51 @@ class _Work:
         self.found[one] = errors, max(before, score)
         return True
 
-    def _try_words(self, looks: list[np.ndarray]) -> None:
-        """The names that stand near the hole, and what stands nearly everywhere, scored by the first look."""
-        if self.judge.inside:
-            return
-        near = self.hole.before[-NEAR:] + "\n" + self.hole.after[:NEAR]
-        words = dict.fromkeys([*reversed(re.findall(r"[^\W\d]\w*", near)), *COMMON])
+    def _try_others(self, looks: list[np.ndarray]) -> None:
+        """The shortest texts that are whole, and the names that stand near the hole, scored by the first look."""
+        texts = self.steering.shortest()
+        if not self.judge.inside:
+            near = self.hole.before[-NEAR:] + "\n" + self.hole.after[:NEAR]
+            words = dict.fromkeys(reversed(re.findall(r"[^\W\d]\w*", near)))
+            words = [w.encode() for w in words if w.startswith(self.hole.head) and w != self.hole.head][:WORDS]
+            words = [w for w, alive in zip(words, self.steering.alive(words)) if alive] if words else []
+            texts += (
+                [w + one for w, some in zip(words, self.steering.closings(words)) for one in some[:1]] if words else []
+            )
         scored = []
-        for word in [w for w in words if w.startswith(self.hole.head) and w != self.hole.head][:WORDS]:
-            ids = self.vocabulary.encode(word)
+        for text in dict.fromkeys(texts):
+            ids = self.vocabulary.encode(text.decode())
             means = [_mean(log_p, ids, self.vocabulary.eos_ids) for log_p in looks if len(ids) <= len(log_p)]
-            if means:
-                scored.append((max(means), word))
+            scored.append((max(means, default=LEAST_SCORE), text))
         kept = 0
-        for score, word in sorted(scored, reverse=True):
+        for score, text in sorted(scored, reverse=True):
             if kept == KEPT or not self.on_time():
                 return
-            kept += self._judge(word.encode(), score)
+            kept += self._judge(text, score)
 
     def _ranked(self, count: int) -> list[CodeCompletion]:
         hole = self.hole
-        best = sorted(self.found.items(), key=lambda one: (one[1][0], -one[1][1], one[0]))
+        best = sorted(self.found.items(), key=lambda one: (one[1][0], -self._liked(one[0], one[1][1]), one[0]))
         answers = {}
         for text, (errors, score) in best:
             if errors > best[0][1][0]:
                 break  # the best shows that the hole can mend them
             new = hole.filled(text[len(hole.head) : len(text) - len(hole.tail)])
-            answers.setdefault(new, CodeCompletion(new, hole.start, hole.end, score))
+            answers.setdefault(new, CodeCompletion(new, hole.start, hole.end, self._liked(text, score)))
         return list(answers.values())[:count]
+
+    def _liked(self, text: str, score: float) -> float:
+        return score - self.penalty * self.unknown.count(text) if self.unknown else score
+
+
+def _around(text: str, holes: Sequence[tuple[int, int]], size: int) -> list[str]:
+    """The pieces of the text's first `size` characters that lie around holes."""
+    pieces, at = [], 0
+    for start, stop in holes:
+        if start <= size:
+            pieces.append(text[at:start])
+            at = stop
+    return [*pieces, text[at : max(at, size)]]
 
 
 def _mean(log_p: np.ndarray, ids: list[int], ends: tuple[int, ...]) -> float:
@@ -268,12 +334,3 @@ def _mean(log_p: np.ndarray, ids: list[int], ends: tuple[int, ...]) -> float:
     if len(ids) < len(log_p):
         return (total + max((float(log_p[len(ids), e]) for e in ends), default=0.0)) / (len(ids) + 1)
     return total / len(ids)
-
-
-def _is_utf8(text: bytes) -> bool:
-    """Or the beginning of it, cut within a character."""
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        return error.end == len(text) and error.reason == "unexpected end of data"
-    return True

@@ -1,0 +1,154 @@
+"""What steers the search for a hole's text: which beginnings can still become one, and what may stand behind them to end it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from dgemma_constrain.automata.dfa import DFA
+from dgemma_constrain.constraints.base import Constraint
+from dgemma_constrain.errors import EmptyConstraint
+from dgemma_constrain.infill.closing import Closing
+from dgemma_constrain.infill.edge import Edge
+from dgemma_constrain.infill.hole import Hole
+
+ENDINGS = 8  # of a caller's constraint, that are tried behind a beginning
+
+
+class Steering:
+    """Syntax and a caller's constraint, as far as either is known. Texts begin with the hole's head and end with its tail.
+
+    edge: None where syntax isn't known. constraint: on what is written between head and tail, None for none. What it says is
+    never the last word: `judge` and `allows` have that.
+    """
+
+    def __init__(self, language: str, hole: Hole, edge: Edge | None, constraint: Constraint | None):
+        self._hole, self._constraint = hole, constraint
+        self._head, self._tail = hole.head.encode(), hole.tail.encode()
+        self._edge = edge if edge is not None and edge.known else None
+        self._closing = None
+        if self._edge is not None:
+            closing = Closing(language, self._edge, self._tail + hole.after.encode(), hole.several)
+            self._closing = closing if closing.known else None
+        self._endings = None if constraint is None else _Endings(constraint.language().automaton)
+
+    def alive(self, texts: list[bytes]) -> list[bool]:
+        """Which beginnings can be gone on with."""
+        fine = [b"\r" not in x and b"\0" not in x and (self._hole.several or b"\n" not in x) for x in texts]
+        fine = [ok and self._may_begin(text) for ok, text in zip(fine, texts)]
+        if self._edge is None:
+            return fine
+        return [ok and bool(alive) for ok, alive in zip(fine, self._edge.alive_each(texts))]
+
+    def closings(self, texts: list[bytes]) -> list[list[bytes]]:
+        """For each beginning, what may stand behind it to end the hole, shortest first; b"" where it is whole as it is.
+
+        Where nothing is known of how a hole ends, every beginning counts as whole.
+        """
+        if self._closing is not None:
+            found = self._closing.of(texts)
+        else:
+            found = [[b""] for _ in texts]
+        if self._endings is not None:
+            found = [self._constrained(text, some) for text, some in zip(texts, found)]
+        if not self._tail:
+            return found
+        found = [[one + self._tail for one in some] for some in found]
+        least = len(self._head) + len(self._tail)
+        for text, some in zip(texts, found):
+            if text.endswith(self._tail) and len(text) > least and self._whole(text[: -len(self._tail)]):
+                some.insert(0, b"")
+        return found
+
+    def shortest(self) -> list[bytes]:
+        """Some texts that are whole: for every terminal that may come first the shortest, and the constraint's shortest."""
+        found = self._closing.shortest(self._head) if self._closing is not None else []
+        if self._constraint is not None:
+            found = [text for text in found if self._allows(text)]
+            found += [self._head + one for one in self._constrained(self._head, [])]
+        return [text + self._tail for text in found]
+
+    def allows(self, text: str) -> bool:
+        """Whether a whole text, with head and tail, satisfies the caller's constraint, spelled as it will be in the source."""
+        inner = self._hole.filled(text[len(self._hole.head) : len(text) - len(self._hole.tail)])
+        return self._constraint is None or self._constraint.matches(inner)
+
+    def _constrained(self, text: bytes, found: list[bytes]) -> list[bytes]:
+        ends = [one.encode() for one in self._endings.of(_characters(text[len(self._head) :]), ENDINGS)]
+        if self._closing is not None:
+            ends = [one for one, fine in zip(ends, self._closing.fits([text + one for one in ends])) if fine]
+        return list(dict.fromkeys([*(one for one in found if self._allows(text + one)), *ends]))
+
+    def _whole(self, text: bytes) -> bool:
+        return (self._closing is None or self._closing.fits([text])[0]) and self._allows(text)
+
+    def _allows(self, text: bytes) -> bool:
+        if self._constraint is None:
+            return True
+        try:
+            return self._constraint.matches(text[len(self._head) :].decode())
+        except UnicodeDecodeError:
+            return False
+
+    def _may_begin(self, text: bytes) -> bool:
+        try:
+            text.decode()
+        except UnicodeDecodeError as error:  # cut within a character
+            if error.end < len(text) or error.reason != "unexpected end of data":
+                return False
+        if self._endings is None or len(text) <= len(self._head):
+            return True
+        return self._endings.state(_characters(text[len(self._head) :])) is not None
+
+
+class _Endings:
+    """The shortest texts that lead from each state of an automaton to an accepting one."""
+
+    def __init__(self, dfa: DFA):
+        if dfa.is_empty:
+            raise EmptyConstraint("no text satisfies the hole's constraint")
+        self._dfa = dfa
+        sources = np.repeat(np.arange(dfa.states), np.diff(dfa.offsets))
+        order = np.argsort(dfa.targets, kind="stable")
+        starts = np.searchsorted(dfa.targets[order], np.arange(dfa.states + 1))
+        self._distance = np.full(dfa.states, -1)
+        todo = deque(np.flatnonzero(dfa.accept).tolist())
+        self._distance[todo] = 0
+        while todo:
+            state = todo.popleft()
+            for source in sources[order[starts[state] : starts[state + 1]]].tolist():
+                if self._distance[source] < 0:
+                    self._distance[source] = self._distance[state] + 1
+                    todo.append(source)
+
+    def state(self, text: str) -> int | None:
+        read, state = self._dfa.run(text)
+        return state if read == len(text) and self._distance[state] >= 0 else None
+
+    def of(self, text: str, count: int) -> list[str]:
+        """At most so many texts that may stand behind this one, the shortest ones first."""
+        state = self.state(text)
+        if state is None:
+            return []
+        found, todo, dfa = [], deque([(state, "", 0)]), self._dfa
+        while todo and len(found) < count:
+            state, ending, spare = todo.popleft()
+            if dfa.accept[state]:
+                found.append(ending)
+            for k in range(dfa.offsets[state], dfa.offsets[state + 1]):
+                longer = spare + int(self._distance[dfa.targets[k]]) + 1 - int(self._distance[state])
+                if longer <= 2 and len(todo) < 16 * count:
+                    todo.append((int(dfa.targets[k]), ending + _one_of(dfa, int(dfa.symbols[k])), longer))
+        return sorted(found, key=len)
+
+
+def _one_of(dfa: DFA, symbol: int) -> str:
+    """A character of a class: the first one that is seen, where there is one."""
+    first, last = dfa.alphabet.charset([symbol]).pairs()[0]
+    return chr(max(first, min(last, ord("!"))))
+
+
+def _characters(text: bytes) -> str:
+    """What is whole of a text that may be cut within a character."""
+    return text.decode(errors="ignore")

@@ -1,0 +1,249 @@
+"""A grammar's least texts, read off its LR tables: the shortest spelling of every terminal, and the cheapest way to finish
+what an LR state has begun.
+
+A state stands for productions that are partly read. The cheapest way to read one of them to its end, and then reduce it, is a
+shortest path in the automaton: over terminals, which cost their spelling, and over whole non-terminals, which cost what their
+cheapest production does (Knuth 1977, "A generalization of Dijkstra's algorithm"). All of it is one fixed point over the
+table's edges, computed once a language. Lookaheads and precedences are left out, so a cost is a lower bound and a text a
+guess; `closing`, which uses them, has every text checked.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from dgemma_constrain.automata.kernels import kernel, slot_of
+from dgemma_constrain.infill.languages import grammar
+from dgemma_constrain.infill.lexer import new_block, token
+from dgemma_constrain.infill.tables import REDUCE, SHIFT, Tables, tables
+
+NEVER = 1 << 20  # a cost
+SPELLINGS, SCANNERS, PLACES = (
+    4,
+    24,
+    16,
+)  # spellings of a terminal; scanner's states that are met; kinds of states it is tried in
+_DEEP = 16  # no production has so many symbols
+
+
+class Yields(NamedTuple):
+    """Edges of the automaton, costs, and what finishes a state. E edges, Y symbols, S states, I items.
+
+    source, symbol, target  int32[E], in order of source
+    cost     int32[Y]: the least that a symbol costs, NEVER if it can't be spelled
+    begins   int32[Y, 2]: the edge and the item that the cheapest production of a non-terminal begins with
+    starts   int32[S+1]: items of state s are starts[s]:starts[s+1], cheapest first
+    items    int32[I, 5]: what is reduced to, how many states that pops, its cost, and the edge and the item that it goes on
+             with (-1: it is reduced at once)
+    spelled  for each terminal how it may be spelled; () if it isn't known
+    """
+
+    source: np.ndarray
+    symbol: np.ndarray
+    target: np.ndarray
+    cost: np.ndarray
+    begins: np.ndarray
+    starts: np.ndarray
+    items: np.ndarray
+    spelled: tuple[tuple[str, ...], ...]
+
+    def terminals(self, symbol: int) -> list[int]:
+        """Those of the cheapest text of a symbol."""
+        if symbol < len(self.spelled):
+            return [symbol]
+        edge, item = self.begins[symbol]
+        return self.terminals(int(self.symbol[edge])) + self.rest(int(item))
+
+    def rest(self, item: int) -> list[int]:
+        """The terminals that finish an item."""
+        found = []
+        while self.items[item, 3] >= 0:
+            found += self.terminals(int(self.symbol[self.items[item, 3]]))
+            item = int(self.items[item, 4])
+        return found
+
+
+@cache
+def yields(language: str, several: bool) -> Yields:
+    """The least texts in a language; of one line unless several lines are allowed."""
+    t = tables(language)
+    spelled = tuple(
+        tuple(one for one in found if several or "\n" not in one)[:SPELLINGS] for found in spellings(language)
+    )
+    cost = np.full(t.table.shape[1], NEVER, np.int32)
+    for terminal, found in enumerate(spelled):
+        if found:
+            cost[terminal] = 1 + len(found[0])
+    source, symbol, target = _edges(t)
+    states = np.repeat(np.arange(len(t.table)), (t.table[:, : len(spelled)] > 0).sum(1))
+    rows = t.table[:, : len(spelled)]
+    reduced = _actions(t, states, rows[rows > 0], REDUCE)
+    reduced = np.unique(reduced[reduced[:, 2] > 0], axis=0).astype(np.int32)  # state, symbol, how many
+    size = 1 << 15
+    while True:
+        keys = np.full(2 * size, -1, np.int64)
+        numbers, head = np.empty(2 * size, np.int32), np.full(len(t.table), -1, np.int32)
+        items, more = np.empty((size, 7), np.int32), np.empty(size, np.int32)
+        begins, now = np.full((len(cost), 2), -1, np.int32), cost.copy()
+        count = _finish(source, symbol, target, now, begins, reduced, keys, numbers, head, more, items)
+        if count >= 0:
+            break
+        size *= 2
+    items = items[:count]  # state, symbol, how many, cost, edge, item
+    order = np.lexsort((items[:, 3], items[:, 0]))
+    place = np.full(count + 1, -1, np.int32)
+    place[order] = np.arange(count)
+    begins[:, 1] = place[begins[:, 1]]
+    items = items[order]
+    items[:, 5] = place[items[:, 5]]
+    starts = np.searchsorted(items[:, 0], np.arange(len(t.table) + 1)).astype(np.int32)
+    return Yields(source, symbol, target, now, begins, starts, np.ascontiguousarray(items[:, 1:6]), spelled)
+
+
+def _edges(t: Tables) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    terminals = t.reserved.shape[1]
+    source, symbol = np.nonzero(t.table[:, :terminals])
+    row = t.table[source, symbol]
+    shifts = _actions(t, np.arange(len(source)), row, SHIFT)
+    shifts = shifts[shifts[:, 1] > 0]
+    upper, higher = np.nonzero(t.table[:, terminals:])
+    all_ = np.concatenate([
+        np.stack([source[shifts[:, 0]], symbol[shifts[:, 0]], shifts[:, 1]], 1),
+        np.stack([upper, higher + terminals, t.table[upper, higher + terminals]], 1),
+    ])  # fmt: skip
+    all_ = all_[np.argsort(all_[:, 0], kind="stable")].astype(np.int32)
+    return tuple(np.ascontiguousarray(column) for column in all_.T)
+
+
+def _actions(t: Tables, of: np.ndarray, rows: np.ndarray, kind: int) -> np.ndarray:
+    """int[N, 3]: (of, and the action's two numbers) for each action of a kind in the rows."""
+    counts = t.starts[rows + 1] - t.starts[rows]
+    which = np.repeat(np.arange(len(rows)), counts)
+    at = t.starts[rows][which] + np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
+    chosen = t.actions[at, 0] == kind
+    return np.concatenate([of[which[chosen], None], t.actions[at[chosen], 1:]], 1)
+
+
+@kernel
+def _finish(source, symbol, target, cost, begins, reduced, keys, numbers, head, more, items):
+    """Fill in `cost`, `begins` and `items`, the items of a state being a list from head on; how many there are, or -1 for no room."""
+    width, count = np.int64(len(cost)), np.int64(0)
+    for i in range(len(reduced)):
+        if count == len(items):
+            return np.int64(-1)
+        state, made, n = np.int64(reduced[i, 0]), np.int64(reduced[i, 1]), np.int64(reduced[i, 2])
+        _put(keys, numbers, head, more, items, (state * width + made) * _DEEP + n, state, made, n, count)
+        items[count, 3] = 0
+        items[count, 4] = items[count, 5] = -1
+        count += 1
+    changed = True
+    while changed:
+        changed = False
+        for e in range(len(source)):
+            price = cost[symbol[e]]
+            if price >= NEVER:
+                continue
+            i = np.int64(head[target[e]])
+            while i >= 0:
+                total, made, n = items[i, 3] + price, np.int64(items[i, 1]), np.int64(items[i, 2])
+                if n == 1:
+                    if total < cost[made]:
+                        cost[made] = total
+                        begins[made, 0] = e
+                        begins[made, 1] = i
+                        changed = True
+                else:
+                    state = np.int64(source[e])
+                    key = (state * width + made) * _DEEP + n - 1
+                    slot = slot_of(keys, key)
+                    if keys[slot] < 0:
+                        if count == len(items):
+                            return np.int64(-1)
+                        _put(keys, numbers, head, more, items, key, state, made, n - 1, count)
+                        items[count, 3] = NEVER
+                        count += 1
+                    j = numbers[slot]
+                    if total < items[j, 3]:
+                        items[j, 3] = total
+                        items[j, 4] = e
+                        items[j, 5] = i
+                        changed = True
+                i = np.int64(more[i])
+    return count
+
+
+@kernel
+def _put(keys, numbers, head, more, items, key, state, made, n, count):
+    slot = slot_of(keys, key)
+    keys[slot] = key
+    numbers[slot] = count
+    items[count, 0] = state
+    items[count, 1] = made
+    items[count, 2] = n
+    more[count] = head[state]
+    head[state] = count
+
+
+@cache
+def spellings(language: str) -> tuple[tuple[str, ...], ...]:
+    """How each terminal may be spelled, shortest first: its name where it is one of fixed spelling; otherwise what the wheel's
+    lexer and scanner take for it, of all texts of one or two characters."""
+    t, binding = tables(language), grammar(language)
+    terminals = t.reserved.shape[1]
+    names, t = t.names, t._replace(names=())
+    found: list[list[str]] = [
+        [names[k]] if k and not binding.node_kind_is_named(k) and binding.node_kind_is_visible(k) else []
+        for k in range(terminals)
+    ]
+    ascii_ = [*range(97, 123), 48, 49, 10, *range(32, 48), *range(58, 97), *range(123, 127)]
+    texts = [(a,) for a in ascii_] + [(a, b) for a in ascii_ for b in ascii_] + [(a, a, a) for a in (34, 39, 96)]
+    padded = np.array([[10, *x, *[-1] * (3 - len(x))] for x in texts], np.int32)
+    sizes = np.array([len(x) for x in texts], np.int32)
+    external = {int(x) for x in t.externals}
+    block, answers = new_block(), np.empty((len(texts), 2), np.int32)
+    saved, room = np.zeros(1024, np.uint8), np.zeros(1024, np.uint8)
+    scanners, kept = [b""], np.zeros((len(texts), 64), np.uint8)
+    at = 0
+    while at < len(scanners) and (at == 0 or external):
+        first = at == 0
+        saved[: len(scanners[at])] = np.frombuffer(scanners[at], np.uint8)
+        few = slice(None) if first else np.flatnonzero(sizes != 2)
+        for x in range(1, terminals):
+            if x not in external and (not first or found[x]):
+                continue
+            states = np.flatnonzero(t.table[:, x])
+            _, kinds = np.unique(t.modes[states], axis=0, return_index=True)
+            for state in states[kinds[:PLACES]]:
+                part, length = padded[few], sizes[few]
+                n = len(part)
+                _probe(t, block, part, length, np.int64(state), saved, np.int64(len(scanners[at])), room, answers, kept)
+                good = np.flatnonzero((answers[:n, 0] >> 16) == x)
+                for i in good:
+                    text = "".join(map(chr, part[i, 1 : 1 + length[i]]))
+                    end = answers[i, 0] & 0xFFFF
+                    # A token of no characters is there for the line end behind it.
+                    if end == length[i] and not text[0].isspace() or text.isspace() and "\n" in text and end <= 1:
+                        if text not in found[x] and len(found[x]) < 2 * SPELLINGS:
+                            found[x].append(text)
+                        size = answers[i, 1]
+                        after = bytes(kept[i, :size]) if 0 <= size <= 64 else b""
+                        if len(scanners) < SCANNERS and after not in scanners:
+                            scanners.append(after)
+                if found[x] and x not in external:
+                    break
+        at += 1
+    return tuple(tuple(sorted(x, key=len)) for x in found)
+
+
+@kernel
+def _probe(t, block, texts, sizes, state, saved, size, room, answers, kept):
+    """For each text, behind a line end: the symbol that it begins with and, in the lower 16 bits, its end; the scanner's state."""
+    for i in range(len(texts)):
+        symbol, end, after = token(t, block, texts[i, : 1 + sizes[i]], state, np.int64(1), saved, size, room)
+        answers[i, 0] = -1 if symbol < 0 else symbol << 16 | end - 1
+        answers[i, 1] = after
+        for j in range(min(after, 64)):
+            kept[i, j] = room[j]
