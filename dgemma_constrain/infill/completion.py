@@ -27,9 +27,9 @@ from dgemma_constrain.infill import languages
 from dgemma_constrain.infill.edge import Edge, warm_up
 from dgemma_constrain.infill.hole import Hole, context, find
 from dgemma_constrain.infill.judge import Judge
+from dgemma_constrain.infill.names import Unknown
 from dgemma_constrain.infill.search import String, strings
 from dgemma_constrain.infill.steering import Steering
-from dgemma_constrain.infill.names import Unknown
 from dgemma_constrain.infill.tidy import tidied
 from dgemma_constrain.infill.yields import yields
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from dgemma_constrain.errors import ConstraintError
@@ -37,7 +38,7 @@ def several_holes(task: Task, source: str, spans: Sequence[int | tuple[int, int]
     if not places:
         raise ConstraintError("spans is empty; give at least one place")
     holes = [find(source, place, task.several) for place in places]
-    for one, other in zip(places, places[1:]):
+    for one, other in pairwise(places):
         if other[0] < one[1] or other == one:
             raise ConstraintError(f"the spans {one} and {other} overlap or are out of order; give them in order, apart")
     budget = task.budget if task.budget is not None else sum(BUDGET[hole.several] for hole in holes)
