@@ -1,6 +1,7 @@
 """Completing code: whatever the model says, what is returned leaves the file as whole as it was."""
 
 import random
+import re
 import threading
 import time
 
@@ -77,13 +78,78 @@ def test_the_embedded_models_completions_leave_the_file_whole(language, text):
 def test_a_model_that_knows_nothing_cannot_break_a_file(language, text):
     source, cursor = cut(text)
     model = dc.Model(Guesses(dc.load().denoiser, random.Random(text).choice((1.0, 5.0))))
-    for one in complete(source, cursor, language, model, budget=1500, steps=1, count=50):
+    answers = complete(source, cursor, language, model, budget=60_000, steps=1, count=50)
+    assert answers, "the search finds whole texts, whatever the logits"
+    for one in answers:
         assert errors(language, source[:cursor] + one.text + source[cursor:]) == 0, one.text
 
 
 def test_the_names_are_reached_by_the_package():
     assert dc.infill.complete is complete
     assert dc.infill.CodeCompletion.__doc__
+
+
+@pytest.mark.parametrize(
+    "language, text, constraint",
+    [
+        ("python", "x = f(|)\n", dc.regex(r"[a-z]{3}\[\d{2}\]")),
+        ("python", "def f(a, b):\n    return |\n", dc.choice(["a + b", "a - b", "a +", ")"])),
+        ("python", "x = |\n", dc.grammar("arithmetic")),
+        ("javascript", "let x = |;\n", dc.regex(r"\w+\(.*\)")),
+        ("json", '{"a": |}', dc.json_schema({"type": "array", "items": {"type": "integer"}, "minItems": 2})),
+        ("python", "x = pri|y\n", dc.regex(r"[0-9]+")),
+    ],
+    ids=["call", "choice", "grammar", "javascript", "schema", "word"],
+)
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_callers_constraint_holds_as_well(language, text, constraint, knows):
+    source, cursor = cut(text)
+    model = dc.load() if knows else dc.Model(Guesses(dc.load().denoiser, 3.0))
+    answers = complete(source, cursor, language, model, budget=60_000, steps=2, count=9, constraint=constraint)
+    assert answers
+    for one in answers:
+        assert constraint.matches(one.text), one.text
+        assert errors(language, source[:cursor] + one.text + source[cursor:]) == 0, one.text
+
+
+def test_a_constraint_that_no_syntax_fits_has_no_answer():
+    assert complete("x = f(\n", 6, "python", budget=60_000, steps=1, constraint=dc.regex(r"[)]{2,9}")) == []
+    with pytest.raises(dc.EmptyConstraint):
+        complete("x = \n", 4, "python", constraint=dc.regex("a") & dc.regex("b"))
+
+
+@pytest.mark.parametrize("text", ["value = 1\npri|nt(value)\n", "total_count = 1\nx = tot|unt\n", "import o|s\n"])
+@pytest.mark.parametrize("knows", [True, False])
+def test_in_the_middle_of_a_word_nothing_is_written_twice(text, knows):
+    source, cursor = cut(text)
+    model = dc.load() if knows else dc.Model(Guesses(dc.load().denoiser, 3.0))
+    answers = complete(source, cursor, "python", model, budget=60_000, steps=2, count=9)
+    for one in answers:
+        new = source[:cursor] + one.text + source[cursor:]
+        assert errors("python", new) == 0
+        tail = re.match(r"\w*", source[cursor:])[0]
+        assert one.text and not (source[:cursor] + one.text).endswith(tail), f"{tail} stands there twice: {new}"
+
+
+def test_the_rest_of_a_known_name_is_found_from_both_sides():
+    source, cursor = cut("total_count = 1\nx = tot|unt\n")
+    answers = complete(source, cursor, "python", budget=60_000, steps=2, count=9)
+    assert "al_co" in [one.text for one in answers]
+
+
+def test_unknown_names_can_be_made_dear():
+    source, cursor = cut("def area(width, height):\n    return |\n")
+    model = dc.Model(Guesses(dc.load().denoiser, 3.0))
+    plain, known = (
+        complete(source, cursor, "python", model, budget=60_000, steps=2, count=20, prefer_known_names=x)
+        for x in (0.0, 100.0)
+    )
+    assert {one.text for one in known} == {one.text for one in plain}, "none is forbidden"
+    from dgemma_constrain.infill.hole import find
+    from dgemma_constrain.infill.names import Unknown
+
+    counts = [Unknown(find(source, cursor), "python").count(one.text) for one in known]
+    assert counts == sorted(counts) and counts[0] < max(counts)
 
 
 def test_errors_elsewhere_do_not_stop_it():

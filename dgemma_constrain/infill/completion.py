@@ -9,11 +9,13 @@ Nothing is returned that the judge hasn't passed.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -25,9 +27,11 @@ from dgemma_constrain.infill import languages
 from dgemma_constrain.infill.edge import Edge, warm_up
 from dgemma_constrain.infill.hole import Hole, context, find
 from dgemma_constrain.infill.judge import Judge
+from dgemma_constrain.infill.names import Unknown
 from dgemma_constrain.infill.search import String, strings
 from dgemma_constrain.infill.steering import Steering
 from dgemma_constrain.infill.tidy import tidied
+from dgemma_constrain.infill.yields import yields
 
 if TYPE_CHECKING:
     from dgemma_constrain.diffusion.model import Model
@@ -38,6 +42,7 @@ JUDGED, KEPT = 48, 3  # strings of a canvas that are judged in one look; whole o
 LEAST_SCORE = -99.0  # of a text that no canvas has room for
 NEAR, WORDS = 4000, 300  # characters around the hole whose words are tried, too; so many at most
 LOOKS, LEAST, CHARACTERS = 4, 160, 3  # looks to have time for; characters a model sees at least; of a token
+UNWRITTEN = 6  # masks that the model sees instead of another hole
 _SECONDS: WeakKeyDictionary = WeakKeyDictionary()  # a denoiser → what a token took in its last look
 
 
@@ -63,54 +68,88 @@ class Attempt:
 
 def complete(
     source: str,
-    cursor_or_span: int | tuple[int, int],
+    cursor_or_span: int | tuple[int, int] | None = None,
     language: str | None = None,
     model: Model | str = "embedded",
     budget: float | None = None,
     *,
+    spans: Sequence[int | tuple[int, int]] | None = None,
     path: str | None = None,
     count: int = 3,
     steps: int = 8,
     several: bool | None = None,
     constraint: Constraint | str | None = None,
+    prefer_known_names: float = 0.0,
     cancel: threading.Event | None = None,
-) -> list[CodeCompletion]:
+) -> list[CodeCompletion] | list[tuple[CodeCompletion, ...]]:
     """Completions of code at a cursor, or instead of a span (start, end), best first; positions in characters.
 
     language  a name (`languages.KNOWN`, or an editor's); None: told by `path`, or the first line of the source
     model     a masked model, or its name for `dc.load`
-    budget    milliseconds; 300 for one line and 1000 for several if not given. When they are over the best so far is
+    budget    milliseconds; 300 for one line and 1000 for several if not given, a span. When they are over the best so far is
               returned, which is nothing if nothing was whole by then
+    spans     instead of a cursor: places that are filled together, in order and apart. Then an answer is a tuple with a
+              completion for each, which leave the file whole together
     count     completions at most
     steps     looks that the model takes at most
     several   whether several lines are wanted; None: if the hole is an empty body
     constraint  what every completion's `text` satisfies, too
+    prefer_known_names  what a name that stands nowhere in the file costs in the ranking, in nats; 0: nothing
     cancel    an event that ends it as the budget does
 
     Raises LanguageError if the language isn't known or its grammar isn't installed, EmptyConstraint, and ConstraintError for a
     place outside the source and a model that isn't a masked one.
     """
+    if (cursor_or_span is None) == (spans is None):
+        raise ConstraintError("say where to write: give a cursor, a span, or spans=[…] for several at once")
     if isinstance(model, str):
         from dgemma_constrain.models.load import load
 
         model = load(model)
     if getattr(model.denoiser, "renoises", False):
         raise ConstraintError("code is completed by masked models; this one renoises its canvas: use Model.infill")
-    warm_up()
-    began = time.monotonic()  # loading a model is not part of the budget, nor is compiling
-    hole = find(source, cursor_or_span, several)
     name = languages.canonical(language) if language else languages.detect(path, source)
-    judge = Judge(name, hole.before, hole.after, source[len(hole.before) : len(source) - len(hole.after)])
-    if judge.inside and several is None and hole.several:
-        hole = find(source, cursor_or_span, False)
-    end = began + (BUDGET[hole.several] if budget is None else budget) / 1e3
-    try:
-        edge = Edge(name, hole.before.encode()[judge.nearest() :])
-    except LanguageError:  # tables that are read wrongly: the judge alone decides
-        edge = None
     asked = None if constraint is None else as_constraint(constraint)
-    work = _Work(hole, judge, Steering(name, hole, edge, asked), model, end, cancel)
-    return work.run(count, steps)
+    warm_up()  # loading a model is not part of the budget, nor is compiling
+    task = Task(name, model, budget, count, steps, several, asked, prefer_known_names, cancel)
+    if spans is None:
+        return one_hole(task, source, cursor_or_span)
+    from dgemma_constrain.infill.regions import several_holes
+
+    return several_holes(task, source, spans)
+
+
+class Task(NamedTuple):
+    """What `complete` is asked for, whatever the place."""
+
+    language: str
+    model: Model
+    budget: float | None
+    count: int
+    steps: int
+    several: bool | None
+    constraint: Constraint | None
+    prefer_known_names: float
+    cancel: threading.Event | None
+
+
+def one_hole(
+    task: Task, source: str, where: int | tuple[int, int], unwritten: Sequence[tuple[int, int]] = ()
+) -> list[CodeCompletion]:
+    """Completions at one place. unwritten: spans right of it that hold placeholders, which the model isn't shown."""
+    hole = find(source, where, task.several)
+    judge = Judge(task.language, hole.before, hole.after, source[len(hole.before) : len(source) - len(hole.after)])
+    if judge.inside and task.several is None and hole.several:
+        hole = find(source, where, False)
+    edge = None
+    with contextlib.suppress(LanguageError):  # tables that are read wrongly: the judge alone decides
+        yields(task.language, hole.several)
+        edge = Edge(task.language, hole.before.encode()[judge.nearest() :])
+    end = time.monotonic() + (BUDGET[hole.several] if task.budget is None else task.budget) / 1e3
+    shift = len(source) - len(hole.after)
+    masked = [(start - shift, stop - shift) for start, stop in unwritten if start >= shift]
+    work = _Work(hole, judge, Steering(task.language, hole, edge, task.constraint), task, end, masked)
+    return work.run(task.count, task.steps)
 
 
 class _Work:
@@ -121,21 +160,27 @@ class _Work:
         hole: Hole,
         judge: Judge,
         steering: Steering,
-        model: Model,
+        task: Task,
         end: float,
-        cancel: threading.Event | None,
+        masked: Sequence[tuple[int, int]],
     ):
-        self.hole, self.judge, self.denoiser, self.end, self.cancel = hole, judge, model.denoiser, end, cancel
-        self.steering = steering
-        self.vocabulary = model.vocabulary
+        self.hole, self.judge, self.steering, self.end, self.cancel = hole, judge, steering, end, task.cancel
+        self.denoiser, self.vocabulary = task.model.denoiser, task.model.vocabulary
+        self.unknown = Unknown(hole, task.language) if task.prefer_known_names else None
+        self.penalty = task.prefer_known_names
         self.head = hole.head.encode()
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
-        suffix = hole.after.replace("\r\n", "\n")
-        prefix = context(hole, judge.node, self._fits)
         near = self._affordable()
-        prefix, suffix = prefix[-near:], suffix[: near // 2]
-        self.before, self.after = self.denoiser.frame_infill(prefix, suffix)
+        prefix = context(hole, judge.node, self._fits)[-near:]
+        first, *others = [x.replace("\r\n", "\n") for x in _around(hole.after, masked, near // 2)]
+        self.before, self.after = self.denoiser.frame_infill(prefix, first)
+        if others:
+            frame = self.denoiser.frame_infill("", "")[1]
+            behind = self.after[: len(self.after) - len(frame)]
+            for text in others:
+                behind += [self.vocabulary.mask_id] * UNWRITTEN + self.vocabulary.encode(text)
+            self.after = behind[: max(len(self.after), self.denoiser.context_length // 3) - len(frame)] + frame
 
     def on_time(self) -> bool:
         return time.monotonic() < self.end and not (self.cancel is not None and self.cancel.is_set())
@@ -260,14 +305,27 @@ class _Work:
 
     def _ranked(self, count: int) -> list[CodeCompletion]:
         hole = self.hole
-        best = sorted(self.found.items(), key=lambda one: (one[1][0], -one[1][1], one[0]))
+        best = sorted(self.found.items(), key=lambda one: (one[1][0], -self._liked(one[0], one[1][1]), one[0]))
         answers = {}
         for text, (errors, score) in best:
             if errors > best[0][1][0]:
                 break  # the best shows that the hole can mend them
             new = hole.filled(text[len(hole.head) : len(text) - len(hole.tail)])
-            answers.setdefault(new, CodeCompletion(new, hole.start, hole.end, score))
+            answers.setdefault(new, CodeCompletion(new, hole.start, hole.end, self._liked(text, score)))
         return list(answers.values())[:count]
+
+    def _liked(self, text: str, score: float) -> float:
+        return score - self.penalty * self.unknown.count(text) if self.unknown else score
+
+
+def _around(text: str, holes: Sequence[tuple[int, int]], size: int) -> list[str]:
+    """The pieces of the text's first `size` characters that lie around holes."""
+    pieces, at = [], 0
+    for start, stop in holes:
+        if start <= size:
+            pieces.append(text[at:start])
+            at = stop
+    return [*pieces, text[at : max(at, size)]]
 
 
 def _mean(log_p: np.ndarray, ids: list[int], ends: tuple[int, ...]) -> float:

@@ -80,7 +80,7 @@ class Judge:
         self._rest = len(self._after) if stop < 0 else stop
         self._tree, self._kept = None, b""
         errors, text, tree = self._best_placeholder(now)
-        self._tree, self._kept, self._placeholder = tree, text.encode(), text
+        self._tree, self._kept, self.placeholder = tree, text.encode(), text
         length, at = len(self._kept), len(self._before)
         elsewhere = {one: count for one, count in errors.nodes.items() if not self._on_the_line(one[1])}
         self._tolerated, self._loose = Counter(elsewhere), errors.loose
@@ -183,7 +183,7 @@ class Judge:
 
     @cached_property
     def _is_python(self) -> bool:
-        return self._language == "python" and self._reads(self._placeholder)
+        return self._language == "python" and self._reads(self.placeholder)
 
     def _reads(self, text: str) -> bool:
         with warnings.catch_warnings():

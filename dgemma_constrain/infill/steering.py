@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 
 import numpy as np
@@ -13,7 +14,7 @@ from dgemma_constrain.infill.closing import Closing
 from dgemma_constrain.infill.edge import Edge
 from dgemma_constrain.infill.hole import Hole
 
-ENDINGS = 8  # of a caller's constraint, that are tried behind a beginning
+ENDINGS, TRIED = 12, 2000  # of a caller's constraint, that are tried behind a beginning; that are begun for them
 
 
 class Steering:
@@ -54,12 +55,7 @@ class Steering:
             found = [self._constrained(text, some) for text, some in zip(texts, found)]
         if not self._tail:
             return found
-        found = [[one + self._tail for one in some] for some in found]
-        least = len(self._head) + len(self._tail)
-        for text, some in zip(texts, found):
-            if text.endswith(self._tail) and len(text) > least and self._whole(text[: -len(self._tail)]):
-                some.insert(0, b"")
-        return found
+        return [self._with_tail(text, some) for text, some in zip(texts, found)]
 
     def shortest(self) -> list[bytes]:
         """Some texts that are whole: for every terminal that may come first the shortest, and the constraint's shortest."""
@@ -73,6 +69,13 @@ class Steering:
         """Whether a whole text, with head and tail, satisfies the caller's constraint, spelled as it will be in the source."""
         inner = self._hole.filled(text[len(self._hole.head) : len(text) - len(self._hole.tail)])
         return self._constraint is None or self._constraint.matches(inner)
+
+    def _with_tail(self, text: bytes, found: list[bytes]) -> list[bytes]:
+        """The endings of a text, with the tail; it isn't written a second time."""
+        if not text.endswith(self._tail):
+            return [one + self._tail for one in found]
+        inner = text[: -len(self._tail)]
+        return [b""] if len(inner) > len(self._head) and self._whole(inner) else []
 
     def _constrained(self, text: bytes, found: list[bytes]) -> list[bytes]:
         ends = [one.encode() for one in self._endings.of(_characters(text[len(self._head) :]), ENDINGS)]
@@ -108,7 +111,7 @@ class _Endings:
     def __init__(self, dfa: DFA):
         if dfa.is_empty:
             raise EmptyConstraint("no text satisfies the hole's constraint")
-        self._dfa = dfa
+        self._dfa, self._known = dfa, {}
         sources = np.repeat(np.arange(dfa.states), np.diff(dfa.offsets))
         order = np.argsort(dfa.targets, kind="stable")
         starts = np.searchsorted(dfa.targets[order], np.arange(dfa.states + 1))
@@ -131,16 +134,24 @@ class _Endings:
         state = self.state(text)
         if state is None:
             return []
-        found, todo, dfa = [], deque([(state, "", 0)]), self._dfa
-        while todo and len(found) < count:
-            state, ending, spare = todo.popleft()
+        if state not in self._known:
+            self._known[state] = self._shortest(state, count)
+        return self._known[state]
+
+    def _shortest(self, state: int, count: int) -> list[str]:
+        """By A*, the distance being exact."""
+        dfa = self._dfa
+        found, todo, made = [], [(int(self._distance[state]), int(self._distance[state]), 0, "", state)], 0
+        while todo and len(found) < count and made < TRIED:
+            _, left, _, ending, state = heapq.heappop(todo)
             if dfa.accept[state]:
                 found.append(ending)
             for k in range(dfa.offsets[state], dfa.offsets[state + 1]):
-                longer = spare + int(self._distance[dfa.targets[k]]) + 1 - int(self._distance[state])
-                if longer <= 2 and len(todo) < 16 * count:
-                    todo.append((int(dfa.targets[k]), ending + _one_of(dfa, int(dfa.symbols[k])), longer))
-        return sorted(found, key=len)
+                made += 1
+                target, one = int(dfa.targets[k]), _one_of(dfa, int(dfa.symbols[k]))
+                left = int(self._distance[target])
+                heapq.heappush(todo, (len(ending) + 1 + left, left, made, ending + one, target))
+        return found
 
 
 def _one_of(dfa: DFA, symbol: int) -> str:

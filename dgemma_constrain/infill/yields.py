@@ -71,7 +71,7 @@ def yields(language: str, several: bool) -> Yields:
     """The least texts in a language; of one line unless several lines are allowed."""
     t = tables(language)
     spelled = tuple(
-        tuple(one for one in found if several or "\n" not in one)[:SPELLINGS] for found in _spellings(language)
+        tuple(one for one in found if several or "\n" not in one)[:SPELLINGS] for found in spellings(language)
     )
     cost = np.full(t.table.shape[1], NEVER, np.int32)
     for terminal, found in enumerate(spelled):
@@ -188,7 +188,7 @@ def _put(keys, numbers, head, more, items, key, state, made, n, count):
 
 
 @cache
-def _spellings(language: str) -> tuple[tuple[str, ...], ...]:
+def spellings(language: str) -> tuple[tuple[str, ...], ...]:
     """How each terminal may be spelled, shortest first: its name where it is one of fixed spelling; otherwise what the wheel's
     lexer and scanner take for it, of all texts of one or two characters."""
     t, binding = tables(language), grammar(language)
