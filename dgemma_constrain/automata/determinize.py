@@ -75,9 +75,9 @@ def _intern(subset, n, pool, pool_offsets, table):
 def _go_on(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, closure_offsets, closure, final,
            pool, pool_offsets, table, single, alone, symbols, targets, offsets, accept,
            count, sums, touched, place, bucket, group_class, group_state, stamp, subset, sizes, max_states, max_work):  # fmt: skip
-    """The rows of one DFA state after the other, while there is room for them: a status as in Limits, or ROOM, when the same
-    call with longer arrays goes on. `sizes` are how many states and rows are made, interned subsets, transitions, stamps, the
-    work, and what `bucket` must hold.
+    """The rows of one DFA state after the other, while there is room for them: a status as in Limits, or ROOM, when the
+    same call with longer arrays goes on. `sizes` are how many states and rows are made, interned
+    subsets, transitions, stamps, the work, and what `bucket` must hold.
 
     No array gets longer in here, since a variable for a new array costs reference counting at each use.
     """
