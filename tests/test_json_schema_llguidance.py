@@ -104,7 +104,7 @@ def main():
     words = generated_vocabulary()
     peer, positions, tokens, count = LLGuidance(words), Counter(), Counter(), Counter()
     for name in NAMES:
-        found = list(steps(SCHEMAS[name], words, peer, 12))
+        found = list(steps(SCHEMAS[name], words, peer, 14))
         count["schemas" if found else "it cannot read"] += 1
         for text, ours, theirs in found:
             more, less = difference(words, text, ours, theirs)

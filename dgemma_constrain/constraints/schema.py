@@ -107,7 +107,7 @@ def json_schema(
     registry: a `referencing.Registry` of other documents that references lead to; nothing is ever fetched
 
     Raises UnsupportedSchema, with JSON pointer and keyword, for what can't be expressed; SchemaError for what is no schema
-    or contradicts itself; LimitExceeded.
+    or contradicts itself; LimitExceeded. A schema with too many cases for an automaton still `matches`; `compile` raises then.
     """
     return JsonSchema(
         compile_schema(

@@ -26,11 +26,13 @@ nothing special, and `not`, `if`, `oneOf`, `dependentSchemas` and unevaluated na
   (see `number_spellings`).
 - Formats in `formats.LEFT_OUT` are known in part; schemas with more than 1,000 characters in names and listed strings
   leave out escapes such as `\\u0061` for a. `Schema.narrowed` lists both.
-- Strings of more than 1,000 characters, where `maxLength` allows them. `Schema.narrowed` lists them.
+- Strings of more than 1,000 characters, where `maxLength` allows them, and of some patterns strings that are long or do not
+  begin with a match (see `leaves.pattern`). `Schema.narrowed` lists them.
 - Of arrays and objects whose items or names must all be different, a part (see `distinct`); `Schema.accepts` knows them all (see `membership`).
 
 *Not expressed*, so UnsupportedSchema (or relaxed, and checked in the end): what would leave out all texts so; the negation of
-a format or length that is known in part. LimitExceeded, with the place, for what grows too large.
+names that are known in part. LimitExceeded, with the place, for what grows too large: by `dfa` and `depth`, where it is the
+normal form or the texts, since `Schema.accepts` needs neither; at once, where it is a string or a number.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ from dgemma_constrain.constraints.json_schema.objects import ALL_OBJECTS, Object
 from dgemma_constrain.errors import LimitExceeded, SchemaError
 
 MAX_SHAPES = 2_000  # of one type, in one union
-MAX_WORK = 400_000  # members and items of arrays and objects that were intersected, in a schema
+MAX_WORK = 400_000  # members and items that were intersected, in a schema
+SOME_WORK = 20  # what two sets take besides
 MAX_DEEP = 120  # places inside one another that are being read
 
 
@@ -258,6 +259,7 @@ class Space:
             return a
         if a is EVERYTHING:
             return b
+        self._works(SOME_WORK)
         return Values(
             a.null and b.null,
             a.booleans & b.booleans,
@@ -320,9 +322,9 @@ class Space:
             return right
         if right == (whole,) or left == right:
             return left
-        self._work += len(left) * sum(x.size for x in right) + len(right) * sum(x.size for x in left)
-        if len(left) * len(right) > 50 * MAX_SHAPES or self._work > MAX_WORK:
+        if len(left) * len(right) > 50 * MAX_SHAPES:
             self._too_many(len(left) * len(right))
+        self._works(len(left) * sum(x.size for x in right) + len(right) * sum(x.size for x in left))
         return self._joined([shape for x in left for y in right for shape in intersect(self, x, y)], whole)
 
     def _joined(self, shapes: Iterable, whole) -> tuple:
@@ -339,8 +341,14 @@ class Space:
             left = self._pairwise(left, tuple(kind.complement(self, shape)), whole, kind.intersect)
         return left
 
+    def _works(self, much: int) -> None:
+        self._work += much
+        if self._work > MAX_WORK:
+            self._too_many(0)
+
     def _too_many(self, count: int) -> None:
+        what = f"of this part are {count:,} arrays or objects," if count else "of this schema, up to this part, are"
         raise _TooMany(
-            f"the cases of this part are {count:,} arrays or objects, too many to keep apart (at {self.where() or '/'}); "
+            f"the cases {what} too many to keep apart (at {self.where() or '/'}); "
             "use fewer of oneOf, not, if and dependentSchemas together"
         )
