@@ -31,7 +31,7 @@ from benchmarks.table import number, print_rows
 from benchmarks.vocabularies import generated_vocabulary
 from dgemma_constrain.canvas import logits as places
 from dgemma_constrain.canvas.compiled import Compiled, compile
-from dgemma_constrain.diffusion.raised import dtype_for, raise_rows, raised
+from dgemma_constrain.diffusion.raised import empty_like, raise_rows, raised
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 OFF = 1e-3  # nats by which a GPU may differ from the CPU: its sums over classes are float32
@@ -60,7 +60,7 @@ def measure(compiled: Compiled, logits: torch.Tensor, repeat: int) -> dict[str, 
 
     before = _most_allocated(on_gpu, reset=True)
     began = time.perf_counter()
-    out = torch.empty(logits.shape, dtype=dtype_for(logits), device=logits.device)
+    out = empty_like(logits)
     failed = raise_rows(canvases, logits, out)
     first = 1e3 * (time.perf_counter() - began)
     if failed:
@@ -93,7 +93,7 @@ def check(compiled: Compiled, logits: torch.Tensor, on_device) -> dict[str, Any]
     ids = free.sample(host[1], generator=torch.Generator().manual_seed(0)).ids
     canvases = [free, free.with_pins({i: ids[i] for i in range(0, length, 3)})]
     found = {"best_off": 0.0, "marginals_off": 0.0, "masks_off": 0, "not_on_top": 0, "failed": 0}
-    out = torch.empty(logits.shape, dtype=dtype_for(logits), device=logits.device)
+    out = empty_like(logits)
     with on_device():
         found["failed"] = len(raise_rows(canvases, logits, out))
         theirs = [(canvas.best(rows), canvas.marginals(rows)) for canvas, rows in zip(canvases, logits)]

@@ -58,6 +58,15 @@ def _pieces(part: slice, step: int) -> list[slice]:
     return [slice(a, min(a + step, part.stop)) for a in range(part.start, part.stop, max(1, step))]
 
 
+def empty(shape, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """`torch.empty`, in host memory from numpy, which asks the system for huge pages: far fewer faults while it is filled."""
+    import torch
+
+    if device.type != "cpu":
+        return torch.empty(shape, dtype=dtype, device=device)
+    return torch.from_numpy(np.empty(tuple(shape), f"i{dtype.itemsize}")).view(dtype)
+
+
 def bad_row(row: int) -> LogitsError:
     return LogitsError(
         f"the logits of position {row} hold NaN or +inf; check the model's output (-inf is fine: it means never)"
@@ -131,13 +140,14 @@ class HostLogits:
         """Log-probabilities float32[L, V]; or in out [L, V], after change(rows, values float32[n, V])."""
         import torch
 
-        out = torch.empty(self.logits.shape) if out is None else out
+        out = empty(self.logits.shape, torch.float32, self.logits.device) if out is None else out
         in_place = out.dtype == torch.float32 and out.is_contiguous()
 
         def work(part: slice) -> None:
             with torch.inference_mode():  # of a thread; `out` may have been made in it
+                aside = None if in_place else torch.empty(PIECE, out.shape[1])
                 for rows in _pieces(part, PIECE):
-                    values = out[rows] if in_place else torch.empty((rows.stop - rows.start, out.shape[1]))
+                    values = out[rows] if in_place else aside[: rows.stop - rows.start]
                     expand.expand_marginals(
                         self._rows(rows), self.classes.of, posterior[rows], self.emission[rows], self.normaliser[rows],
                         pinned[rows], self.scale, values.numpy(),

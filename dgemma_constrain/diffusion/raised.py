@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Sequence
 
 from dgemma_constrain.canvas.canvas import Canvas
+from dgemma_constrain.canvas.logits import empty
 from dgemma_constrain.errors import Infeasible
 
 if TYPE_CHECKING:
@@ -19,12 +20,15 @@ def dtype_for(logits: torch.Tensor) -> torch.dtype:
     return logits.dtype if logits.dtype == torch.bfloat16 else torch.float32
 
 
+def empty_like(logits: torch.Tensor) -> torch.Tensor:
+    """Room for the answer to these logits."""
+    return empty(logits.shape, dtype_for(logits), logits.device)
+
+
 def raised(canvas: Canvas, logits: torch.Tensor) -> tuple[torch.Tensor, list[int], float]:
     """The marginals under the constraint, float[L, V] (`dtype_for`), finite, with the best string on top everywhere; that
     string; and the sum of its positions' log-probabilities. Raises Infeasible."""
-    import torch
-
-    out = torch.empty(logits.shape, dtype=dtype_for(logits), device=logits.device)
+    out = empty_like(logits)
     if canvas.runs_with(logits):
         (found,) = _on_device([canvas], logits[None], out[None])
         if isinstance(found, Exception):

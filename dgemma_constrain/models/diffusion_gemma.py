@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Sequence
 
 from dgemma_constrain.canvas.compiled import Compiled
 from dgemma_constrain.canvas.posterior import NEVER
-from dgemma_constrain.diffusion.raised import dtype_for, raise_rows
+from dgemma_constrain.diffusion.raised import empty_like, raise_rows
 from dgemma_constrain.errors import ConstraintError, Infeasible, VocabularyError
 
 if TYPE_CHECKING:
@@ -61,15 +61,13 @@ class ConstraintProcessor:
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, cur_step=None) -> torch.Tensor:
         """input_ids int64[B, T]: the prompt and the finished canvases; scores float[B, L, V] → float[B, L, V], finite; bfloat16
         if the scores are, otherwise float32."""
-        import torch
-
         if scores.dim() != 3:
             raise ConstraintError(
                 f"scores have shape {list(scores.shape)}; a diffusion model gives [batch, canvas, vocabulary] (is it causal?)"
             )
         self._check_sizes(scores.shape[2])
         self._follow(input_ids, scores.shape[1])
-        out = torch.empty(scores.shape, dtype=dtype_for(scores), device=scores.device)
+        out = empty_like(scores)
         for row, reason in raise_rows(self._canvases, scores, out).items():
             self._fail(row, reason)
         for row in self.failed:
