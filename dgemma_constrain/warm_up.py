@@ -150,7 +150,9 @@ def _search() -> None:
         canvas.sample(logits)
         compiled.canvas(2, more_tokens=1).check()
         compiled.canvas(6)._guide
-    dc.template("<{n}>", n=dc.grammar('root ::= "a" root "b" | "c"')).matches("<acb>")
+    nested = dc.template("<{n}>", n=dc.grammar('root ::= "a" root "b" | "c"'))
+    nested.matches("<acb>")
+    dc.compile(nested, _vocabulary(), cache=False).deeper.canvas(6)._guide
 
 
 def _recogniser() -> None:

@@ -75,9 +75,31 @@ def check_python(text, mode):
             raise
 
 
+def sqlite_dialect(text):
+    """With calls and strings for what SQLite doesn't know: extract, substring with FROM and FOR, dates and intervals."""
+    piece = (
+        r"""(?isa)'(?:[^']|'')*'|"(?:[^"]|"")*"|\b(?:date|time|timestamp)\s+(?=')|\binterval\s+(?='[0-9]+'\s+[a-z]+)"""
+        r"""|(?<=')\s+(?:year|month|day|hour|minute|second)\b|\bextract\s*\(\s*\w+\s+from\s"""
+        r"""|\bsubstring\s*\(|\b(?:from|for)\b|[()]"""
+    )
+    written, brackets, end = [], [], 0
+    for match in re.finditer(piece, text):
+        written.append(text[end : match.start()])
+        word, end = match[0].lower(), match.end()
+        if word[0] in "'\"" or word == ")" or word in ("from", "for") and not (brackets and brackets[-1]):
+            written.append(match[0])
+            brackets = brackets[: len(brackets) - (word == ")")]
+        elif word in ("from", "for"):
+            written.append(",")
+        elif word[-1] == "(" or word.startswith("extract"):
+            written.append(match[0] if word[-1] == "(" else "extract(")
+            brackets.append(word.startswith("substring"))
+    return "".join(written) + text[end:]
+
+
 def check_sql(text):
     try:
-        sqlite3.connect(":memory:").execute("EXPLAIN " + text)
+        sqlite3.connect(":memory:").execute("EXPLAIN " + sqlite_dialect(text))
     except sqlite3.Error as error:  # what it says of tables, columns and functions comes after parsing
         assert not re.search("syntax error|unrecognized token|incomplete input", str(error)), error
 

@@ -31,7 +31,7 @@ class Effort(NamedTuple):
 NARROW, WIDE, WIDEST = Effort(16, 24, 4), Effort(128, 32, 4), Effort(512, 32, 4)
 QUICK = NARROW._replace(guided=False)
 SCORED = (QUICK, Effort(128, 96, 8))  # by logits, one after the other until something is found
-BLIND = (QUICK, NARROW, *4 * (WIDE,), *2 * (WIDEST,))  # by chance, for any text at all
+BLIND = (QUICK, NARROW, *4 * (WIDE,), WIDEST)  # by chance, for any text at all
 ASKED = 1 << 17  # a search may know so many bytes of costs for each node of its width (see `guide`)
 DRAWS = 8  # from the cover, for an exact sample
 
