@@ -64,7 +64,7 @@ class HostLogits:
         self.emission = np.empty((len(pins), used.shape[1]))
         self.normaliser = np.empty(len(pins))
         self.partial = np.empty((len(pins), classes.blocks[-1]))
-        self.ids = np.empty((len(pins), 0 if mode == SUM else used.shape[1]), np.int32)
+        self.ids = np.empty((len(pins), 2, 0 if mode == SUM else used.shape[1]), np.int32)
 
         def work(part: slice) -> int:
             bad = -1
@@ -144,6 +144,7 @@ class DeviceLogits:
 
         self.classes, self.scale, self.device = classes, scale, logits.device
         self.partial = np.empty((len(pins), 0))  # by blocks of classes: not needed here
+        self.ids = np.empty((len(pins), 2, 0), np.int32)
         self.scaled = scaled = logits.float() * scale
         bad = (scaled.isnan() | scaled.isposinf()).any(1)
         if bool(bad.any()):

@@ -22,7 +22,7 @@ from dgemma_constrain.automata.interning import FULL
 from dgemma_constrain.automata.kernels import kernel, mix
 from dgemma_constrain.automata.stacks import DEAD, FAR
 from dgemma_constrain.canvas.arcs import Labels
-from dgemma_constrain.canvas.emissions import Classes, block_range
+from dgemma_constrain.canvas.emissions import Classes, block_maxima, block_range
 from dgemma_constrain.canvas.guide import OFF, SAME, required
 from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes
 
@@ -88,12 +88,12 @@ def _insert(ids, scores, n, most, t, x):
 
 
 @kernel
-def _best_of(row, partial, scale, noise, classes, c, ids, scores, most):
+def _best_of(row, partial, two, scale, noise, classes, c, ids, scores, most):
     """Members of class c with the largest entries of row·scale, up to `most`, in descending order; how many. Of a class
     of several blocks (words, most often), the two largest will do.
 
-    partial: the largest entry of each block of each class (see `emissions`), or its sum with noise, or nothing. The
-    best members are in the best blocks, so only those are read. With noise > 0 a Gumbel variable is added to each
+    two, partial: the two largest, and the largest entry of each block of each class (see `emissions`; found out here where
+    there is NaN), or its sum with noise, or nothing. The best members are in the best blocks, so only those are read. With noise > 0 a Gumbel variable is added to each
     entry; the first is then a draw in proportion to e^(row·scale). Of an empty row all entries are equal, and any
     members will do.
     """
@@ -108,7 +108,13 @@ def _best_of(row, partial, scale, noise, classes, c, ids, scores, most):
     some = np.int64(0)
     if count > 1:
         most = np.int64(2)
+        if two.shape[1] > 0 and two[1, c] >= 0:
+            for j in range(most):
+                ids[j], scores[j] = two[j, c], np.float64(row[two[j, c]]) * scale
+            return most
     if len(partial) > 0 and count > most:
+        if np.isnan(partial[blocks[c]]):
+            block_maxima(row, classes, c, partial)
         for b in range(count):
             x = np.float64(partial[blocks[c] + b])
             some = _insert(ids, scores, some, most, b, np.log(x) + _noise(noise - b - 1) if noise > 0 else x)
@@ -164,9 +170,9 @@ def _are_alike(cover, c):
 
 
 @kernel
-def _members(cover, label, emission, row, partial, scale, noise, ids, scores):
+def _members(cover, best, label, emission, row, partial, two, scale, noise, ids, scores):
     """Tokens of a label's best classes, the best of all first, and how much less than that they score; how many, and
-    the same for the best of the others."""
+    the same for the best of the others. best: see `Best`, since many labels share a class."""
     offsets, of = cover.labels
     most = np.int64(len(ids))
     classes, values = np.empty(most, np.int64), np.empty(most)
@@ -178,13 +184,17 @@ def _members(cover, label, emission, row, partial, scale, noise, ids, scores):
                 left = max(left, min(x, values[count - 1]))
             count = _insert(classes, values, count, most, np.int64(of[k]), x)
     each = most // max(count, 1)
-    some, less = np.empty(each + 1, np.int64), np.empty(each + 1)
     n = np.int64(0)
     for j in range(count):
         c = classes[j]
-        found = _best_of(row, partial, scale, noise, cover.classes, c, some, less, each + 1)
+        some, less = best.ids[c], best.scores[c]
+        if best.known[c] < 0:
+            best.known[c] = _best_of(row, partial, two, scale, noise, cover.classes, c, some, less, most + 1)
         size = cover.classes.offsets[c + 1] - cover.classes.offsets[c]
-        twins = size > 1 and _are_alike(cover, c)  # then the others are never better than the first
+        found = min(np.int64(best.known[c]), each + 1)
+        if best.twins[c] < 0:
+            best.twins[c] = size > 1 and _are_alike(cover, c)
+        twins = best.twins[c] > 0  # then the others are never better than the first
         for k in range(min(found, 1 if twins else each)):
             ids[n], scores[n] = some[k], values[j] - values[0] + less[k] - less[0]
             n += 1
@@ -207,9 +217,20 @@ def _node(table, config, state, layer, count):
     return np.int64(count)
 
 
+class Best(NamedTuple):
+    """Of each class: its best members at a position, as `_best_of` has them, and how many, -1 where not asked for yet;
+    whether all members are the same bytes, -1 where not asked for yet."""
+
+    ids: np.ndarray
+    scores: np.ndarray
+    known: np.ndarray
+    twins: np.ndarray
+
+
 class Scratch(NamedTuple):
     """What `extend` works with.
 
+    best                             see `Best`
     ids, scores, known, rest, alike  of each label: see `_members`; known is -1 where not asked for yet; alike: whether
                                      its tokens were seen to lead to the same configuration
     nodes, row_of                    of each state: how many nodes have it, and which row of candidates is its own
@@ -217,6 +238,7 @@ class Scratch(NamedTuple):
     top, top_at                      the largest values there are, and their places
     """
 
+    best: Best
     ids: np.ndarray
     scores: np.ndarray
     known: np.ndarray
@@ -229,8 +251,13 @@ class Scratch(NamedTuple):
     top_at: np.ndarray
 
 
-def new_scratch(labels: int, members: int, states: int, width: int, room: int) -> Scratch:
+def new_scratch(classes: int, labels: int, members: int, states: int, width: int, room: int) -> Scratch:
+    best = Best(
+        np.empty((classes, members + 1), np.int64), np.empty((classes, members + 1)), np.empty(classes, np.int32),
+        np.full(classes, -1, np.int8),
+    )  # fmt: skip
     return Scratch(
+        best,
         np.empty((labels, members), np.int64), np.empty((labels, members)), np.empty(labels, np.int32),
         np.empty(labels), np.empty(labels, np.uint8), np.empty(states, np.int32), np.empty(states, np.int32),
         np.empty(1 << (2 * room).bit_length(), np.int32), np.empty(width), np.empty(width, np.int64),
@@ -247,6 +274,7 @@ def extend(
     emission,
     row,
     partial,
+    two,
     scale,
     noise,
     pinned,
@@ -265,12 +293,12 @@ def extend(
     was left aside.
 
     weights float64[N], emission float64[K]: what the best member of each label and class scores here; following
-    float64[S]: what the cover can still score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or
+    float64[S]: what the cover can still score after that. row, partial, two, scale, noise: see `_best_of`. pinned: an id, or
     -1. Values up to `floor` are of no interest. most: how many arcs of a state to look at. place, behind, ahead: what
     `required` is asked of the new nodes. left: how many positions there are after this one for what a node needs.
     strip: whether a space that a token begins with is not part of the text.
     """
-    ids, scores, known, rest, alike, nodes, row_of, table, top, top_at = scratch
+    best, ids, scores, known, rest, alike, nodes, row_of, table, top, top_at = scratch
     width, members = np.int64(len(top)), ids.shape[1]
     size = len(layer.config)
     places, values = np.empty((size, most), np.int64), np.empty((size, most))
@@ -280,6 +308,8 @@ def extend(
     for c in range(len(known)):
         known[c] = -1
         alike[c] = 0
+    for c in range(len(best.known)):
+        best.known[c] = -1
     for s in range(len(nodes)):
         nodes[s] = 0
     for k in range(len(table)):
@@ -308,7 +338,9 @@ def extend(
                 if pinned >= 0:
                     ids[c, 0], scores[c, 0], known[c], rest[c] = pinned, 0.0, 1, -np.inf
                 else:
-                    known[c], rest[c] = _members(cover, c, emission, row, partial, scale, noise, ids[c], scores[c])
+                    known[c], rest[c] = _members(
+                        cover, best, c, emission, row, partial, two, scale, noise, ids[c], scores[c]
+                    )
             m, first, same = np.int64(0), np.int64(DEAD), True
             while m < known[c] and not (alike[c] and first != DEAD):
                 token, less = ids[c, m], scores[c, m]
