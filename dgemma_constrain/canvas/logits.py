@@ -5,6 +5,7 @@ Both give the dynamic program the same thing, one log-weight a class, and take i
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,17 @@ class HostLogits:
         step = max(1, part.stop - part.start) if self.logits.dtype == torch.float32 else 4
         return [slice(a, min(a + step, part.stop)) for a in range(part.start, part.stop, step)]
 
+    @cached_property
+    def _as_they_lie(self) -> np.ndarray | None:
+        """All logits, if no conversion is needed."""
+        import torch
+
+        plain = self.logits.dtype == torch.float32 and self.logits.is_contiguous()
+        return self.logits.numpy() if plain else None
+
     def _rows(self, rows) -> np.ndarray:
+        if self._as_they_lie is not None:
+            return self._as_they_lie[rows]
         return self.logits[rows].float().contiguous().numpy()
 
     def row(self, i: int) -> np.ndarray:

@@ -18,13 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.automata.interning import FULL
+from dgemma_constrain.automata.interning import FULL, UNKNOWN, recall
 from dgemma_constrain.automata.kernels import kernel, mix
 from dgemma_constrain.automata.stacks import DEAD, FAR
 from dgemma_constrain.canvas.arcs import Labels
 from dgemma_constrain.canvas.emissions import Classes, block_maxima, block_range
 from dgemma_constrain.canvas.guide import OFF, SAME, required
 from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes
+from dgemma_constrain.constraints.grammar.guesses import LEAST
 
 
 class Cover(NamedTuple):
@@ -92,10 +93,10 @@ def _best_of(row, partial, two, scale, noise, classes, c, ids, scores, most):
     """Members of class c with the largest entries of row·scale, up to `most`, in descending order; how many. Of a class
     of several blocks (words, most often), the two largest will do.
 
-    two, partial: the two largest, and the largest entry of each block of each class (see `emissions`; found out here where
-    there is NaN), or its sum with noise, or nothing. The best members are in the best blocks, so only those are read. With noise > 0 a Gumbel variable is added to each
-    entry; the first is then a draw in proportion to e^(row·scale). Of an empty row all entries are equal, and any
-    members will do.
+    two, partial: the two largest, and the largest entry of each block of each class (see `emissions`; found out here
+    where there is NaN), or its sum with noise, or nothing. The best members are in the best blocks, so only those are
+    read. With noise > 0 a Gumbel variable is added to each entry; the first is then a draw in proportion to
+    e^(row·scale). Of an empty row all entries are equal, and any members will do.
     """
     of, offsets, members, blocks, dense, mask = classes
     if len(row) == 0:
@@ -104,6 +105,9 @@ def _best_of(row, partial, two, scale, noise, classes, c, ids, scores, most):
         for j in range(n):
             ids[j], scores[j] = members[offsets[c] + (np.int64(mix(noise + c) >> np.uint64(1)) + j) % size], 0.0
         return n
+    if noise == 0 and offsets[c + 1] - offsets[c] == 1:  # nothing to compare it with
+        ids[0], scores[0] = members[offsets[c]], 0.0
+        return np.int64(1)
     count = np.int64(blocks[c + 1] - blocks[c])
     some = np.int64(0)
     if count > 1:
@@ -299,6 +303,7 @@ def extend(
     strip: whether a space that a token begins with is not part of the text.
     """
     best, ids, scores, known, rest, alike, nodes, row_of, table, top, top_at = scratch
+    keys, known_values = machine.stacks.heap.keys, machine.stacks.heap.values
     width, members = np.int64(len(top)), ids.shape[1]
     size = len(layer.config)
     places, values = np.empty((size, most), np.int64), np.empty((size, most))
@@ -363,8 +368,10 @@ def extend(
                         continue
                 at = _node(table, config, target, after, count)
                 if at == count:
-                    if place == OFF:
-                        need = required(machine, remainder, config, place, behind, ahead)
+                    if place == OFF:  # most often known; a call costs more than to look it up, it takes so many arrays
+                        need = recall(keys, known_values, config, np.int64(LEAST))
+                        if need == UNKNOWN:
+                            need = required(machine, remainder, config, place, behind, ahead)
                     if need < 0:
                         return need, lost
                     after.config[at], after.state[at], after.need[at] = config, target, need
@@ -394,6 +401,17 @@ def accepting(machine, layer, accept, out):
     return np.int64(0)
 
 
+def _first_of_each(kinds: np.ndarray, most: int) -> list[int]:
+    """The places where a number stands for the first time, up to `most`."""
+    first: dict[int, int] = {}
+    for place, kind in enumerate(kinds.tolist()):
+        if kind not in first:
+            first[kind] = place
+            if len(first) == most:
+                break
+    return list(first.values())
+
+
 def choose(layer: Layer, count: int, width: int, left: int, shallow: bool) -> tuple[Layer, float]:
     """The nodes to go on with, the best first, and the largest value of the others.
 
@@ -403,16 +421,17 @@ def choose(layer: Layer, count: int, width: int, left: int, shallow: bool) -> tu
     least is worth most.
     """
     layer = Layer(*(a[:count] for a in layer))
-    lost = -np.inf
+    lost, order = -np.inf, np.arange(count)
     if count > width:
         late = np.maximum(layer.need - left, 0)
         order = np.lexsort((-layer.value, layer.need, late) if shallow else (layer.need, -layer.value, late))
-        rank = np.ones(count, np.int8)
-        for kind in (layer.state, layer.need, layer.state * 4096 + layer.need):
-            _, first = np.unique(kind[order], return_index=True)
-            rank[np.sort(first)[: width // 4]] = 0
-        order = order[np.lexsort((np.arange(count), rank, late[order] > 0))]
+        state, need = layer.state[order], layer.need[order]
+        rank = 2 * (late[order] > 0) + 1
+        first = {*_first_of_each(state, width // 4), *_first_of_each(need, width // 4)}
+        first |= {*_first_of_each(state * 4096 + need, width // 4)}
+        rank[[*first]] -= 1
+        order = order[np.argsort(rank, kind="stable")]
         lost = float(layer.value[order[width:]].max())
-        layer = Layer(*(a[order[:width]] for a in layer))
-    order = np.argsort(-layer.value, kind="stable")
+        order = order[:width]
+    order = order[np.argsort(-layer.value[order], kind="stable")]
     return Layer(*(a[order] for a in layer)), lost

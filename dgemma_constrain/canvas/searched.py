@@ -327,8 +327,7 @@ class Searched(Canvas):
         for i in range(last + 1):
             inside = i < self.length
             if inside:
-                following[live[bounds[i] : bounds[i + 1]]] = -np.inf
-                following[live[bounds[i + 1] : bounds[i + 2]]] = value[bounds[i + 1] : bounds[i + 2]]
+                dynamic.put_values(bounds, live, value, i, following)
             else:  # what finishes the text behind the canvas costs nothing
                 following = np.where(self._graph.final(last - i - 1), 0.0, -np.inf)
             ending = emission[i, classes] + following[ended] if inside else 0.0
