@@ -18,6 +18,7 @@ from dgemma_constrain.canvas.emissions import long_vectors
 from dgemma_constrain.tokens.region import number_equal
 
 _vector = njit(cache=True, nogil=True, boundscheck=False, fastmath={"nnan", "nsz"})  # no NaN gets here
+SAVED = 64  # arcs that a joint must save at least: it is looked at for every position, few of its states live or many
 TINY = 1e-200  # below this a sum of weights relative to the row's largest may have lost digits
 
 
@@ -86,7 +87,7 @@ def factor(offsets, symbols, targets, nothing):
 
     After most of what begins alike many states go on alike: n states with the same m arcs need n + m arcs by a joint, not
     n · m. Arcs (label, target) whose sources are the same set, told by a sum of 64-bit hashes, have one joint, if that
-    is fewer. A sweep that reads the joints first then finds what it finds without them, by distributivity.
+    saves enough. A sweep that reads the joints first then finds what it finds without them, by distributivity.
     """
     states, count = len(offsets) - 1, len(symbols)
     hashes = np.empty(count, np.uint64)
@@ -106,7 +107,7 @@ def factor(offsets, symbols, targets, nothing):
     joint, joints = np.full(len(first_of), -1, np.int64), 0
     for g in range(len(first_of)):
         n, m = size[first_of[g]], members[g]
-        if n * m > n + m:
+        if n * m >= n + m + SAVED:
             joint[g] = states + joints
             joints += 1
     rows = np.zeros(states + joints + 1, np.int64)

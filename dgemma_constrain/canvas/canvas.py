@@ -211,10 +211,9 @@ class Canvas:
         used = used[rows.start : rows.stop] if position is None else used[rows[0] : rows[0] + 1]
         pinned = self._pinned if position is None else self._pinned[rows[0] : rows[0] + 1]
         out = np.zeros((len(used), len(self._graph.classes.of)), bool)
-        in_threads(lambda part: expand.expand_mask(used[part], self._graph.classes.of, out[part]), len(used))
-        for k in np.flatnonzero(pinned >= 0):
-            out[k] = False
-            out[k, pinned[k]] = used[k].any()
+        in_threads(
+            lambda part: expand.expand_mask(used[part], self._graph.classes, pinned[part], out[part]), len(used)
+        )
         mask = torch.from_numpy(out)
         return mask if position is None else mask[0]
 

@@ -52,18 +52,6 @@ def _same(states, bounds, i, j):
 
 
 @kernel
-def _follow(arcs, row, free, open_, reached):
-    """Mark where the open arcs of a row lead to; without branches, so that an arc costs about a nanosecond."""
-    offsets, symbols, targets, nothing = arcs
-    if free:
-        for e in range(offsets[row], offsets[row + 1]):
-            reached[targets[e]] = 1
-    else:
-        for e in range(offsets[row], offsets[row + 1]):
-            reached[targets[e]] |= open_[symbols[e]]
-
-
-@kernel
 def _leads_on(arcs, row, free, open_, good):
     """Whether an open arc of a row leads to what is good."""
     offsets, symbols, targets, nothing = arcs
@@ -78,8 +66,9 @@ def live_states(arcs, by_class, start, final, pins, wild):
     """The boolean semiring: which boundary states lie on a valid path. Returns (bounds, live).
 
     arcs: with joints, see `arcs.factor`. by_class: the labels that hold each class. pins int32[L]: the class pinned at
-    each position, or FREE; the class `wild` is not touched by pins. Where a free position leads from a set of states to
-    the same set, so does the next one: most free positions of a long canvas are copies.
+    each position, or FREE; the class `wild` is not touched by pins. The forward loops have no branches, so that a position
+    costs about a nanosecond an arc. Where a free position leads from a set of states to the same set, so does the next one:
+    most free positions of a long canvas are copies.
     """
     offsets, symbols, targets, nothing = arcs
     length = len(pins)
@@ -87,7 +76,7 @@ def live_states(arcs, by_class, start, final, pins, wild):
     bounds = np.zeros(length + 2, np.int64)
     live = np.empty(states + 16, np.int32)
     reached = np.zeros(rows, np.uint8)
-    open_ = np.empty(nothing + 1, np.uint8)
+    open_ = np.ones(nothing + 1, np.uint8)
     live[0] = start
     count = 1
     bounds[1] = 1
@@ -103,11 +92,18 @@ def live_states(arcs, by_class, start, final, pins, wild):
         if not free:
             _open_labels(by_class, pins[i], wild, open_)
         for k in range(bounds[i], bounds[i + 1]):
-            _follow(arcs, live[k], free, open_, reached)
+            first, last = offsets[live[k]], offsets[live[k] + 1]
+            if free:
+                for e in range(first, last):
+                    reached[targets[e]] = 1
+            else:
+                for e in range(first, last):
+                    reached[targets[e]] |= open_[symbols[e]]
         for joint in range(states, rows):
             if reached[joint]:
                 reached[joint] = 0
-                _follow(arcs, joint, free, open_, reached)
+                for e in range(offsets[joint], offsets[joint + 1]):
+                    reached[targets[e]] |= np.uint8(free) | open_[symbols[e]]
         for s in range(states):
             live[count] = s
             count += reached[s]
@@ -272,6 +268,15 @@ def max_sweep(arcs, bounds, live, emission, states):
         for k in range(bounds[i], bounds[i + 1]):
             following[live[k]] = value[k]
     return value
+
+
+@kernel
+def put_values(bounds, live, value, i, following):
+    """From the values of boundary i to those of boundary i + 1, in place: `following` float64[S]."""
+    for k in range(bounds[i], bounds[i + 1]):
+        following[live[k]] = -np.inf
+    for k in range(bounds[i + 1], bounds[i + 2]):
+        following[live[k]] = value[k]
 
 
 @kernel

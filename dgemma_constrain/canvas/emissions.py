@@ -169,8 +169,9 @@ def _above(row, bits, first, past, at, lanes, found):
 def _read_row(row, bits, scale, exps, of, best, ids):
     """exps = e^((row - reference)·scale), if there is room. Returns (fine, reference, log of their sum, largest float).
 
-    With room for them, best float32[K] and ids int32[K] are the largest member of every class that has one among the few
-    entries as large as the sample, and -inf of the others; or of all, where these entries are many.
+    With room for it, best float32[K] is the largest member of every class that has one among the few entries as large as
+    the sample, and -inf of the others; or of all, where these entries are many. ids int32[2, K]: where it stands, and where
+    the second largest does, -1 if that is not among them.
 
     An exponential needs something to be relative to before the maximum is known: the largest of a few entries will do,
     unless it is too far from the maximum; then the row, in cache by now, is read again.
@@ -184,6 +185,7 @@ def _read_row(row, bits, scale, exps, of, best, ids):
     found = np.empty(BLOCK + 1, np.int64)
     given = 0
     best[:] = -np.inf
+    ids[1] = -1
     while True:
         total, top, magnitude = 0.0, _LOWEST, np.int32(0)
         for first in range(0, size, BLOCK):
@@ -196,8 +198,11 @@ def _read_row(row, bits, scale, exps, of, best, ids):
                 given += count
                 for t in found[:count]:
                     c = of[t]
-                    if c >= 0 and (row[t] > best[c] or (row[t] == best[c] and t < ids[c])):
-                        best[c], ids[c] = row[t], t
+                    if c >= 0 and (row[t] > best[c] or (row[t] == best[c] and t < ids[0, c])):
+                        ids[1, c] = ids[0, c] if best[c] > -np.inf else -1
+                        best[c], ids[0, c] = row[t], t
+                    elif c >= 0 and t != ids[0, c] and (ids[1, c] < 0 or row[t] > row[ids[1, c]]):
+                        ids[1, c] = t
             total += part
             magnitude = max(magnitude, wildest)
             top = max(top, largest)
@@ -257,6 +262,18 @@ def block_range(classes, c, block):
 
 
 @kernel
+def block_maxima(row, classes, c, partial):
+    """The largest entry of each block of class c, into its part of partial float64[blocks]."""
+    of, offsets, members, blocks, dense, mask = classes
+    bits = row.view(np.int32)
+    for block in range(blocks[c + 1] - blocks[c]):
+        first, past = block_range(classes, c, block)
+        partial[blocks[c] + block] = _float(
+            _largest_masked(bits[first:past], mask[first:past]) if c == dense else _largest_of(bits, members, first, past)
+        )
+
+
+@kernel
 def _careful_sum(row, classes, c, scale, partial):
     """The log of a class's sum where it is far below the row's maximum, in float64 from the class's own maximum."""
     of, offsets, members, blocks, dense, mask = classes
@@ -282,13 +299,14 @@ def reduce_rows(rows, classes, pinned, pins, wanted, mode, scale, emission, norm
 
     rows float32[n, V]; pinned int64[n]: pinned ids, or -1; pins int32[n]: their classes; wanted bool[n, K+1];
     scale: 1 / temperature. mode MAX or SUM: what is kept of a class, and of each of its blocks in partial float64[n, blocks].
-    BEST: the maximum, and in ids int32[n, K+1] where it stands; or -1, and the maxima of the blocks in `partial`.
+    BEST: the maximum, and in ids int32[n, 2, K+1] where it and the second largest stand, or -1; with NaN in `partial`, for
+    the first block, or the maxima of the blocks if ids doesn't tell.
     """
     of, offsets, members, blocks, dense, mask = classes
     bits = rows.view(np.int32)
     exps = np.empty(rows.shape[1] if mode == SUM else 0, np.float32)
     wild = len(offsets) - 1
-    top, top_id = np.empty(wild, np.float32), np.empty(wild, np.int32)
+    top, top_ids = np.empty(wild, np.float32), np.empty((2, wild), np.int32)
     ids[:] = -1
     for i in range(len(rows)):
         for c in range(wild):
@@ -300,7 +318,7 @@ def reduce_rows(rows, classes, pinned, pins, wanted, mode, scale, emission, norm
             size += (offsets[c + 1] - offsets[c]) * (wanted[i, c] and c != dense)
         few = mode == BEST and pins[i] == FREE and size > len(of) // PAYS
         fine, reference, log_sum, highest = _read_row(
-            row, row_bits, np.float32(scale), exps, of, top if few else top[:0], top_id
+            row, row_bits, np.float32(scale), exps, of, top if few else top[:0], top_ids
         )
         if not fine:
             return i
@@ -316,7 +334,10 @@ def reduce_rows(rows, classes, pinned, pins, wanted, mode, scale, emission, norm
             if not wanted[i, c]:
                 continue
             if few and top[c] > -np.inf:
-                emission[i, c], ids[i, c] = np.float64(top[c]) * scale - normaliser[i], top_id[c]
+                emission[i, c] = np.float64(top[c]) * scale - normaliser[i]
+                ids[i, 0, c], ids[i, 1, c] = top_ids[0, c], top_ids[1, c]
+                if blocks[c] < blocks[c + 1]:
+                    partial[i, blocks[c]] = np.nan
                 continue
             best, weight = -np.inf, 0.0
             for block in range(blocks[c + 1] - blocks[c]):

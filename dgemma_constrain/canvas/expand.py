@@ -27,8 +27,8 @@ def best_members(rows, classes, path, pinned, partial, known):
             ids[i] = pinned[i]
         elif c == len(offsets) - 1:
             ids[i] = rows[i].argmax()
-        elif known[i, c] >= 0:
-            ids[i] = known[i, c]
+        elif known[i, 0, c] >= 0:
+            ids[i] = known[i, 0, c]
         else:
             block = partial[i, blocks[c] : blocks[c + 1]].argmax()
             best = -np.inf
@@ -88,19 +88,34 @@ def drawn_members(rows, classes, path, pinned, scale, partial, uniform):
 
 
 @kernel
-def expand_mask(used, of, out):
-    """bool[n, K+1] over classes (the last one wild) → bool[n, V] over tokens."""
+def expand_mask(used, classes, pinned, out):
+    """bool[n, K+1] over classes (the last one wild), pinned int64[n] (ids, or -1) → bool[n, V] over tokens, zeros at first.
+
+    Most rows differ little from the one before, so they are copied, and what differs is written.
+    """
+    of, offsets, members = classes.of, classes.offsets, classes.members
     wild = used.shape[1] - 1
+    last = -1  # the row that was written last
     for i in range(len(out)):
-        same = i > 0
-        for c in range(wild + 1):
-            same = same and used[i, c] == used[i - 1, c]
-        if same:
-            for t in range(len(of)):
-                out[i, t] = out[i - 1, t]
-        else:
+        if pinned[i] >= 0:
+            for c in range(wild + 1):
+                out[i, pinned[i]] |= used[i, c]
+            continue
+        differing = len(of) * (used[i, wild] or (last >= 0 and used[last, wild]))
+        for c in range(wild):
+            differing += (offsets[c + 1] - offsets[c]) * (used[i, c] != (last >= 0 and used[last, c]))
+        if differing > len(of) // 4:
             for t in range(len(of)):
                 out[i, t] = used[i, wild] or (of[t] >= 0 and used[i, of[t]])
+        else:
+            if last >= 0:
+                for t in range(len(of)):
+                    out[i, t] = out[last, t]
+            for c in range(wild):
+                if used[i, c] != (last >= 0 and used[last, c]):
+                    for k in range(offsets[c], offsets[c + 1]):
+                        out[i, members[k]] = used[i, c]
+        last = i
 
 
 @intrinsic

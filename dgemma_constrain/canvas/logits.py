@@ -5,6 +5,7 @@ Both give the dynamic program the same thing, one log-weight a class, and take i
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,7 @@ class HostLogits:
         self.emission = np.empty((len(pins), used.shape[1]))
         self.normaliser = np.empty(len(pins))
         self.partial = np.empty((len(pins), classes.blocks[-1]))
-        self.ids = np.empty((len(pins), 0 if mode == SUM else used.shape[1]), np.int32)
+        self.ids = np.empty((len(pins), 2, 0 if mode == SUM else used.shape[1]), np.int32)
 
         def work(part: slice) -> int:
             bad = -1
@@ -104,7 +105,17 @@ class HostLogits:
 
         return _pieces(part, len(self.normaliser) if self.logits.dtype == torch.float32 else PIECE)
 
+    @cached_property
+    def _as_they_lie(self) -> np.ndarray | None:
+        """All logits, if no conversion is needed."""
+        import torch
+
+        plain = self.logits.dtype == torch.float32 and self.logits.is_contiguous()
+        return self.logits.numpy() if plain else None
+
     def _rows(self, rows) -> np.ndarray:
+        if self._as_they_lie is not None:
+            return self._as_they_lie[rows]
         return self.logits[rows].float().contiguous().numpy()
 
     def row(self, i: int) -> np.ndarray:
@@ -169,6 +180,7 @@ class DeviceLogits:
 
         self.logits, self.classes, self.scale, self.device = logits, classes, scale, logits.device
         self.partial = np.empty((len(pins), 0))  # by blocks of classes: not needed here
+        self.ids = np.empty((len(pins), 2, 0), np.int32)
         count = used.shape[1] - 1
         of = np.where(classes.of < 0, count, classes.of).astype(np.int64)
         self._of = torch.from_numpy(of).to(self.device)  # int64[V]: the class of each id, `count` for none

@@ -18,13 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.automata.interning import FULL
+from dgemma_constrain.automata.interning import FULL, UNKNOWN, recall
 from dgemma_constrain.automata.kernels import kernel, mix
 from dgemma_constrain.automata.stacks import DEAD, FAR
 from dgemma_constrain.canvas.arcs import Labels
-from dgemma_constrain.canvas.emissions import Classes, block_range
+from dgemma_constrain.canvas.emissions import Classes, block_maxima, block_range
 from dgemma_constrain.canvas.guide import OFF, SAME, required
 from dgemma_constrain.constraints.grammar.configurations import MISSING, accepts, read_bytes
+from dgemma_constrain.constraints.grammar.guesses import LEAST
 
 
 class Cover(NamedTuple):
@@ -88,14 +89,14 @@ def _insert(ids, scores, n, most, t, x):
 
 
 @kernel
-def _best_of(row, partial, scale, noise, classes, c, ids, scores, most):
+def _best_of(row, partial, two, scale, noise, classes, c, ids, scores, most):
     """Members of class c with the largest entries of row·scale, up to `most`, in descending order; how many. Of a class
     of several blocks (words, most often), the two largest will do.
 
-    partial: the largest entry of each block of each class (see `emissions`), or its sum with noise, or nothing. The
-    best members are in the best blocks, so only those are read. With noise > 0 a Gumbel variable is added to each
-    entry; the first is then a draw in proportion to e^(row·scale). Of an empty row all entries are equal, and any
-    members will do.
+    two, partial: the two largest, and the largest entry of each block of each class (see `emissions`; found out here
+    where there is NaN), or its sum with noise, or nothing. The best members are in the best blocks, so only those are
+    read. With noise > 0 a Gumbel variable is added to each entry; the first is then a draw in proportion to
+    e^(row·scale). Of an empty row all entries are equal, and any members will do.
     """
     of, offsets, members, blocks, dense, mask = classes
     if len(row) == 0:
@@ -104,11 +105,20 @@ def _best_of(row, partial, scale, noise, classes, c, ids, scores, most):
         for j in range(n):
             ids[j], scores[j] = members[offsets[c] + (np.int64(mix(noise + c) >> np.uint64(1)) + j) % size], 0.0
         return n
+    if noise == 0 and offsets[c + 1] - offsets[c] == 1:  # nothing to compare it with
+        ids[0], scores[0] = members[offsets[c]], 0.0
+        return np.int64(1)
     count = np.int64(blocks[c + 1] - blocks[c])
     some = np.int64(0)
     if count > 1:
         most = np.int64(2)
+        if two.shape[1] > 0 and two[1, c] >= 0:
+            for j in range(most):
+                ids[j], scores[j] = two[j, c], np.float64(row[two[j, c]]) * scale
+            return most
     if len(partial) > 0 and count > most:
+        if np.isnan(partial[blocks[c]]):
+            block_maxima(row, classes, c, partial)
         for b in range(count):
             x = np.float64(partial[blocks[c] + b])
             some = _insert(ids, scores, some, most, b, np.log(x) + _noise(noise - b - 1) if noise > 0 else x)
@@ -164,9 +174,9 @@ def _are_alike(cover, c):
 
 
 @kernel
-def _members(cover, label, emission, row, partial, scale, noise, ids, scores):
+def _members(cover, best, label, emission, row, partial, two, scale, noise, ids, scores):
     """Tokens of a label's best classes, the best of all first, and how much less than that they score; how many, and
-    the same for the best of the others."""
+    the same for the best of the others. best: see `Best`, since many labels share a class."""
     offsets, of = cover.labels
     most = np.int64(len(ids))
     classes, values = np.empty(most, np.int64), np.empty(most)
@@ -178,13 +188,17 @@ def _members(cover, label, emission, row, partial, scale, noise, ids, scores):
                 left = max(left, min(x, values[count - 1]))
             count = _insert(classes, values, count, most, np.int64(of[k]), x)
     each = most // max(count, 1)
-    some, less = np.empty(each + 1, np.int64), np.empty(each + 1)
     n = np.int64(0)
     for j in range(count):
         c = classes[j]
-        found = _best_of(row, partial, scale, noise, cover.classes, c, some, less, each + 1)
+        some, less = best.ids[c], best.scores[c]
+        if best.known[c] < 0:
+            best.known[c] = _best_of(row, partial, two, scale, noise, cover.classes, c, some, less, most + 1)
         size = cover.classes.offsets[c + 1] - cover.classes.offsets[c]
-        twins = size > 1 and _are_alike(cover, c)  # then the others are never better than the first
+        found = min(np.int64(best.known[c]), each + 1)
+        if best.twins[c] < 0:
+            best.twins[c] = size > 1 and _are_alike(cover, c)
+        twins = best.twins[c] > 0  # then the others are never better than the first
         for k in range(min(found, 1 if twins else each)):
             ids[n], scores[n] = some[k], values[j] - values[0] + less[k] - less[0]
             n += 1
@@ -207,9 +221,20 @@ def _node(table, config, state, layer, count):
     return np.int64(count)
 
 
+class Best(NamedTuple):
+    """Of each class: its best members at a position, as `_best_of` has them, and how many, -1 where not asked for yet;
+    whether all members are the same bytes, -1 where not asked for yet."""
+
+    ids: np.ndarray
+    scores: np.ndarray
+    known: np.ndarray
+    twins: np.ndarray
+
+
 class Scratch(NamedTuple):
     """What `extend` works with.
 
+    best                             see `Best`
     ids, scores, known, rest, alike  of each label: see `_members`; known is -1 where not asked for yet; alike: whether
                                      its tokens were seen to lead to the same configuration
     nodes, row_of                    of each state: how many nodes have it, and which row of candidates is its own
@@ -217,6 +242,7 @@ class Scratch(NamedTuple):
     top, top_at                      the largest values there are, and their places
     """
 
+    best: Best
     ids: np.ndarray
     scores: np.ndarray
     known: np.ndarray
@@ -229,8 +255,13 @@ class Scratch(NamedTuple):
     top_at: np.ndarray
 
 
-def new_scratch(labels: int, members: int, states: int, width: int, room: int) -> Scratch:
+def new_scratch(classes: int, labels: int, members: int, states: int, width: int, room: int) -> Scratch:
+    best = Best(
+        np.empty((classes, members + 1), np.int64), np.empty((classes, members + 1)), np.empty(classes, np.int32),
+        np.full(classes, -1, np.int8),
+    )  # fmt: skip
     return Scratch(
+        best,
         np.empty((labels, members), np.int64), np.empty((labels, members)), np.empty(labels, np.int32),
         np.empty(labels), np.empty(labels, np.uint8), np.empty(states, np.int32), np.empty(states, np.int32),
         np.empty(1 << (2 * room).bit_length(), np.int32), np.empty(width), np.empty(width, np.int64),
@@ -247,6 +278,7 @@ def extend(
     emission,
     row,
     partial,
+    two,
     scale,
     noise,
     pinned,
@@ -265,12 +297,13 @@ def extend(
     was left aside.
 
     weights float64[N], emission float64[K]: what the best member of each label and class scores here; following
-    float64[S]: what the cover can still score after that. row, partial, scale, noise: see `_best_of`. pinned: an id, or
+    float64[S]: what the cover can still score after that. row, partial, two, scale, noise: see `_best_of`. pinned: an id, or
     -1. Values up to `floor` are of no interest. most: how many arcs of a state to look at. place, behind, ahead: what
     `required` is asked of the new nodes. left: how many positions there are after this one for what a node needs.
     strip: whether a space that a token begins with is not part of the text.
     """
-    ids, scores, known, rest, alike, nodes, row_of, table, top, top_at = scratch
+    best, ids, scores, known, rest, alike, nodes, row_of, table, top, top_at = scratch
+    keys, known_values = machine.stacks.heap.keys, machine.stacks.heap.values
     width, members = np.int64(len(top)), ids.shape[1]
     size = len(layer.config)
     places, values = np.empty((size, most), np.int64), np.empty((size, most))
@@ -280,6 +313,8 @@ def extend(
     for c in range(len(known)):
         known[c] = -1
         alike[c] = 0
+    for c in range(len(best.known)):
+        best.known[c] = -1
     for s in range(len(nodes)):
         nodes[s] = 0
     for k in range(len(table)):
@@ -308,7 +343,9 @@ def extend(
                 if pinned >= 0:
                     ids[c, 0], scores[c, 0], known[c], rest[c] = pinned, 0.0, 1, -np.inf
                 else:
-                    known[c], rest[c] = _members(cover, c, emission, row, partial, scale, noise, ids[c], scores[c])
+                    known[c], rest[c] = _members(
+                        cover, best, c, emission, row, partial, two, scale, noise, ids[c], scores[c]
+                    )
             m, first, same = np.int64(0), np.int64(DEAD), True
             while m < known[c] and not (alike[c] and first != DEAD):
                 token, less = ids[c, m], scores[c, m]
@@ -331,8 +368,10 @@ def extend(
                         continue
                 at = _node(table, config, target, after, count)
                 if at == count:
-                    if place == OFF:
-                        need = required(machine, remainder, config, place, behind, ahead)
+                    if place == OFF:  # most often known; a call costs more than to look it up, it takes so many arrays
+                        need = recall(keys, known_values, config, np.int64(LEAST))
+                        if need == UNKNOWN:
+                            need = required(machine, remainder, config, place, behind, ahead)
                     if need < 0:
                         return need, lost
                     after.config[at], after.state[at], after.need[at] = config, target, need
@@ -362,6 +401,17 @@ def accepting(machine, layer, accept, out):
     return np.int64(0)
 
 
+def _first_of_each(kinds: np.ndarray, most: int) -> list[int]:
+    """The places where a number stands for the first time, up to `most`."""
+    first: dict[int, int] = {}
+    for place, kind in enumerate(kinds.tolist()):
+        if kind not in first:
+            first[kind] = place
+            if len(first) == most:
+                break
+    return list(first.values())
+
+
 def choose(layer: Layer, count: int, width: int, left: int, shallow: bool) -> tuple[Layer, float]:
     """The nodes to go on with, the best first, and the largest value of the others.
 
@@ -371,16 +421,17 @@ def choose(layer: Layer, count: int, width: int, left: int, shallow: bool) -> tu
     least is worth most.
     """
     layer = Layer(*(a[:count] for a in layer))
-    lost = -np.inf
+    lost, order = -np.inf, np.arange(count)
     if count > width:
         late = np.maximum(layer.need - left, 0)
         order = np.lexsort((-layer.value, layer.need, late) if shallow else (layer.need, -layer.value, late))
-        rank = np.ones(count, np.int8)
-        for kind in (layer.state, layer.need, layer.state * 4096 + layer.need):
-            _, first = np.unique(kind[order], return_index=True)
-            rank[np.sort(first)[: width // 4]] = 0
-        order = order[np.lexsort((np.arange(count), rank, late[order] > 0))]
+        state, need = layer.state[order], layer.need[order]
+        rank = 2 * (late[order] > 0) + 1
+        first = {*_first_of_each(state, width // 4), *_first_of_each(need, width // 4)}
+        first |= {*_first_of_each(state * 4096 + need, width // 4)}
+        rank[[*first]] -= 1
+        order = order[np.argsort(rank, kind="stable")]
         lost = float(layer.value[order[width:]].max())
-        layer = Layer(*(a[order[:width]] for a in layer))
-    order = np.argsort(-layer.value, kind="stable")
+        order = order[:width]
+    order = order[np.argsort(-layer.value[order], kind="stable")]
     return Layer(*(a[order] for a in layer)), lost

@@ -40,13 +40,14 @@ class Scores(NamedTuple):
     """What a search is guided by.
 
     emission float64[L, K+1]: of the best member of each class. row: gives the logits of a position, None where any
-    member will do; partial (of as many positions as there are logits of), scale, noise: see `search`. best: gives the
+    member will do; partial, two (of as many positions as there are logits of), scale, noise: see `search`. best: gives the
     best members of given classes, None where these scores are not the question.
     """
 
     emission: np.ndarray
     row: Callable[[int], np.ndarray] | None
     partial: np.ndarray | None
+    two: np.ndarray | None
     scale: float
     noise: int
     best: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
@@ -138,9 +139,9 @@ class Searched(Canvas):
         for seed, effort in enumerate(BLIND, 1):
             chance = np.where(possible, np.random.default_rng(seed).gumbel(size=possible.shape), -np.inf)
             chance[:, -1] = 0.0
-            guide = Scores(chance, None, None, 1.0, seed)
+            guide = Scores(chance, None, None, None, 1.0, seed)
             if reduced is not None:
-                guide = Scores(chance, reduced.row, reduced.partial, reduced.scale, 0)
+                guide = Scores(chance, reduced.row, reduced.partial, reduced.ids, reduced.scale, 0)
             found, lost = self._search(guide, [effort])
             if found is not None or lost == -np.inf:
                 break
@@ -164,7 +165,7 @@ class Searched(Canvas):
         """A valid string of high probability: see `Completion.proved`. Raises Infeasible with the reason,
         LogitsError."""
         super().check()
-        reduced = self._reduce(logits, emissions.MAX, 1.0)
+        reduced = self._reduce(logits, emissions.BEST, 1.0)
         return self._found(reduced, reduced, reduced.emission, 0)
 
     def sample(
@@ -211,7 +212,7 @@ class Searched(Canvas):
 
     def _found(self, reduced, plain, emission: np.ndarray, noise: int) -> Completion:
         best = None if noise else reduced.best_members
-        scores = Scores(emission, reduced.row, reduced.partial, reduced.scale, noise, best)
+        scores = Scores(emission, reduced.row, reduced.partial, reduced.ids, reduced.scale, noise, best)
         found, lost = self._search(scores, SCORED)
         proved = found is not None and not noise and lost <= found.value + 1e-9
         if found is None and self._witness is None:
@@ -303,15 +304,15 @@ class Searched(Canvas):
         guide: Guide,
     ):
         width, transitions, members, _ = effort
-        emission, row, partial, scale, noise, _ = scores
+        emission, row, partial, two, scale, noise, _ = scores
         automaton, vocabulary = self.compiled.automaton, self.compiled.vocabulary
         g = self._graph
         cover = Cover(g.offsets, g.symbols, g.targets, g.labels, g.classes, vocabulary.data, vocabulary.offsets)
         classes, ended, labels = automaton.class_count, automaton.states, weights.shape[1]
         room = 2 * width * transitions
-        scratch = new_scratch(labels, members, self._graph.states, width, room)
+        scratch = new_scratch(g.wild, labels, members, g.states, width, room)
         space = new_layer(room)
-        no_row, no_partial = np.zeros(0, np.float32), np.zeros(0)  # of the types that others have
+        no_row, no_partial, no_two = np.zeros(0, np.float32), np.zeros(0), np.zeros((2, 0), np.int32)  # typed as others
         bounds, live = self._live
 
         layer = new_layer(1)
@@ -327,8 +328,7 @@ class Searched(Canvas):
         for i in range(last + 1):
             inside = i < self.length
             if inside:
-                following[live[bounds[i] : bounds[i + 1]]] = -np.inf
-                following[live[bounds[i + 1] : bounds[i + 2]]] = value[bounds[i + 1] : bounds[i + 2]]
+                dynamic.put_values(bounds, live, value, i, following)
             else:  # what finishes the text behind the canvas costs nothing
                 following = np.where(self._graph.final(last - i - 1), 0.0, -np.inf)
             ending = emission[i, classes] + following[ended] if inside else 0.0
@@ -347,7 +347,7 @@ class Searched(Canvas):
                 count, dropped = extend(
                     machine.machine, cover, guide.remainder, layer, weights[i] if inside else np.zeros(labels),
                     emission[i] if inside else np.zeros(classes),
-                    row(i) if guided else no_row, partial[i] if guided else no_partial, scale,
+                    row(i) if guided else no_row, partial[i] if guided else no_partial, two[i] if guided else no_two, scale,
                     noise + (i << 20) if noise or not guided else 0, self._pinned[i] if inside else -1, following,
                     floor, most, place[i + 1], behind[i + 1], ahead[i + 1], max(spare[i] - 1, 1),
                     not i and not self._after and vocabulary.strips_leading_space, scratch, space,

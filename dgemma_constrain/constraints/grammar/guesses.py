@@ -32,6 +32,7 @@ CALL = -1  # in the place of a filter: a grammar
 STEP = 1 << 18  # + c, of a configuration: the one after a class, or after bytes that lead to inner node c - classes
 SCANNER = (1 << 19) + 16  # of a kind: where its scanner begins
 WINNERS = SCANNER + 1  # of a scanner's state: the row of terminals that may yet win, IGNORED for all that are ignored
+LEAST = WINNERS + 1  # of a configuration: what `least` says
 
 
 class Composite(NamedTuple):
@@ -152,7 +153,11 @@ def least(machine, config):
     Of each guess: the fewest that its stacks need, terminals being as short as can be and nothing ignored between them.
     Where a terminal is under way, what it has read already makes up for `slack` at most, and it needs its own end.
     """
-    items, scan = machine.stacks.heap.items, machine.scan
+    heap, scan = machine.stacks.heap, machine.scan
+    items = heap.items
+    known = recall(heap.keys, heap.values, config, np.int64(LEAST))
+    if known != UNKNOWN:
+        return known
     result = np.int64(FAR)
     for i in range(config + 2, config + 1 + items[config], 2):
         cost = fewest(machine.stacks, np.int64(items[i]))
@@ -160,7 +165,7 @@ def least(machine, config):
             return cost
         here = np.int64(items[i + 1])
         result = min(result, cost if here == BEGIN else max(cost + scan[here + 3], np.int64(scan[here + 2])))
-    return max(result, np.int64(items[config + 1] != WHOLE))
+    return remember(heap, config, np.int64(LEAST), max(result, np.int64(items[config + 1] != WHOLE)))
 
 
 @kernel
