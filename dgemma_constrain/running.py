@@ -75,11 +75,16 @@ def _generate(model: Model, what: tuple, constraint: dc.Constraint | None, lengt
         return write(*what, constraint, length, on_step=picture.draw, **more)
 
 
-def warm_up_kernels(quiet: bool, searched: bool = False) -> None:
+def warm_up_kernels(quiet: bool, searched: bool = False, code: bool = False) -> None:
+    """Those for constraints, and for a search, too; or those that complete code."""
     from dgemma_constrain.warm_up import kernels_are_cold, warm_up
 
-    stages = {"kernels": "compiling kernels, once, about 40 s …", "search": "compiling the search, once, about 45 s …"}
-    for stage in list(stages)[: 1 + searched]:
+    stages = {
+        "kernels": "compiling kernels, once, about 40 s …",
+        "search": "compiling the search, once, about 45 s …",
+        "code": "compiling what reads code, once, about 20 s …",
+    }
+    for stage in ["code"] if code else list(stages)[: 1 + searched]:
         line = stages[stage]
         if not kernels_are_cold(stage):
             continue

@@ -27,15 +27,16 @@ def kernels_are_cold(stage: str = "kernels") -> bool:
 
 
 def warm_up(report: Callable[[int, int], None] | None = None, stage: str = "kernels") -> None:
-    """Call every kernel once on something tiny; or those of the "search" and of charts, which only grammars need.
+    """Call every kernel once on something tiny; or those of the "search" and of charts, which only grammars need; or those
+    that complete "code".
 
     `report(done, of)` is called between the parts.
     """
-    parts = (
-        [_automata, _algebra, _constraints, _grammar, _lift, _canvas, _rare]
-        if stage == "kernels"
-        else [_chart, _search]
-    )
+    parts = {
+        "kernels": [_automata, _algebra, _constraints, _grammar, _lift, _canvas, _rare],
+        "search": [_chart, _search],
+        "code": [_recogniser, _code],
+    }[stage]
     thresholds = gc.get_threshold()
     gc.set_threshold(50_000)  # compilers make many small objects: a tenth of the time would go into looking for garbage
     try:
@@ -150,3 +151,13 @@ def _search() -> None:
         compiled.canvas(2, more_tokens=1).check()
         compiled.canvas(6)._guide
     dc.template("<{n}>", n=dc.grammar('root ::= "a" root "b" | "c"')).matches("<acb>")
+
+
+def _recogniser() -> None:
+    from dgemma_constrain.infill.edge import Edge
+
+    Edge("python", b"x = ").fits(b"1", b"\n")
+
+
+def _code() -> None:
+    dc.infill.complete("x = \n", 4, "python", budget=60_000, steps=1)

@@ -22,7 +22,7 @@ from dgemma_constrain.automata.kernels import kernel
 from dgemma_constrain.infill import edge as _edge
 from dgemma_constrain.infill.edge import Edge, _decoded
 from dgemma_constrain.infill.lexer import STATE, TOUCHED, token
-from dgemma_constrain.infill.recogniser import COLLECT, NEVER, _blank, _shifted, _stack, run
+from dgemma_constrain.infill.recogniser import COLLECT, NEVER, _blank, _shifted, _stack, new_item, run
 from dgemma_constrain.infill.tables import ACCEPT, SHIFT
 from dgemma_constrain.infill.yields import NEVER as DEAR
 from dgemma_constrain.infill.yields import Yields, yields
@@ -116,6 +116,7 @@ def ways(
     begun,
     found,
     costs,
+    changed,
 ):
     """For candidates data[ends[i]:ends[i+1]] from the `first` on: the cheapest WAYS to close.
 
@@ -123,7 +124,7 @@ def ways(
     from; costs int32[N, WAYS], DEAR where there are no more. begun: a terminal that what is added begins with, or 0. Returns
     how many candidates were done before there was no room left.
     """
-    starts, codes = items.copy(), np.empty(len(text), np.int32)  # text has room for one more
+    starts, codes = np.empty(len(items), np.int32), np.empty(len(text), np.int32)  # text has room for one more
     for j in range(len(left)):
         text[j] = left[j]
     for i in range(first, len(costs)):
@@ -136,9 +137,12 @@ def ways(
         for j in range(n):
             text[cursor + j] = codes[j]
         for j in range(len(items)):
-            starts[j, 1] = cursor - items[j, 1]
+            item = new_item(work, items[j, 0], cursor - items[j, 1], items[j, 2])
+            if item == FULL:
+                return i
+            starts[j] = item
         view = text[: cursor + n]
-        opened = run(t, words, block, view, work, starts, COLLECT, NEVER, stamp + i - first + 1)
+        opened = run(t, words, block, view, work, starts, COLLECT, NEVER, stamp + i - first + 1, changed)
         if opened == FULL:
             return i
         count = np.int64(0)
@@ -436,7 +440,7 @@ class Closing:
             with _edge._lock:
                 now = ways(
                     edge._tables, edge._words, y.starts, y.items, self._goals.distance, edge._block, edge._work, text,
-                    edge._left, data, ends, edge._kept, queue, done, edge._stamp, begun, found, costs,
+                    edge._left, data, ends, edge._kept, queue, done, edge._stamp, begun, found, costs, edge._changed,
                 )  # fmt: skip
             edge._stamp += n + 1
             done = now

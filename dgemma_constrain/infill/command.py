@@ -55,6 +55,7 @@ def complete_command(
     from dgemma_constrain.constraints.terms import regex as as_regex
     from dgemma_constrain.infill import complete
     from dgemma_constrain.models.load import load
+    from dgemma_constrain.running import warm_up_kernels
 
     path, where = (Path(place), None) if spans or all_ else _parted(place)
     source = _read(path)
@@ -64,6 +65,7 @@ def complete_command(
         places = _marked(source, marker, spans)
     else:
         places = sorted(_span(source, one) for one in spans)
+    warm_up_kernels(quiet, code=True)
     answers = complete(
         source, None, language, load(model), budget, spans=places, path=str(path), count=count,
         several=None if lines is None else lines == "several", constraint=None if regex is None else as_regex(regex),

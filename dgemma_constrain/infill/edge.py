@@ -18,7 +18,7 @@ from dgemma_constrain.automata.interning import FULL, intern, roomier
 from dgemma_constrain.automata.kernels import kernel
 from dgemma_constrain.infill.languages import grammar
 from dgemma_constrain.infill.lexer import keywords, new_block
-from dgemma_constrain.infill.recogniser import ALIVE, COLLECT, LIMIT, LONGEST, NEVER, WHOLE, new_work, run
+from dgemma_constrain.infill.recogniser import ALIVE, COLLECT, LIMIT, LONGEST, NEVER, WHOLE, new_item, new_work, run
 from dgemma_constrain.infill.tables import Tables, tables
 
 ROOM, KEPT = 4096, 1 << 22  # characters of a candidate, numbers in the heap before it is emptied
@@ -27,14 +27,13 @@ _lock = threading.Lock()  # a wheel's scanner is one object, and kernels let oth
 
 
 @kernel
-def check(t, words, block, text, work, items, goal, memo, left, room, data, ends, answers, first, stamp):
+def check(t, words, block, text, work, items, goal, memo, left, room, data, ends, answers, first, stamp, changed):
     """Each candidate data[ends[i]:ends[i+1]] (UTF-8) from the `first` on: answers[i]. Where there is no room left it says which.
 
-    text: room for `left` and a candidate, for WHOLE so that they end at `room` and the text right of the hole begins there.
+    text: room for `left` and a candidate, for WHOLE so that they end at `room` and the text right of the hole begins there; else
+    it begins with `left`. changed int32[room], if ALIVE: of each place the last run that changed what stands there or before it.
     """
-    starts, codes = items.copy(), np.empty(room, np.int32)
-    for j in range(len(left)):
-        text[j] = left[j]
+    starts, codes = np.empty(len(items), np.int32), np.empty(room, np.int32)
     for i in range(first, len(answers)):
         n = _decoded(data, ends[i], ends[i + 1], codes, goal == ALIVE)
         answers[i] = 0
@@ -46,12 +45,23 @@ def check(t, words, block, text, work, items, goal, memo, left, room, data, ends
             for j in range(len(left)):
                 text[begin + j] = left[j]
         cursor = begin + len(left)
+        last = np.int64(0)
         for j in range(n):
+            if goal == ALIVE:
+                if text[cursor + j] != codes[j]:
+                    last = stamp + i - first + 1
+                if changed[cursor + j] > last:
+                    last = np.int64(changed[cursor + j])
+                changed[cursor + j] = last
             text[cursor + j] = codes[j]
         for j in range(len(items)):
-            starts[j, 1] = cursor - items[j, 1]
+            if goal == WHOLE or i == first:
+                item = new_item(work, items[j, 0], cursor - items[j, 1], items[j, 2])
+                if item == FULL:
+                    return i
+                starts[j] = item
         view = text if goal == WHOLE else text[: cursor + n]
-        answer = run(t, words, block, view, work, starts, goal, memo, stamp + i - first + 1)
+        answer = run(t, words, block, view, work, starts, goal, memo, stamp + i - first + 1, changed)
         if answer == FULL:
             return i
         answers[i] = answer
@@ -109,7 +119,7 @@ def _compiled(language: str) -> tuple[Tables, np.ndarray]:
 @cache
 def warm_up() -> None:
     """Compile the kernels, or load them; some 12 s at the very first."""
-    Edge("json", b"[").fits(b"", b"]")
+    Edge("python", b"x = ").fits(b"1", b"\n")
 
 
 class Open(NamedTuple):
@@ -132,7 +142,7 @@ class Edge:
         self._block = new_block()
         text = _codes(before.decode())
         self._after, self._room, self._memo, self._stamp = None, 0, NEVER, 0
-        self._right = np.zeros(0, np.int32)
+        self._right = self._changed = np.zeros(0, np.int32)
         self._work = new_work(len(text))
         self._open = self._collected(text)
         back = max((one.back for one in self._open), default=0)
@@ -151,8 +161,12 @@ class Edge:
         """`alive` of many, int8[n]: 1, 0, or LIMIT where one has too many parses. Of an edge that is known."""
         room = len(self._left) + max(map(len, candidates), default=0)
         if room > len(self._line):
-            self._line = np.concatenate([self._left, np.zeros(room - len(self._left) + ROOM, np.int32)])
-        return self._checked(candidates, self._line, ALIVE, len(self._line), NEVER)
+            more = np.zeros(room - len(self._line) + ROOM, np.int32)
+            self._line, self._changed = np.concatenate([self._line, more]), np.concatenate([self._changed, more])
+        order = sorted(range(len(candidates)), key=candidates.__getitem__)  # what begins alike is read once
+        answers = np.empty(len(candidates), np.int8)
+        answers[order] = self._checked([candidates[i] for i in order], self._line, ALIVE, len(self._line), NEVER)
+        return answers
 
     def fits(self, candidate: bytes, after: bytes) -> bool | None:
         """Whether the file is whole with this in the hole, and `after` right of it. None where it has too many parses.
@@ -185,7 +199,7 @@ class Edge:
             with _lock:
                 now = check(
                     self._tables, self._words, self._block, text, self._work, self._kept, goal, memo,
-                    self._left, room, data, ends, answers, done, self._stamp,
+                    self._left, room, data, ends, answers, done, self._stamp, self._changed,
                 )  # fmt: skip
             self._stamp += len(candidates) + 1
             done, moved = now, now > done
@@ -197,12 +211,13 @@ class Edge:
         """The items that the end of a text leaves open."""
         start = int(len(text) > 0 and text[0] == 0xFEFF)
         while True:
-            starts = np.array([self._interned(Open((1,), start, b""))], np.int32)
+            node, at, scanner = self._interned(Open((1,), start, b""))
+            starts = np.array([self._row([node, at, scanner])], np.int32)
             self._stamp += 1
             with _lock:
                 count = run(
-                    self._tables, self._words, self._block, text, self._work, starts, COLLECT, NEVER, self._stamp
-                )
+                    self._tables, self._words, self._block, text, self._work, starts, COLLECT, NEVER, self._stamp, self._changed
+                )  # fmt: skip
             if count != FULL:
                 return [self._read(int(item), len(text)) for item in self._work.opened[: max(count, 0)]]
             self._enlarge()
@@ -232,14 +247,18 @@ class Edge:
 
     def _empty(self) -> None:
         self._work, self._kept, self._stamp = new_work(len(self._right)), None, 0
+        self._changed = np.zeros(len(self._line), np.int32)
 
     def _enlarge(self) -> None:
         work = self._work
         heap = roomier(work.heap)
-        mark = np.zeros(len(heap.items), np.int32)
-        mark[: len(work.mark)] = work.mark
+        mark, known = np.zeros((2, len(heap.items)), np.int32)
+        mark[: len(work.mark)], known[: len(work.known)] = work.mark, work.known
         more = [np.empty(2 * len(x), np.int32) for x in (work.order, work.parent, work.todo)]
-        self._work = work._replace(heap=heap, mark=mark, order=more[0], parent=more[1], todo=more[2])
+        kept = np.concatenate([work.kept, np.zeros(len(work.kept), np.int32)])
+        self._work = work._replace(
+            heap=heap, mark=mark, known=known, kept=kept, order=more[0], parent=more[1], todo=more[2]
+        )
 
 
 def _codes(text: str) -> np.ndarray:

@@ -13,8 +13,8 @@ from numba.extending import intrinsic
 from dgemma_constrain.automata.kernels import kernel
 
 # Words of the array. NOW: the next character, and above it the symbol that was found; then the functions.
-NOW, ADVANCE, MARK, COLUMN, BEGIN, ENDED, LOG, TEXT, LENGTH, AT, END, START, TOUCHED, SCANNED, KEYWORD, WORDS = range(
-    16
+NOW, ADVANCE, MARK, COLUMN, BEGIN, ENDED, LOG, TEXT, LENGTH, AT, FAR, END, START, TOUCHED, SCANNED, KEYWORD, WORDS = (
+    range(17)
 )
 STATE = 1024  # bytes, the most that a scanner's state takes (TREE_SITTER_SERIALIZATION_BUFFER_SIZE)
 _block = types.CPointer(types.int64)
@@ -72,6 +72,7 @@ def _advance(block, skip):
     if at < length:
         at += 1
     w[AT] = at
+    w[FAR] = max(w[FAR], at)
     if skip:
         w[START] = at
     now = np.int64(0)
@@ -126,6 +127,7 @@ def _from(block, text, at):
     if at == 0 and len(text) and text[0] == 0xFEFF:
         at = np.int64(1)
     block[AT] = at
+    block[FAR] = max(block[FAR], at)
     block[START] = at
     block[END] = -1
     block[NOW] = np.int64(text[at]) if at < len(text) else np.int64(0)
@@ -138,14 +140,14 @@ def token(tables, block, text, state, at, saved, size, room):
     """The next token in an LR state, as tree-sitter's parser asks for it: (symbol or -1, its end, size of the scanner's state).
 
     text int32[N], at: a place in it; saved uint8[STATE], size: the scanner's state before the token; room uint8[STATE]: its
-    state after it. block[TOUCHED] says whether the end of the text was looked at, block[START] where the token begins,
+    state after it. block[TOUCHED] says whether the end of the text was looked at, block[FAR] the last place that was, block[START] where the token begins,
     block[KEYWORD] whether it is one that the word token could be, too, and block[SCANNED] what the external scanner did:
     0 it didn't look at the end of the text, 1 it did and found nothing, 2 it did and found the token.
     """
     calls = tables.calls
     block[TEXT] = text.ctypes.data
     block[LENGTH] = len(text)
-    block[TOUCHED] = block[SCANNED] = block[KEYWORD] = 0
+    block[TOUCHED] = block[SCANNED] = block[KEYWORD] = block[FAR] = 0
     mode, outer, reserved = tables.modes[state, 0], tables.modes[state, 1], tables.modes[state, 2]
     for i in range(size):
         room[i] = saved[i]

@@ -6,6 +6,8 @@ one, and an item is three numbers. What an item leads to depends on itself and o
 
 - The text left of the cursor is read once. Items whose next token doesn't end before the cursor for certain are kept, and
   every candidate begins with them.
+- What an item left of the end led to holds for the next candidate, too, if the lexer saw the same characters: of candidates
+  that begin alike only the last token is read anew.
 - Items right of the hole that were found to reach the end of the file, or not to, are remembered for the next candidate.
   It stops where its parse meets one that is known, mostly within a line or two.
 - An LR automaton has the viable-prefix property: what was shifted is a prefix of a whole text. So a text is dead exactly
@@ -20,9 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.automata.interning import FULL, Heap, intern, new_heap
+from dgemma_constrain.automata.interning import FULL, UNKNOWN, Heap, intern, new_heap, recall, remember
 from dgemma_constrain.automata.kernels import kernel
-from dgemma_constrain.infill.lexer import KEYWORD, SCANNED, START, STATE, TOUCHED, grown, token
+from dgemma_constrain.infill.lexer import FAR, KEYWORD, SCANNED, START, STATE, TOUCHED, grown, token
 from dgemma_constrain.infill.tables import ACCEPT, REDUCE, SHIFT
 
 COLLECT, ALIVE, WHOLE = 0, 1, 2
@@ -37,13 +39,17 @@ class Work(NamedTuple):
     """What a run works in. Rows of the heap: of 2, a stack (state, the one below or -1); of 3, an item (stack, place, scanner);
     longer, a scanner's state, or -2-stack and an open token, which `mark` says whether it can be continued.
 
-    mark int32, as long as the heap's items; order, parent, todo int32[M]: the items of a run, what each came from, and which
+    mark int32, as long as the heap's items; known int32, as long: where in `kept` it stands what an item led to, 0 nowhere; kept
+    int32[K]: of an item the run, the place behind the last character that was looked at, how many items it led to, and those; of
+    (stack, terminal), which heap.keys knows, how many stacks there are behind it, and those; kept[0] is how much there is; order, parent, todo int32[M]: the items of a run, what each came from, and which
     are left; opened int32[K]: items that the end of the text leaves open; fed int32[2, F]: stacks behind a terminal, and on
     the way to it; saved, room uint8: the scanner's state before and after a token; row, probe int32.
     """
 
     heap: Heap
     mark: np.ndarray
+    known: np.ndarray
+    kept: np.ndarray
     order: np.ndarray
     parent: np.ndarray
     todo: np.ndarray
@@ -56,9 +62,10 @@ class Work(NamedTuple):
 
 
 def new_work(length: int) -> Work:
-    heap, some = new_heap(), 4 * length + 4096
+    heap, some, kept = new_heap(), 4 * length + 4096, np.zeros(1 << 16, np.int32)
+    kept[0] = 1
     return Work(
-        heap, np.zeros(len(heap.items), np.int32), *(np.empty(some, np.int32) for _ in range(3)), np.empty(1024, np.int32),
+        heap, *(np.zeros(len(heap.items), np.int32) for _ in range(2)), kept, *(np.empty(some, np.int32) for _ in range(3)), np.empty(1024, np.int32),
         np.empty((2, 1024), np.int32), np.zeros(STATE, np.uint8), np.zeros(STATE, np.uint8), np.empty(STATE + 8, np.int32),
         np.empty(LONGEST + 8, np.int32),
     )  # fmt: skip
@@ -117,6 +124,25 @@ def _shifted(t, work, node, symbol, keyword):
 
 
 @kernel
+def _moved(t, work, node, symbol, keyword):
+    """Where in work.kept it stands how many stacks there are behind a terminal, and which. FULL, LIMIT."""
+    heap, kept = work.heap, work.kept
+    count = _shifted(t, work, node, symbol, keyword)
+    if count < 0:
+        return count
+    k = np.int64(kept[0])
+    if k + count + 1 > len(kept):
+        return np.int64(FULL)
+    kept[k] = count
+    for j in range(count):
+        kept[k + 1 + j] = work.fed[0, j]
+    if remember(heap, node, 2 * symbol + keyword, k) == FULL:
+        return np.int64(FULL)
+    kept[0] = k + 1 + count
+    return k
+
+
+@kernel
 def _reduced(t, work, node, symbol, length):
     """The stack after a reduction, or -1. FULL."""
     items = work.heap.items
@@ -169,7 +195,7 @@ def _grows(t, words, block, work, text, start, node, symbol, keyword):
     if found == 0 and keyword:
         found = _shifted(t, work, node, np.int64(t.capture), False)  # `in` of `index`
     elif found == 0 and (t.capture == 0 or symbol != t.capture):
-        found = _probed(t, block, work, text, start, node)
+        found = _probed(t, block, work, text, start, node, symbol)
     if found < 0:
         return found
     work.mark[known] = ACCEPTED if found else DEAD
@@ -177,13 +203,21 @@ def _grows(t, words, block, work, text, start, node, symbol, keyword):
 
 
 @kernel
-def _probed(t, block, work, text, start, node):
+def _probed(t, block, work, text, start, node, now):
     """Whether one or two more characters make another token that can stand here: a number, of no fixed spelling."""
     length, probe = len(text) - start, work.probe
     mode = t.modes[work.heap.items[node + 1], 0]
     for i in range(length):
         probe[i] = text[start + i]
     last = np.int64(-1)
+    probe[length] = 42
+    probe[length + 1] = 47
+    symbol, end = grown(t, block, probe[: length + 2], mode)  # a comment is closed, which is what is mostly asked
+    if symbol >= 0 and end > length:
+        last = symbol
+        found = _shifted(t, work, node, symbol, False)
+        if found:
+            return found
     for one in _PROBES:
         probe[length] = one
         symbol, end = grown(t, block, probe[: length + 1], mode)
@@ -196,6 +230,8 @@ def _probed(t, block, work, text, start, node):
             found = _shifted(t, work, node, symbol, False)
             if found:
                 return found
+        if end > length and symbol == now:
+            continue  # it goes on as it would have without
         for two in _PROBES:
             probe[length + 1] = two
             symbol, end = grown(t, block, probe[: length + 2], mode)
@@ -208,35 +244,54 @@ def _probed(t, block, work, text, start, node):
 
 
 @kernel
-def _add(work, node, at, scanner, parent, count, memo, stamp):
-    """The number of items when this one is among them. FULL."""
-    row, mark = work.row, work.mark
+def new_item(work, node, at, scanner):
+    """An item's place in the heap. FULL."""
+    row = work.row
     row[0] = node
     row[1] = at
     row[2] = scanner
-    item = intern(work.heap, row, np.int64(3))
-    if item == FULL or count == len(work.order):
+    return intern(work.heap, row, np.int64(3))
+
+
+@kernel
+def _add(order, parents, mark, item, at, parent, count, memo, stamp):
+    """The number of items when this one is among them. FULL."""
+    if item == FULL or count == len(order):
         return np.int64(FULL)
     if mark[item] == stamp or at >= memo and mark[item] == DEAD:
         return count
     if at < memo or mark[item] != ACCEPTED:
         mark[item] = stamp
-    work.order[count] = item
-    work.parent[count] = parent
+    order[count] = item
+    parents[count] = parent
     return count + 1
 
 
 @kernel
-def run(t, words, block, text, work, starts, goal, memo, stamp):
+def _keep(known, kept, item, reach, count, stamp):
+    """Note that an item led to those that stand behind what there is in `kept`; `reach`: behind the last character looked at."""
+    k = np.int64(kept[0])
+    kept[k] = stamp
+    kept[k + 1] = reach
+    kept[k + 2] = count
+    kept[0] = k + 3 + count
+    known[item] = k
+
+
+@kernel
+def run(t, words, block, text, work, starts, goal, memo, stamp, changed):
     """One text. COLLECT: how many items its end leaves open. ALIVE: 1 if it can be continued. WHOLE: 1 if it is whole. FULL, LIMIT.
 
-    text int32[N]; starts int32[K, 3]: items; memo: the place from which on items are remembered; stamp: a number for the run.
+    text int32[N]; starts int32[K]: items; memo: the place from which on items are remembered; stamp: a number for the run;
+    changed int32[N], if ALIVE: the last run since which the text is the same up to there.
     """
-    heap, mark, todo, fed = work.heap, work.mark, work.todo, work.fed
+    heap, mark, todo, order, parents = work.heap, work.mark, work.todo, work.order, work.parent
+    known, kept = work.known, work.kept
     items = heap.items
     count, top, opened = np.int64(0), np.int64(0), np.int64(0)
     for i in range(len(starts)):
-        more = _add(work, starts[i, 0], starts[i, 1], starts[i, 2], np.int64(-1), count, memo, stamp)
+        item = np.int64(starts[i])
+        more = _add(order, parents, mark, item, np.int64(items[item + 2]), np.int64(-1), count, memo, stamp)
         if more == FULL:
             return more
         if more > count:
@@ -246,7 +301,7 @@ def run(t, words, block, text, work, starts, goal, memo, stamp):
     while top:
         top -= 1
         i = np.int64(todo[top])
-        item = np.int64(work.order[i])
+        item = np.int64(order[i])
         node, at, scanner = np.int64(items[item + 1]), np.int64(items[item + 2]), np.int64(items[item + 3])
         state = items[node + 1]
         if at >= memo and mark[item] == ACCEPTED:
@@ -254,8 +309,14 @@ def run(t, words, block, text, work, starts, goal, memo, stamp):
             return np.int64(1)
         if goal == ALIVE and _blank(text, at):
             return np.int64(1)
-        before = count
-        if t.modes[state, 0] == 0xFFFF:  # the end of an extra that is no token: it is reduced, whatever follows
+        before, k = count, np.int64(known[item])
+        if goal == ALIVE and k and kept[k + 1] <= len(text) and changed[kept[k + 1] - 1] <= kept[k]:
+            for j in range(k + 3, k + 3 + kept[k + 2]):
+                child = np.int64(kept[j])
+                count = _add(order, parents, mark, child, np.int64(items[child + 2]), i, count, memo, stamp)
+                if count == FULL:
+                    return count
+        elif t.modes[state, 0] == 0xFFFF:  # the end of an extra that is no token: it is reduced, whatever follows
             rule = t.table[state, 0]
             for a in range(t.starts[rule], t.starts[rule + 1]):
                 if t.actions[a, 0] == REDUCE:
@@ -269,7 +330,8 @@ def run(t, words, block, text, work, starts, goal, memo, stamp):
                         if new == FULL:
                             return new
                         if target:
-                            count = _add(work, new, at, scanner, i, count, memo, stamp)
+                            child = new_item(work, new, at, scanner)
+                            count = _add(order, parents, mark, child, at, i, count, memo, stamp)
                             if count == FULL:
                                 return count
         else:
@@ -288,18 +350,23 @@ def run(t, words, block, text, work, starts, goal, memo, stamp):
                 scanned == 1 or symbol < 0 and touched or scanned == 2 and t.table[state, symbol] == 0
             ):
                 return np.int64(1)
-            if symbol < 0:
-                continue
-            shifted = _shifted(t, work, node, symbol, keyword)
-            if shifted < 0:
-                return shifted
+            found = np.int64(0)
+            if symbol >= 0:
+                found = recall(heap.keys, heap.values, node, 2 * symbol + keyword)
+                if found == UNKNOWN:
+                    found = _moved(t, work, node, symbol, keyword)
+                if found < 0:
+                    return found
+            shifted = np.int64(kept[found]) if symbol >= 0 else np.int64(0)
             if goal == ALIVE and touched and (shifted == 0 or end < len(text)):
                 if scanned:
                     return np.int64(1)
                 grows = _grows(t, words, block, work, text, start, node, symbol, keyword)
                 if grows:
                     return grows
-                shifted = _shifted(t, work, node, symbol, keyword)
+            noted = np.int64(kept[0])
+            if noted + 3 + shifted > len(kept):
+                return np.int64(FULL)
             if shifted:
                 for j in range(size):
                     work.row[j] = work.room[j]
@@ -309,12 +376,17 @@ def run(t, words, block, text, work, starts, goal, memo, stamp):
                 if after == FULL:
                     return after
                 for j in range(shifted):
-                    if fed[0, j] < 0:
+                    new = np.int64(kept[found + 1 + j])
+                    if new < 0:
                         _accept(work, i, memo)
                         return np.int64(1)
-                    count = _add(work, np.int64(fed[0, j]), end, after, i, count, memo, stamp)
+                    child = new_item(work, new, end, after)
+                    count = _add(order, parents, mark, child, end, i, count, memo, stamp)
                     if count == FULL:
                         return count
+                    kept[noted + 3 + j] = child
+            if goal == ALIVE and not touched:
+                _keep(known, kept, item, block[FAR] + 1, shifted, stamp)
         for j in range(before, count):
             todo[top] = j
             top += 1
