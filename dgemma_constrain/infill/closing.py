@@ -117,7 +117,6 @@ def ways(
     begun,
     found,
     costs,
-    changed,
 ):
     """For candidates data[ends[i]:ends[i+1]] from the `first` on: the cheapest WAYS to close.
 
@@ -143,7 +142,7 @@ def ways(
                 return i
             starts[j] = item
         view = text[: cursor + n]
-        opened = run(t, words, block, view, work, starts, COLLECT, NEVER, stamp + i - first + 1, changed)
+        opened = run(t, words, block, view, work, starts, COLLECT, NEVER, stamp + i - first + 1, codes)
         if opened == FULL:
             return i
         count = np.int64(0)
@@ -450,7 +449,7 @@ class Closing:
             with _edge._lock:
                 now = ways(
                     edge._tables, edge._words, y.starts, y.items, self._goals.distance, edge._block, edge._work, text,
-                    edge._left, data, ends, edge._kept, queue, done, edge._stamp, begun, found, costs, edge._changed,
+                    edge._left, data, ends, edge._kept, queue, done, edge._stamp, begun, found, costs,
                 )  # fmt: skip
             edge._stamp += n + 1
             done = now

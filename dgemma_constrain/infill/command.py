@@ -66,6 +66,8 @@ def complete_command(
     else:
         places = sorted(_span(source, one) for one in spans)
     warm_up_kernels(quiet, code=True)
+    if regex is not None:
+        warm_up_kernels(quiet)
     answers = complete(
         source, None, language, load(model), budget, spans=places, path=str(path), count=count,
         several=None if lines is None else lines == "several", constraint=None if regex is None else as_regex(regex),

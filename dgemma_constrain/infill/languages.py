@@ -1,15 +1,18 @@
 """Programming languages: which there are, how a file's is told, and the wheel its tree-sitter grammar comes in.
 
-Grammars are the official wheels, one package a language, loaded from disk; nothing is ever downloaded.
+Grammars are the official wheels, one package a language, loaded from disk; nothing is ever downloaded. Where a wheel is missing,
+the grammar is taken from `tree-sitter-language-pack` or `tree-sitter-languages`, if one of them is installed already.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import importlib.util
 import re
 from dataclasses import dataclass
 from functools import cache
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from dgemma_constrain.errors import LanguageError
@@ -89,13 +92,42 @@ def canonical(name: str) -> str:
 
 @cache
 def capsule(name: str) -> Any:
-    """The compiled grammar of a language, a PyCapsule around its `TSLanguage`. Raises LanguageError."""
+    """The compiled grammar of a language, a PyCapsule around its `TSLanguage`: from its own wheel, else from a pack of grammars
+    that happens to be installed. Raises LanguageError."""
     known = _BY_WORD[canonical(name)]
     try:
         module = importlib.import_module(known.package.replace("-", "_"))
     except ImportError:
-        raise LanguageError(f"the grammar of {known.name} is not installed; pip install {known.package}") from None
+        found = _from_pack(known.name)
+        if found is None:
+            raise LanguageError(f"the grammar of {known.name} is not installed; pip install {known.package}") from None
+        return found
     return getattr(module, known.function)()
+
+
+def _from_pack(name: str) -> Any:
+    """From the shared libraries of a pack. Its own functions aren't called: those of the one download what is missing, and those
+    of the other fail with a tree-sitter of today."""
+    for path in _installed("tree_sitter_language_pack", f"bindings/{name}.*"):
+        spec = importlib.util.spec_from_file_location(f"tree_sitter_language_pack.bindings.{name}", path)
+        if spec is not None and spec.loader is not None:
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module.language()
+    for path in _installed("tree_sitter_languages", "languages.*"):
+        function = getattr(ctypes.CDLL(str(path)), f"tree_sitter_{name}")
+        function.restype = ctypes.c_void_p
+        wrap = ctypes.pythonapi.PyCapsule_New
+        wrap.restype, wrap.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        return wrap(function(), b"tree_sitter.Language", None)
+    return None
+
+
+def _installed(package: str, pattern: str) -> list[Path]:
+    """Files of a package that isn't imported for it."""
+    spec = importlib.util.find_spec(package)
+    folders = spec.submodule_search_locations if spec else None
+    return [path for folder in folders or () for path in sorted(Path(folder).glob(pattern))]
 
 
 @cache
