@@ -262,3 +262,9 @@ def test_a_byte_order_mark_and_an_empty_file():
 )  # fmt: skip
 def test_a_keyword_that_is_not_named_as_it_is_spelled_may_be_half_written(language, before):
     assert Edge(language, before.encode()).known
+
+
+def test_a_candidate_that_is_no_text_spoils_no_other():
+    edge = Edge("python", b"x = f(")
+    assert edge.alive_each([b"\x80", b"a", b")", b"a b", b"\xff"]).tolist() == [0, 1, 1, 0, 0]
+    assert edge.alive_each([b"\x80\x80", b"\xc1"]).tolist() == [0, 0] and edge.alive_each([b"\xc1", b"1"]).tolist() == [0, 1]

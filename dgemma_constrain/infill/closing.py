@@ -35,6 +35,7 @@ WAYS, STACKS, STEPS, OPEN = (
 )  # ways to close that are tried; stacks looked at for them; steps of a way; parses of an open token
 AHEAD = 24  # tokens right of the hole of which the first that is no comment is looked for
 _FOLLOWING = np.array([ord(c) for c in "\"'`\n a);{"], np.int32)
+FEW = 4  # of the ways, which are read first
 ROUNDS = 6  # in which goals are found out to be none
 STRETCHES = (64, 16, 4, 1)  # lines right of the hole that are read where the rest of the file has errors
 
@@ -339,10 +340,19 @@ class Closing:
 
     def of(self, prefixes: list[bytes]) -> list[list[bytes]]:
         """For each beginning of a text for the hole, what may stand behind it to close the hole, shortest first."""
-        written = self._written(prefixes, 0)
-        flat = [prefix + one for prefix, all_ in zip(prefixes, written) for one in all_]
-        fine = iter(self._fits(flat) if flat else ())
-        return [[one for one in all_ if next(fine)] for all_ in written]
+        found, costs = self._ways(prefixes, 0)
+        closed: list[list[bytes]] = [[] for _ in prefixes]
+        for some in (slice(0, FEW), slice(FEW, WAYS)):  # mostly one of the cheapest does
+            flat = [
+                (k, text)
+                for k, prefix in enumerate(prefixes)
+                if not closed[k]
+                for text in self._texts_of(prefix, found[k : k + 1, some], costs[k : k + 1, some])
+            ]
+            for (k, text), fine in zip(flat, self.fits([prefixes[k] + text for k, text in flat])):
+                if fine:
+                    closed[k].append(text)
+        return closed
 
     def fits(self, texts: list[bytes]) -> list[bool]:
         """Whether each text closes the hole."""

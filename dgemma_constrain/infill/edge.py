@@ -34,6 +34,7 @@ def check(t, words, block, text, work, items, goal, memo, left, room, data, ends
     it begins with `left`. changed int32[room], if ALIVE: of each place the last run that changed what stands there or before it.
     """
     starts, codes = np.empty(len(items), np.int32), np.empty(room, np.int32)
+    ready = False
     for i in range(first, len(answers)):
         n = _decoded(data, ends[i], ends[i + 1], codes, goal == ALIVE)
         answers[i] = 0
@@ -55,11 +56,12 @@ def check(t, words, block, text, work, items, goal, memo, left, room, data, ends
                 changed[cursor + j] = last
             text[cursor + j] = codes[j]
         for j in range(len(items)):
-            if goal == WHOLE or i == first:
+            if goal == WHOLE or not ready:  # if ALIVE, the cursor is always in the same place
                 item = new_item(work, items[j, 0], cursor - items[j, 1], items[j, 2])
                 if item == FULL:
                     return i
                 starts[j] = item
+        ready = True
         view = text if goal == WHOLE else text[: cursor + n]
         answer = run(t, words, block, view, work, starts, goal, memo, stamp + i - first + 1, changed)
         if answer == FULL:

@@ -10,6 +10,7 @@ guess; `closing`, which uses them, has every text checked.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from dgemma_constrain.automata.kernels import kernel, slot_of
 from dgemma_constrain.infill.languages import grammar
-from dgemma_constrain.infill.lexer import new_block, token
+from dgemma_constrain.infill.lexer import STATE, new_block, token
 from dgemma_constrain.infill.tables import REDUCE, SHIFT, Tables, tables
 
 NEVER = 1 << 20  # a cost
@@ -26,6 +27,8 @@ SPELLINGS, SCANNERS, PLACES = (
     24,
     16,
 )  # spellings of a terminal; scanner's states that are met; kinds of states it is tried in
+MET = 16  # texts that are one terminal, of which is told how it may be spelled; the last four are looked at, too
+KEPT = 64  # bytes of a scanner's state that are kept
 _DEEP = 16  # no production has so many symbols
 
 
@@ -204,37 +207,41 @@ def spellings(language: str) -> tuple[tuple[str, ...], ...]:
     sizes = np.array([len(x) for x in texts], np.int32)
     external = {int(x) for x in t.externals}
     block, answers = new_block(), np.empty((len(texts), 2), np.int32)
-    saved, room = np.zeros(1024, np.uint8), np.zeros(1024, np.uint8)
-    scanners, kept = [b""], np.zeros((len(texts), 64), np.uint8)
-    at = 0
-    while at < len(scanners) and (at == 0 or external):
-        first = at == 0
-        saved[: len(scanners[at])] = np.frombuffer(scanners[at], np.uint8)
-        few = slice(None) if first else np.flatnonzero(sizes != 2)
-        for x in range(1, terminals):
-            if x not in external and (not first or found[x]):
-                continue
-            states = np.flatnonzero(t.table[:, x])
-            _, kinds = np.unique(t.modes[states], axis=0, return_index=True)
-            for state in states[kinds[:PLACES]]:
-                part, length = padded[few], sizes[few]
-                n = len(part)
-                _probe(t, block, part, length, np.int64(state), saved, np.int64(len(scanners[at])), room, answers, kept)
-                good = np.flatnonzero((answers[:n, 0] >> 16) == x)
-                for i in good:
-                    text = "".join(map(chr, part[i, 1 : 1 + length[i]]))
-                    end = answers[i, 0] & 0xFFFF
-                    # A token of no characters is there for the line end behind it.
-                    if end == length[i] and not text[0].isspace() or text.isspace() and "\n" in text and end <= 1:
-                        if text not in found[x] and len(found[x]) < 2 * SPELLINGS:
-                            found[x].append(text)
-                        size = answers[i, 1]
-                        after = bytes(kept[i, :size]) if 0 <= size <= 64 else b""
-                        if len(scanners) < SCANNERS and after not in scanners:
-                            scanners.append(after)
-                if found[x] and x not in external:
-                    break
-        at += 1
+    saved, room, kept = np.zeros(STATE, np.uint8), np.zeros(STATE, np.uint8), np.zeros((len(texts), KEPT), np.uint8)
+
+    def probed(state: int, scanner: bytes, few: np.ndarray | slice) -> Iterator[tuple[int, str, bytes]]:
+        """The terminals that texts are in a state, the texts, the scanner's state behind them."""
+        saved[: len(scanner)] = np.frombuffer(scanner, np.uint8)
+        part, length = padded[few], sizes[few]
+        _probe(t, block, part, length, np.int64(state), saved, np.int64(len(scanner)), room, answers, kept)
+        symbols = answers[: len(part), 0] >> 16
+        hits = [np.flatnonzero(symbols == one) for one in np.unique(symbols[symbols > 0])]
+        for i in np.concatenate([np.concatenate([one[:MET], one[MET:][-4:]]) for one in hits] or [hits]).astype(int):
+            text, end, size = "".join(map(chr, part[i, 1 : 1 + length[i]])), answers[i, 0] & 0xFFFF, int(answers[i, 1])
+            # A token of no characters is there for the line end behind it.
+            if end == length[i] and not text[0].isspace() or text.isspace() and "\n" in text and end <= 1:
+                yield int(answers[i, 0] >> 16), text, bytes(kept[i, :size]) if size <= KEPT else scanner
+
+    for x in range(1, terminals):
+        states = np.flatnonzero(t.table[:, x])
+        _, kinds = np.unique(t.modes[states], axis=0, return_index=True)
+        for state in states[kinds[:PLACES]] if x not in external else ():
+            if not found[x]:
+                found[x] += [text for symbol, text, _ in probed(state, b"", slice(None)) if symbol == x][
+                    : 2 * SPELLINGS
+                ]
+    states = np.flatnonzero((t.modes[:, 1] > 0) & (t.modes[:, 0] != 0xFFFF))
+    _, kinds = np.unique(t.modes[states, 1], return_index=True)
+    scanners = [b""]
+    for scanner in scanners if external else ():  # which grows: a string is ended only behind what begins one
+        few = slice(None) if not scanner else np.flatnonzero(sizes != 2)
+        for state in states[kinds]:
+            for symbol, text, after in probed(state, scanner, few):
+                if symbol in external:
+                    if text not in found[symbol] and len(found[symbol]) < 2 * SPELLINGS:
+                        found[symbol].append(text)
+                    if len(scanners) < SCANNERS and after not in scanners:
+                        scanners.append(after)
     return tuple(tuple(sorted(x, key=len)) for x in found)
 
 
@@ -245,5 +252,5 @@ def _probe(t, block, texts, sizes, state, saved, size, room, answers, kept):
         symbol, end, after = token(t, block, texts[i, : 1 + sizes[i]], state, np.int64(1), saved, size, room)
         answers[i, 0] = -1 if symbol < 0 else symbol << 16 | end - 1
         answers[i, 1] = after
-        for j in range(min(after, 64)):
+        for j in range(min(after, kept.shape[1])):
             kept[i, j] = room[j]
