@@ -28,7 +28,7 @@ def filled(source, answer):
 
 
 @pytest.mark.parametrize("language, text", FILES, ids=lambda x: x[:12])
-@pytest.mark.parametrize("knows", [True, False])
+@pytest.mark.parametrize("knows", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_file_is_whole_with_all_of_them(language, text, knows):
     source, places = cut_all(text)
     model = dc.load() if knows else dc.Model(Guesses(dc.load().denoiser, 3.0))

@@ -148,7 +148,8 @@ def one_hole(
     end = time.monotonic() + (BUDGET[hole.several] if task.budget is None else task.budget) / 1e3
     shift = len(source) - len(hole.after)
     masked = [(start - shift, stop - shift) for start, stop in unwritten if start >= shift]
-    work = _Work(hole, judge, Steering(task.language, hole, edge, task.constraint), task, end, masked)
+    known = None if judge.inside else edge  # in a comment or a string nearly all goes: the judge says what doesn't
+    work = _Work(hole, judge, Steering(task.language, hole, known, task.constraint), task, end, masked)
     return work.run(task.count, task.steps)
 
 
