@@ -222,6 +222,8 @@ async def test_settings_come_by_initialization_options_pull_and_notification():
         s.client.workspace_did_change_configuration(t.DidChangeConfigurationParams({"dgemma": {"enabled": True}}))
         assert await s.texts(0, 4) == ["suggested(1, 2)"]
     async with session(client_can=capabilities(pull=True), configuration={"disabledLanguages": ["python"]}) as s:
+        (registered,) = s.registered
+        assert not registered.register_options  # with a section VS Code would push it, unfiltered by its client
         s.open("x = \n")
         assert await s.texts(0, 4) == []
         s.client.set_configuration({"dgemma": {}})

@@ -228,7 +228,9 @@ async def initialized(ls: Server, params: t.InitializedParams) -> None:
     workspace = ls.client_capabilities.workspace
     changes = workspace and workspace.did_change_configuration
     if changes and changes.dynamic_registration:
-        registration = t.Registration(str(uuid.uuid4()), t.WORKSPACE_DID_CHANGE_CONFIGURATION, {"section": "dgemma"})
+        # Who can be asked is asked, and tells here only that something changed: what it says then is what it was asked for.
+        section = {} if workspace.configuration else {"section": "dgemma"}
+        registration = t.Registration(str(uuid.uuid4()), t.WORKSPACE_DID_CHANGE_CONFIGURATION, section)
         await ls.client_register_capability_async(t.RegistrationParams([registration]))
     if not await ls.pull_configuration():
         await ls.use(ls.given)
