@@ -70,6 +70,7 @@ def complete(
     steps: int = 8,
     several: bool | None = None,
     cancel: threading.Event | None = None,
+    patience: float = 1,
 ) -> list[CodeCompletion]:
     """Completions of code at a cursor, or instead of a span (start, end), best first; positions in characters.
 
@@ -81,6 +82,7 @@ def complete(
     steps     looks that the model takes at most
     several   whether several lines are wanted; None: if the hole is an empty body
     cancel    an event that ends it as the budget does
+    patience  where nothing is whole when the budget is over, it goes on until something is, up to so many times the budget
 
     Raises LanguageError if the language isn't known or its grammar isn't installed, and ConstraintError for a place outside
     the source and a model that isn't a masked one.
@@ -104,6 +106,7 @@ def complete(
     except LanguageError:  # tables that are read wrongly: the judge alone decides
         edge = None
     work = _Work(hole, judge, edge, model, end, cancel)
+    work.latest = began + patience * (end - began)
     return work.run(count, steps)
 
 
@@ -120,6 +123,7 @@ class _Work:
         cancel: threading.Event | None,
     ):
         self.hole, self.judge, self.denoiser, self.end, self.cancel = hole, judge, model.denoiser, end, cancel
+        self.latest = end  # as long as nothing is whole
         self.edge = edge
         self.vocabulary = model.vocabulary
         self.head = hole.head.encode()
@@ -132,7 +136,16 @@ class _Work:
         self.before, self.after = self.denoiser.frame_infill(prefix, suffix)
 
     def on_time(self) -> bool:
-        return time.monotonic() < self.end and not (self.cancel is not None and self.cancel.is_set())
+        end = self.end if self.found else self.latest
+        return time.monotonic() < end and not (self.cancel is not None and self.cancel.is_set())
+
+    def _time_to_look(self, attempts: list[Attempt]) -> bool:
+        """Whether a look will be over in time, by how long the last one took; as long as nothing is whole, it is worth it."""
+        if not self.found:
+            return self.on_time()
+        tokens = sum(len(self.before) + one.length + len(self.after) for one in attempts)
+        seconds = _SECONDS.get(self.denoiser, 0) * tokens
+        return self.on_time() and time.monotonic() + seconds < self.end
 
     def run(self, count: int, steps: int) -> list[CodeCompletion]:
         room = min(self.denoiser.block, self.denoiser.context_length - len(self.before) - len(self.after))
@@ -140,7 +153,7 @@ class _Work:
         attempts = [Attempt(n) for n in lengths]
         for step in range(steps):
             open_ = [one for one in attempts if not one.done]
-            if not open_ or not self.on_time():
+            if not open_ or not self._time_to_look(open_):
                 break
             looks = self._look(open_)
             for attempt, log_p in zip(open_, looks):

@@ -15,6 +15,7 @@ from dgemma_lsp.syntax import inside
 
 STEPS = 8
 NEAR = 4_000  # characters on either side that a model is shown at most
+PATIENCE = 8  # deadlines: late, something is still better than nothing
 LINE, BLOCK = 16, 48  # tokens at most; what needs more has as many as it needs, and so many
 
 Report = Callable[[int, int], None]
@@ -25,7 +26,8 @@ def load(name: str) -> Answer:
     """The engine for the worker: takes a request, an event that stops it, and whom to tell of steps."""
     model = dc.load(name)
     warm_up()
-    dc.infill.complete("x = \n", 4, "python", model)  # compiles what only code needs
+    page = "value = 1\n" * 200
+    dc.infill.complete(page + "x = ", len(page) + 4, "python", model)  # compiles what only code needs, and times a long look
 
     def answer(request: dict[str, Any], cancel: threading.Event, report: Report) -> list[dict[str, Any]]:
         source, start, end = request["source"], request["start"], request["end"]
@@ -69,7 +71,7 @@ def _code(model: dc.Model, request: dict[str, Any], cancel: threading.Event) -> 
     try:
         found = dc.infill.complete(
             request["source"], span, request["language"] or None, model, request["budget"],
-            path=request["path"], several=request["block"], cancel=cancel,
+            path=request["path"], several=request["block"], cancel=cancel, patience=PATIENCE,
         )  # fmt: skip
     except dc.LanguageError:
         return []
