@@ -204,6 +204,29 @@ async def test_a_block_is_written_where_one_is_wanted():
 
 
 @speaking
+async def test_in_comments_and_strings_nothing_is_suggested_where_that_is_switched_off_but_by_hand():
+    pytest.importorskip("tree_sitter_python")
+    async with session(options={"debounceLeast": 0, "debounceMost": 0, "inComments": False}) as s:
+        s.open("x = 1  # no\ny = 'te'\n")
+        assert await s.texts(0, 11, invoked=False) == []
+        assert await s.texts(0, 11) == ["suggested(1, 2)"]
+        assert await s.texts(1, 7, invoked=False) == ["suggested(1, 2)"]
+        s.change((0, 7), (0, 9), "", 2)  # it is one no longer
+        assert await s.texts(0, 9, invoked=False) == ["suggested(1, 2)"]
+        s.client.workspace_did_change_configuration(t.DidChangeConfigurationParams({"dgemma": {"inStrings": False}}))
+        s.change((1, 6), (1, 6), "x", 3)
+        assert await s.texts(1, 7, invoked=False) == []
+
+
+@speaking
+async def test_in_a_docstring_a_line_is_written():
+    pytest.importorskip("tree_sitter_python")
+    async with session() as s:
+        s.open('def f():\n    """It\n    \n    """\n')
+        assert await s.texts(2, 4) == ["suggested(1, 2)"]
+
+
+@speaking
 async def test_progress_is_reported_to_who_asked_for_it(tmp_path):
     async with session("slow", STEPS_TO=str(tmp_path / "steps")) as s:
         s.client.progress_reports["mine"] = []

@@ -11,7 +11,6 @@ from typing import Any, Callable
 import dgemma_constrain as dc
 from dgemma_constrain.warm_up import warm_up
 from dgemma_lsp.json_holes import hole_at, schema_name, schema_of
-from dgemma_lsp.syntax import inside
 
 STEPS = 8
 NEAR = 4_000  # characters on either side that a model is shown at most
@@ -38,10 +37,6 @@ def load(name: str) -> Answer:
             if schema is None:
                 return []
             return _item(_whole(model, schema, schema_name(source), stop, report), 0, len(source))
-        if not (request["comments"] and request["strings"]):
-            where = inside(source, start, request["language"])
-            if where is not None and not request[f"{where}s"]:
-                return []
         if not is_json:
             return _code(model, request, cancel)
         hole = hole_at(True if schema is None else schema, source, start, end, not request["block"])
