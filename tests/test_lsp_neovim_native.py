@@ -4,14 +4,15 @@ import os
 import re
 import shutil
 import subprocess
-import time
 
 import pytest
 
 pytest.importorskip("pygls", reason="the [lsp] extra is not installed")
 pynvim = pytest.importorskip("pynvim", reason="pynvim is not installed")
 
-from lsp_session import HERE, command, environment
+from lsp_neovim import EDITS, asked, in_step, settings, until
+from lsp_neovim import ghost as shown
+from lsp_session import HERE
 
 PROGRAM = os.environ.get("NEOVIM", "nvim")
 
@@ -31,8 +32,7 @@ def nvim(tmp_path, monkeypatch):
     editor = pynvim.attach("child", argv=[PROGRAM, "--embed", "--headless", "-u", "NONE", "-i", "NONE", "-n"])
     try:
         editor.exec_lua("vim.opt.runtimepath:append(...)", str(HERE.parent / "lsp" / "editors" / "neovim"))
-        env = {k: v for k, v in environment().items() if k == "PYTHONPATH"}
-        editor.exec_lua("require('dgemma').setup(...)", {"cmd": command("prompt"), "cmd_env": env})
+        editor.exec_lua("require('dgemma').setup(...)", settings())
         file = tmp_path / "a.py"
         file.write_text("def f(a):\n    return a\n\n")
         editor.command("filetype on")
@@ -46,35 +46,8 @@ def nvim(tmp_path, monkeypatch):
         editor.close()
 
 
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return found
-
-
-def asked(editor, name, *arguments):
-    ask = "local n, a = ...; answer = nil; require('dgemma').run(n, a, function(_, r) answer = { r } end)"
-    editor.exec_lua(ask, name, list(arguments))
-    until(lambda: editor.exec_lua("return answer ~= nil"))
-    return editor.exec_lua("return answer[1]")
-
-
 def ghost(editor):
-    marks = editor.exec_lua(
-        "local ns = vim.api.nvim_create_namespace('nvim.lsp.inline_completion')\n"
-        "return vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, { details = true })"
-    )
-    if not marks:
-        return None
-    details = marks[0][3]
-    return "\n".join([details["virt_text"][0][0], *(line[0][0] for line in details.get("virt_lines", []))])
-
-
-def in_step(editor):
-    text = "\n".join(editor.current.buffer[:]) + "\n"
-    return asked(editor, "text", editor.exec_lua("return vim.uri_from_bufnr(0)")) == text
+    return shown(editor, "nvim.lsp.inline_completion")
 
 
 def test_see_type_through_accept_undo(nvim):
@@ -115,3 +88,11 @@ def test_where_nothing_is_shown_the_keys_mean_what_they_do(nvim):
     nvim.current.buffer[:] = [""]
     nvim.input("i<Tab>")
     until(lambda: nvim.current.line.startswith("    "))
+
+
+@pytest.mark.slow
+def test_the_server_has_the_buffers_text_after_two_thousand_random_edits(nvim):
+    for seed in range(4):
+        nvim.exec_lua(EDITS, seed, 500)
+        assert len(nvim.current.buffer) > 1
+        assert in_step(nvim)

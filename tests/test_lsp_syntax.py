@@ -77,7 +77,7 @@ CODE = {
 # Where a statement without a semicolon ends, JavaScript's scanner looks further than tree-sitter remembers: a comment may then be in it
 # or behind it.
 DIFFER = {"javascript": 3}
-TYPED = ["x", "(", ")", "[]", "{", "}", "'", '"', ",", " = 1", "\n    ", "\r\n", "\r", "# ", "//", "def g():\n", "🙂", "é"]
+TYPED = ["x", "(", ")", "[]", "{", "}", "'", '"', ",", " = 1", "\n    ", "\r\n", "\r", "# ", "//", "def g():\n", "🙂", "é"]  # fmt: skip
 
 
 def some_edit(rng, document):

@@ -26,7 +26,8 @@ def load(name: str) -> Answer:
     model = dc.load(name)
     warm_up()
     page = "value = 1\n" * 200
-    dc.infill.complete(page + "x = ", len(page) + 4, "python", model)  # compiles what only code needs, and times a long look
+    # compiles what only code needs, and tells how long a long look takes
+    dc.infill.complete(page + "x = ", len(page) + 4, "python", model)
 
     def answer(request: dict[str, Any], cancel: threading.Event, report: Report) -> list[dict[str, Any]]:
         source, start, end = request["source"], request["start"], request["end"]
