@@ -435,6 +435,10 @@ def test_what_is_no_json_and_what_is_no_request_is_answered_by_the_protocols_err
         framed({"jsonrpc": "2.0", "id": 2, "method": "textDocument/completion", "params": {"position": "here"}}),
         framed({"jsonrpc": "2.0", "id": 3, "method": "no/suchMethod", "params": {}}),
         framed({"jsonrpc": "2.0", "method": "no/suchNotification"}),
+        framed(b'{"jsonrpc": "2.0", "id": 7, "method": "\xff"}'),
+        framed(b"[" * 100_000),
+        framed({"id": 5, "method": "shutdown"}),
+        framed([1, 2]),
         framed(
             {
                 "jsonrpc": "2.0",
@@ -445,7 +449,8 @@ def test_what_is_no_json_and_what_is_no_request_is_answered_by_the_protocols_err
         ),
     )
     by_id = {a.get("id"): a for a in answers if "method" not in a}
-    assert by_id[None]["error"]["code"] == -32700
+    assert [a["error"]["code"] for a in answers if "id" in a and a["id"] is None] == [-32700] * 3 + [-32600]
+    assert by_id[5]["error"]["code"] == -32600
     assert by_id[2]["error"]["code"] == -32602
     assert by_id[3]["error"]["code"] == -32601
     assert by_id[4]["result"]["documents"] == {}

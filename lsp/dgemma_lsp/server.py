@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from lsprotocol import types as t
-from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcParseError
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcInvalidRequest, JsonRpcParseError
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 from pygls.protocol.language_server import lsp_method
@@ -57,6 +57,19 @@ class Protocol(LanguageServerProtocol):
                 self._send_response(data["id"], None, error.to_response_error())
             raise
 
+    def handle_message(self, message: Any) -> None:
+        """So is what is JSON, but no message."""
+        if not hasattr(message, "jsonrpc"):
+            number = message.get("id") if isinstance(message, dict) else None
+            self.refuse(number if isinstance(number, (int, str)) else None, JsonRpcInvalidRequest())
+            return
+        super().handle_message(message)
+
+    def refuse(self, number: int | str | None, error: JsonRpcException) -> None:
+        """Answer with an error; without a number, which pygls' own answers must have, if none could be read."""
+        answer = error.to_response_error()
+        self._send_data({"jsonrpc": "2.0", "id": number, "error": {"code": answer.code, "message": answer.message}})
+
 
 class Server(LanguageServer):
     """All state of one session; one event loop, nothing in it takes long."""
@@ -89,12 +102,9 @@ class Server(LanguageServer):
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Logged; where it was no JSON, answered as the protocol says."""
-        log.error("%s", error)
-        if isinstance(error, json.JSONDecodeError):
-            answer = JsonRpcParseError.of(error).to_response_error()
-            self.protocol._send_data(
-                {"jsonrpc": "2.0", "id": None, "error": {"code": answer.code, "message": str(error)}}
-            )
+        log.error("%s: %s", type(error).__name__, error)
+        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, RecursionError)):
+            self.protocol.refuse(None, JsonRpcParseError(str(error)))
 
     def worker_changed(self, what: str, why: str) -> None:
         log.info("model worker: %s (%s)", what, why)
