@@ -238,6 +238,22 @@ async def test_progress_is_reported_to_who_asked_for_it(tmp_path):
 
 
 @speaking
+async def test_long_work_that_is_cancelled_at_its_progress_ends(tmp_path):
+    async with session("slow", client_can=capabilities(progress=True), STEPS_TO=str(tmp_path / "steps")) as s:
+        s.open("a = TODO\nb = TODO\n")
+        filling = asyncio.ensure_future(s.run("fillTodos", URI))
+        await s.until_statistics(lambda n: n["counts"].get("asked"))
+        (token,) = s.client.progress_reports
+        s.client.window_work_done_progress_cancel(t.WorkDoneProgressCancelParams(token))
+        with pytest.raises(JsonRpcException) as caught:
+            await filling
+        assert caught.value.code == -32800
+        assert s.edits == [] and s.client.progress_reports[token][-1].kind == "end"
+        await s.until((tmp_path / "steps").exists)
+        assert int((tmp_path / "steps").read_text()) < 100
+
+
+@speaking
 async def test_settings_come_by_initialization_options_pull_and_notification():
     async with session(options={"enabled": False}) as s:
         s.open("x = \n")
@@ -501,3 +517,20 @@ def test_a_client_that_closes_the_pipe_leaves_nothing_behind():
     ):
         assert time.monotonic() < end, "an orphan"
         time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_it_ends_when_its_client_is_gone_even_if_somebody_else_keeps_its_stdin_open():
+    reading, writing = os.pipe()
+    client = subprocess.Popen(["sleep", "60"])
+    server = subprocess.Popen(
+        command("prompt"), stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
+    )
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"processId": client.pid, "capabilities": {}}}
+    os.write(writing, framed(hello) + framed({"jsonrpc": "2.0", "method": "initialized", "params": {}}))
+    server.stdout.readline()
+    client.kill()
+    client.wait()
+    server.wait(30)
+    os.close(writing)
+    os.close(reading)

@@ -13,7 +13,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from lsprotocol import types as t
-from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcInvalidRequest, JsonRpcParseError
+from pygls.exceptions import (
+    JsonRpcException,
+    JsonRpcInvalidParams,
+    JsonRpcInvalidRequest,
+    JsonRpcParseError,
+    JsonRpcRequestCancelled,
+)
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 from pygls.protocol.language_server import lsp_method
@@ -153,13 +159,16 @@ class Server(LanguageServer):
             return
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         progress.begin(token, t.WorkDoneProgressBegin(title=title, cancellable=True, percentage=0))
-        progress.tokens[token].add_done_callback(
-            lambda future: future.cancelled() and loop.call_soon_threadsafe(task.cancel)
-        )
+        wanted = progress.tokens[token]
+        wanted.add_done_callback(lambda future: future.cancelled() and loop.call_soon_threadsafe(task.cancel))
         try:
             yield lambda done, of: progress.report(
                 token, t.WorkDoneProgressReport(message=f"{done} of {of}", percentage=100 * done // max(of, 1))
             )
+        except asyncio.CancelledError:
+            if wanted.cancelled():  # which is not $/cancelRequest: the request wants an answer
+                raise JsonRpcRequestCancelled(f"{title}: cancelled") from None
+            raise
         finally:
             progress.tokens.pop(token, None)
             progress.end(token, t.WorkDoneProgressEnd())
@@ -254,6 +263,8 @@ async def configuration_changed(ls: Server, params: t.DidChangeConfigurationPara
 
 @server.feature(t.SHUTDOWN)
 async def shutdown(ls: Server, params: None) -> None:
+    for uri in ls.completer.documents:
+        ls.completer.stop(uri)
     await ls.completer.worker.stop()
 
 

@@ -205,6 +205,9 @@ end
 function M.setup(options)
   options = vim.tbl_deep_extend('force', M.defaults, options or {})
   commands()
+  if vim.fn.executable(options.cmd[1]) == 0 then
+    vim.notify('dgemma: ' .. options.cmd[1] .. ' is not executable; set cmd', vim.log.levels.ERROR)
+  end
   if native() then
     vim.lsp.config('dgemma', {
       cmd = options.cmd,
