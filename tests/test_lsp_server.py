@@ -393,7 +393,7 @@ def test_real_editors_announce_what_is_understood(editor):
 
 
 @speaking
-async def test_what_is_wrong_with_a_grammar_is_shown_where_it_is(tmp_path):
+async def test_what_is_wrong_with_a_grammar_or_a_schema_is_shown_where_it_is(tmp_path):
     async with session(options={"debounceMost": 10}) as s:
         uri = (tmp_path / "g.lark").as_uri()
         s.open('// 𝄞\nstart: "𝄞" other\n', uri=uri, language="lark")
@@ -403,6 +403,11 @@ async def test_what_is_wrong_with_a_grammar_is_shown_where_it_is(tmp_path):
         assert problem.range.start.line == 1
         s.change((1, 12), (1, 17), "", 2, uri=uri)
         await s.until(lambda: not s.client.diagnostics[uri])
+        uri = (tmp_path / "a.schema.json").as_uri()
+        s.open('{\n  "𝄞": 1, "type": "strin"}\n', uri=uri, language="json")
+        await s.until(lambda: s.client.diagnostics.get(uri))
+        (problem,) = s.client.diagnostics[uri]
+        assert problem.range == t.Range(t.Position(1, 11), t.Position(1, 17))
 
 
 @speaking

@@ -52,7 +52,7 @@ class Protocol(LanguageServerProtocol):
     @lsp_method(t.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: t.DidCloseTextDocumentParams) -> None:
         self._server.completer.close(params.text_document.uri)
-        self._server.grammar_closed(params.text_document.uri)
+        self._server.unchecked(params.text_document.uri)
 
     def structure_message(self, data: dict[str, Any]):
         """A request with wrong parameters is answered, too, not just logged."""
@@ -173,17 +173,20 @@ class Server(LanguageServer):
             progress.tokens.pop(token, None)
             progress.end(token, t.WorkDoneProgressEnd())
 
-    def check_grammar(self, document: Document) -> None:
-        """Say what is wrong with a grammar, when it has rested."""
-        if not document.uri.endswith((".lark", ".gbnf")):
+    def check(self, document: Document) -> None:
+        """Say what is wrong with a grammar or a JSON Schema, when it has rested."""
+        if not document.uri.endswith((".lark", ".gbnf", ".schema.json")):
             return
-        self.grammar_closed(document.uri)
+        self.unchecked(document.uri)
 
-        async def check(version: int) -> None:
-            from dgemma_lsp.grammar_check import problems
+        async def later(version: int) -> None:
+            from dgemma_lsp import grammar_check, schema_check
 
             await asyncio.sleep(self.completer.settings.debounceMost / 1e3)
-            found = await asyncio.to_thread(problems, document.uri, document.text)
+            if document.uri.endswith(".json"):
+                found = await asyncio.to_thread(schema_check.problems, document.text)
+            else:
+                found = await asyncio.to_thread(grammar_check.problems, document.uri, document.text)
             if document.version == version:
                 diagnostics = [
                     t.Diagnostic(
@@ -196,9 +199,9 @@ class Server(LanguageServer):
                 ]
                 self.text_document_publish_diagnostics(t.PublishDiagnosticsParams(document.uri, diagnostics, version))
 
-        self._checks[document.uri] = asyncio.ensure_future(check(document.version))
+        self._checks[document.uri] = asyncio.ensure_future(later(document.version))
 
-    def grammar_closed(self, uri: str) -> None:
+    def unchecked(self, uri: str) -> None:
         if check := self._checks.pop(uri, None):
             check.cancel()
 
@@ -272,7 +275,7 @@ def did_open(ls: Server, params: t.DidOpenTextDocumentParams) -> None:
     given = params.text_document
     document = Document.opened(given.uri, given.language_id, given.version, given.text, ls.encoding)
     ls.completer.open(document)
-    ls.check_grammar(document)
+    ls.check(document)
 
 
 def did_change(ls: Server, params: t.DidChangeTextDocumentParams) -> None:
@@ -285,7 +288,7 @@ def did_change(ls: Server, params: t.DidChangeTextDocumentParams) -> None:
     except OutOfStep as error:
         ls.tell(t.MessageType.Warning, f"dgemma: no completions here: {error}")
     ls.completer.edited(document.uri)
-    ls.check_grammar(document)
+    ls.check(document)
 
 
 async def suggestions(ls: Server, params: Any, invoked: bool) -> tuple[Document, list[Suggestion]]:
