@@ -100,7 +100,7 @@ async def test_a_request_that_is_cancelled_is_answered_at_once_and_stops_the_eng
             ),
             msg_id="mine",
         )
-        await s.until_statistics(lambda n: n["counts"].get("asked"))
+        await s.until((tmp_path / "steps.began").exists)
         answer = asyncio.wrap_future(pending)
         began = time.monotonic()
         s.client.protocol.notify(t.CANCEL_REQUEST, t.CancelParams("mine"))
@@ -118,7 +118,7 @@ async def test_the_latest_request_of_a_document_wins(tmp_path):
     async with session("slow", STEPS_TO=str(tmp_path / "steps")) as s:
         s.open("x = \n")
         first = asyncio.ensure_future(s.texts(0, 4))
-        await s.until_statistics(lambda n: n["counts"].get("asked") == 1)
+        await s.until((tmp_path / "steps.began").exists)
         second = asyncio.ensure_future(s.texts(0, 4))
         assert await first == []
         assert await second == ["late"]
@@ -242,7 +242,7 @@ async def test_long_work_that_is_cancelled_at_its_progress_ends(tmp_path):
     async with session("slow", client_can=capabilities(progress=True), STEPS_TO=str(tmp_path / "steps")) as s:
         s.open("a = TODO\nb = TODO\n")
         filling = asyncio.ensure_future(s.run("fillTodos", URI))
-        await s.until_statistics(lambda n: n["counts"].get("asked"))
+        await s.until((tmp_path / "steps.began").exists)
         (token,) = s.client.progress_reports
         s.client.window_work_done_progress_cancel(t.WorkDoneProgressCancelParams(token))
         with pytest.raises(JsonRpcException) as caught:

@@ -8,9 +8,11 @@ import json
 import logging
 import os
 import re
+import sys
+import threading
 import uuid
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 from lsprotocol import types as t
 from pygls.exceptions import (
@@ -20,6 +22,7 @@ from pygls.exceptions import (
     JsonRpcParseError,
     JsonRpcRequestCancelled,
 )
+from pygls.io_ import StdoutWriter, run_async
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 from pygls.protocol.language_server import lsp_method
@@ -29,7 +32,7 @@ from dgemma_lsp.completing import Completer
 from dgemma_lsp.documents import Document, OutOfStep
 from dgemma_lsp.settings import Settings, updated
 from dgemma_lsp.suggestions import Suggestion
-from dgemma_lsp.worker import ENGINE, Worker
+from dgemma_lsp.worker import ENGINE, LONGEST, Worker
 
 log = logging.getLogger("dgemma_lsp")
 
@@ -93,6 +96,24 @@ class Server(LanguageServer):
         self.given = Settings()  # by initializationOptions
         self.told: set[str] = set()
         self._checks: dict[str, asyncio.Task] = {}
+
+    def start_io(self, stdin: BinaryIO | None = None, stdout: BinaryIO | None = None) -> None:
+        """pygls', but for how stdin is read: that goes to another thread and back for every line of a header."""
+
+        async def serve() -> None:
+            reader = stdin_reader(stdin or sys.stdin.buffer)
+            await run_async(self._stop_event, reader, self.protocol, error_handler=self.report_server_error)
+
+        self._stop_event = threading.Event()
+        self.protocol.set_writer(StdoutWriter(stdout or sys.stdout.buffer))
+        try:
+            asyncio.run(serve())
+        except (BrokenPipeError, asyncio.IncompleteReadError):
+            log.error("the client is gone")
+        except (KeyboardInterrupt, SystemExit):
+            pass
+        finally:
+            self.shutdown()
 
     @property
     def encoding(self) -> str:
@@ -223,6 +244,22 @@ class Server(LanguageServer):
         whole = t.WorkspaceEdit(document_changes=[changes]) if versioned else t.WorkspaceEdit({document.uri: [edit]})
         answer = await self.workspace_apply_edit_async(t.ApplyWorkspaceEditParams(edit=whole, label=label))
         return answer.applied
+
+
+def stdin_reader(stdin: BinaryIO) -> asyncio.StreamReader:
+    """What a thread reads as it comes."""
+    reader, loop = asyncio.StreamReader(LONGEST), asyncio.get_running_loop()
+
+    def read() -> None:
+        try:
+            while chunk := os.read(stdin.fileno(), 1 << 16):
+                loop.call_soon_threadsafe(reader.feed_data, chunk)
+            loop.call_soon_threadsafe(reader.feed_eof)
+        except RuntimeError:  # the loop has ended
+            pass
+
+    threading.Thread(target=read, daemon=True).start()
+    return reader
 
 
 server = Server()
@@ -424,11 +461,11 @@ def text_of(ls: Server, uri: str) -> str:
 
 async def _end_with(client: int | None) -> None:
     """End when the client is gone, even if somebody else keeps our stdin open."""
-    while client is not None and _runs(client):
-        await asyncio.sleep(CLIENT_SEEN_EVERY)
-        if not _runs(client):
-            log.error("the client (%d) is gone", client)
-            os._exit(1)
+    if client is not None:
+        while _runs(client):
+            await asyncio.sleep(CLIENT_SEEN_EVERY)
+        log.error("the client (%d) is gone", client)
+        os._exit(1)
 
 
 def _runs(pid: int) -> bool:
