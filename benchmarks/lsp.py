@@ -2,7 +2,8 @@
 
 Prints JSON lines. `first`: a suggestion asked for by hand at the beginning of statements whose rest of the line is cut out;
 `typed_through`: the next answer after a letter of it was typed; `cancel`: from $/cancelRequest to the answer; `after_cancel`: a
-suggestion that is asked for right then. Times are those of a client: pipes, JSON and all.
+suggestion that is asked for right then. Times are those of a client: pipes, JSON and all. `cpu_ms` is what the worker's processor
+did for a first suggestion, or the server's for an edit: on a busy machine it says more.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import ast
 import asyncio
 import json
+import os
 import random
 import statistics
 import sys
@@ -95,15 +97,17 @@ def times(values: list[float]) -> dict[str, float]:
 
 
 async def waiting(editor: Editor, each: int, rng: random.Random) -> list[dict]:
-    first, typed, cancelled, after, empty = [], [], [], [], 0
+    first, typed, cancelled, after, empty, busy = [], [], [], [], 0, 0.0
+    worker = (await editor.run("statistics"))["worker"]
     version = 0
     for name in FILES:
         uri = f"file:///{name}"
         for text, line, column in holes(name, rng, each):
             editor.open(uri, text, version := version + 1)
-            began = time.perf_counter()
+            began, before = time.perf_counter(), cpu(worker)
             items = (await editor.ask(uri, line, column)[1]).items
             first.append(time.perf_counter() - began)
+            busy += cpu(worker) - before
             if not items:
                 empty += 1
                 continue
@@ -129,9 +133,9 @@ async def waiting(editor: Editor, each: int, rng: random.Random) -> list[dict]:
             await editor.ask(uri, line, column)[1]
             after.append(time.perf_counter() - began)
     named = {"first": first, "typed_through": typed, "cancel": cancelled, "after_cancel": after}
-    return [{"what": what, **times(values)} for what, values in named.items() if values] + [
-        {"what": "empty", "n": empty}
-    ]
+    lines = [{"what": what, **times(values)} for what, values in named.items() if values]
+    lines[0]["cpu_ms"] = round(1e3 * busy / len(first))
+    return [*lines, {"what": "empty", "n": empty}]
 
 
 async def typing(editor: Editor, seconds: float, rate: int, rng: random.Random) -> dict:
@@ -139,7 +143,8 @@ async def typing(editor: Editor, seconds: float, rate: int, rng: random.Random) 
     uri = "file:///long.py"
     text = [f"value_{i} = {i}  # é𝄞" for i in range(10_000)]
     editor.open(uri, "\n".join(text), 1)
-    slowest, sent, began = 0.0, 0, time.perf_counter()
+    server = editor.client._server.pid
+    slowest, sent, began, before = 0.0, 0, time.perf_counter(), cpu(server)
     while (now := time.perf_counter() - began) < seconds:
         while sent < now * rate:
             line = rng.randrange(len(text))
@@ -156,12 +161,14 @@ async def typing(editor: Editor, seconds: float, rate: int, rng: random.Random) 
         await editor.run("statistics")
         slowest = max(slowest, time.perf_counter() - asked)
         await asyncio.sleep(0.005)
+    busy = cpu(server) - before
     same = await editor.run("text", uri) == "\n".join(text)
     return {
         "what": "typing",
         "edits": sent,
         "per_second": round(sent / seconds),
         "slowest_ms": round(1e3 * slowest, 1),
+        "cpu_ms": round(1e3 * busy / sent, 2),
         "same": same,
     }
 
@@ -182,6 +189,12 @@ async def together(editor: Editor, rng: random.Random) -> dict:
         "answered": sum(bool(a.items) for a in answers),
         "all_ms": round(1e3 * took, 1),
     }
+
+
+def cpu(pid: int) -> float:
+    """Seconds of processor time that a process has had."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pid: int) -> int:

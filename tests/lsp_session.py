@@ -50,6 +50,7 @@ class Session:
     def __init__(self, client):
         self.client = client
         self.edits = []
+        self.registered = []
 
     def open(self, text, uri=URI, language="python", version=1):
         item = t.TextDocumentItem(uri=uri, language_id=language, version=version, text=text)
@@ -115,7 +116,7 @@ async def session(engine="prompt", client_can=None, options=None, configuration=
 
     @client.feature(t.CLIENT_REGISTER_CAPABILITY)
     def register(params: t.RegistrationParams):
-        pass
+        made.registered += params.registrations
 
     if configuration is not None:
         client.set_configuration({"dgemma": configuration})

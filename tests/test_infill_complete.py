@@ -186,6 +186,7 @@ def test_bad_places_and_models_are_errors():
 def test_when_time_is_up_or_it_is_cancelled_it_ends():
     source = "def f(x):\n    return \n"
     assert complete(source, 21, "python", budget=0) == []
+    assert complete(source, 21, "python", budget=1, patience=60_000)  # late, but something
     stop = threading.Event()
     stop.set()
     began = time.monotonic()

@@ -1,5 +1,9 @@
-"""A real Emacs with eglot, without a screen: what it shows, what it writes when that is taken, undo, and text in step."""
+"""A real Emacs with eglot, without a screen: what it shows, what it writes when that is taken, undo, and text in step.
 
+$EMACS_PROGRAM may name another than `emacs`.
+"""
+
+import os
 import shutil
 import subprocess
 
@@ -9,13 +13,14 @@ pytest.importorskip("pygls", reason="the [lsp] extra is not installed")
 
 from lsp_session import HERE, command, environment
 
-START = ["emacs", "--batch", "--no-site-file", "--eval", "(package-initialize)", "--eval", "(require 'eglot)"]
+PROGRAM = os.environ.get("EMACS_PROGRAM", "emacs")
+START = [PROGRAM, "--batch", "--no-site-file", "--eval", "(package-initialize)", "--eval", "(require 'eglot)"]
 EL = HERE.parent / "lsp" / "editors" / "emacs" / "dgemma.el"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def emacs():
-    if shutil.which("emacs") is None:
+    if shutil.which(PROGRAM) is None:
         pytest.skip("Emacs is not installed (Debian: apt-get install emacs-nox elpa-eglot)")
     if subprocess.run(START, capture_output=True, timeout=60).returncode:
         pytest.skip("this Emacs has no eglot (Debian: apt-get install elpa-eglot)")

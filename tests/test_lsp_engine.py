@@ -35,8 +35,6 @@ def ask(engine, tmp_path):
             "end": start,
             "block": block,
             "budget": budget,
-            "comments": True,
-            "strings": True,
             "schemas": {},
             **more,
         }
@@ -124,10 +122,3 @@ def test_code_leaves_the_file_whole(ask, text, block):
 
 def test_a_language_without_a_grammar_has_no_completions(ask):
     assert ask("whatever |", language="klingon") == []
-
-
-def test_nothing_is_written_in_comments_and_strings_when_that_is_switched_off(ask):
-    pytest.importorskip("tree_sitter_python")
-    for text in ("x = 1  # a comm|\n", "x = 'te|'\n"):
-        assert ask(text, block=False, language="python", comments=False, strings=False) == []
-    assert ask("x = 'te|'\n", block=False, language="python", comments=False) != []

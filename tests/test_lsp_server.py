@@ -100,7 +100,7 @@ async def test_a_request_that_is_cancelled_is_answered_at_once_and_stops_the_eng
             ),
             msg_id="mine",
         )
-        await s.until_statistics(lambda n: n["counts"].get("asked"))
+        await s.until((tmp_path / "steps.began").exists)
         answer = asyncio.wrap_future(pending)
         began = time.monotonic()
         s.client.protocol.notify(t.CANCEL_REQUEST, t.CancelParams("mine"))
@@ -118,7 +118,7 @@ async def test_the_latest_request_of_a_document_wins(tmp_path):
     async with session("slow", STEPS_TO=str(tmp_path / "steps")) as s:
         s.open("x = \n")
         first = asyncio.ensure_future(s.texts(0, 4))
-        await s.until_statistics(lambda n: n["counts"].get("asked") == 1)
+        await s.until((tmp_path / "steps.began").exists)
         second = asyncio.ensure_future(s.texts(0, 4))
         assert await first == []
         assert await second == ["late"]
@@ -204,6 +204,29 @@ async def test_a_block_is_written_where_one_is_wanted():
 
 
 @speaking
+async def test_in_comments_and_strings_nothing_is_suggested_where_that_is_switched_off_but_by_hand():
+    pytest.importorskip("tree_sitter_python")
+    async with session(options={"debounceLeast": 0, "debounceMost": 0, "inComments": False}) as s:
+        s.open("x = 1  # no\ny = 'te'\n")
+        assert await s.texts(0, 11, invoked=False) == []
+        assert await s.texts(0, 11) == ["suggested(1, 2)"]
+        assert await s.texts(1, 7, invoked=False) == ["suggested(1, 2)"]
+        s.change((0, 7), (0, 9), "", 2)  # it is one no longer
+        assert await s.texts(0, 9, invoked=False) == ["suggested(1, 2)"]
+        s.client.workspace_did_change_configuration(t.DidChangeConfigurationParams({"dgemma": {"inStrings": False}}))
+        s.change((1, 6), (1, 6), "x", 3)
+        assert await s.texts(1, 7, invoked=False) == []
+
+
+@speaking
+async def test_in_a_docstring_a_line_is_written():
+    pytest.importorskip("tree_sitter_python")
+    async with session() as s:
+        s.open('def f():\n    """It\n    \n    """\n')
+        assert await s.texts(2, 4) == ["suggested(1, 2)"]
+
+
+@speaking
 async def test_progress_is_reported_to_who_asked_for_it(tmp_path):
     async with session("slow", STEPS_TO=str(tmp_path / "steps")) as s:
         s.client.progress_reports["mine"] = []
@@ -215,6 +238,22 @@ async def test_progress_is_reported_to_who_asked_for_it(tmp_path):
 
 
 @speaking
+async def test_long_work_that_is_cancelled_at_its_progress_ends(tmp_path):
+    async with session("slow", client_can=capabilities(progress=True), STEPS_TO=str(tmp_path / "steps")) as s:
+        s.open("a = TODO\nb = TODO\n")
+        filling = asyncio.ensure_future(s.run("fillTodos", URI))
+        await s.until((tmp_path / "steps.began").exists)
+        (token,) = s.client.progress_reports
+        s.client.window_work_done_progress_cancel(t.WorkDoneProgressCancelParams(token))
+        with pytest.raises(JsonRpcException) as caught:
+            await filling
+        assert caught.value.code == -32800
+        assert s.edits == [] and s.client.progress_reports[token][-1].kind == "end"
+        await s.until((tmp_path / "steps").exists)
+        assert int((tmp_path / "steps").read_text()) < 100
+
+
+@speaking
 async def test_settings_come_by_initialization_options_pull_and_notification():
     async with session(options={"enabled": False}) as s:
         s.open("x = \n")
@@ -222,6 +261,8 @@ async def test_settings_come_by_initialization_options_pull_and_notification():
         s.client.workspace_did_change_configuration(t.DidChangeConfigurationParams({"dgemma": {"enabled": True}}))
         assert await s.texts(0, 4) == ["suggested(1, 2)"]
     async with session(client_can=capabilities(pull=True), configuration={"disabledLanguages": ["python"]}) as s:
+        (registered,) = s.registered
+        assert not registered.register_options  # with a section VS Code would push it, unfiltered by its client
         s.open("x = \n")
         assert await s.texts(0, 4) == []
         s.client.set_configuration({"dgemma": {}})
@@ -352,7 +393,7 @@ def test_real_editors_announce_what_is_understood(editor):
 
 
 @speaking
-async def test_what_is_wrong_with_a_grammar_is_shown_where_it_is(tmp_path):
+async def test_what_is_wrong_with_a_grammar_or_a_schema_is_shown_where_it_is(tmp_path):
     async with session(options={"debounceMost": 10}) as s:
         uri = (tmp_path / "g.lark").as_uri()
         s.open('// 𝄞\nstart: "𝄞" other\n', uri=uri, language="lark")
@@ -362,6 +403,11 @@ async def test_what_is_wrong_with_a_grammar_is_shown_where_it_is(tmp_path):
         assert problem.range.start.line == 1
         s.change((1, 12), (1, 17), "", 2, uri=uri)
         await s.until(lambda: not s.client.diagnostics[uri])
+        uri = (tmp_path / "a.schema.json").as_uri()
+        s.open('{\n  "𝄞": 1, "type": "strin"}\n', uri=uri, language="json")
+        await s.until(lambda: s.client.diagnostics.get(uri))
+        (problem,) = s.client.diagnostics[uri]
+        assert problem.range == t.Range(t.Position(1, 11), t.Position(1, 17))
 
 
 @speaking
@@ -410,6 +456,10 @@ def test_what_is_no_json_and_what_is_no_request_is_answered_by_the_protocols_err
         framed({"jsonrpc": "2.0", "id": 2, "method": "textDocument/completion", "params": {"position": "here"}}),
         framed({"jsonrpc": "2.0", "id": 3, "method": "no/suchMethod", "params": {}}),
         framed({"jsonrpc": "2.0", "method": "no/suchNotification"}),
+        framed(b'{"jsonrpc": "2.0", "id": 7, "method": "\xff"}'),
+        framed(b"[" * 100_000),
+        framed({"id": 5, "method": "shutdown"}),
+        framed([1, 2]),
         framed(
             {
                 "jsonrpc": "2.0",
@@ -420,7 +470,8 @@ def test_what_is_no_json_and_what_is_no_request_is_answered_by_the_protocols_err
         ),
     )
     by_id = {a.get("id"): a for a in answers if "method" not in a}
-    assert by_id[None]["error"]["code"] == -32700
+    assert [a["error"]["code"] for a in answers if "id" in a and a["id"] is None] == [-32700] * 3 + [-32600]
+    assert by_id[5]["error"]["code"] == -32600
     assert by_id[2]["error"]["code"] == -32602
     assert by_id[3]["error"]["code"] == -32601
     assert by_id[4]["result"]["documents"] == {}
@@ -471,3 +522,20 @@ def test_a_client_that_closes_the_pipe_leaves_nothing_behind():
     ):
         assert time.monotonic() < end, "an orphan"
         time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_it_ends_when_its_client_is_gone_even_if_somebody_else_keeps_its_stdin_open():
+    reading, writing = os.pipe()
+    client = subprocess.Popen(["sleep", "60"])
+    server = subprocess.Popen(
+        command("prompt"), stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
+    )
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"processId": client.pid, "capabilities": {}}}
+    os.write(writing, framed(hello) + framed({"jsonrpc": "2.0", "method": "initialized", "params": {}}))
+    server.stdout.readline()
+    client.kill()
+    client.wait()
+    server.wait(30)
+    os.close(writing)
+    os.close(reading)

@@ -94,5 +94,6 @@ def test_settings_are_typed_and_what_is_wrong_is_said():
     assert wrong == ["dgemma.enabled is 'yes', but true or false is needed"] + [w for w in wrong if "colour" in w]
     assert wrong[1].startswith("dgemma.colour is not known; there are enabled, model,")
     assert updated(Settings(), {"schemas": {"a": 1}, "debounceMost": True, "largest": -1})[0] == Settings()
-    assert updated(Settings(), None) == (Settings(), [])
+    for nothing in (None, [], {"dgemma": []}, {"dgemma": None}):
+        assert updated(Settings(), nothing) == (Settings(), [])
     assert updated(Settings(), [1])[1] == ["dgemma: an object is needed here, not [1]"]

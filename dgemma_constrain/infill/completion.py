@@ -81,6 +81,7 @@ def complete(
     constraint: Constraint | str | None = None,
     prefer_known_names: float = 0.0,
     cancel: threading.Event | None = None,
+    patience: float = 1,
 ) -> list[CodeCompletion] | list[tuple[CodeCompletion, ...]]:
     """Completions of code at a cursor, or instead of a span (start, end), best first; positions in characters.
 
@@ -96,6 +97,7 @@ def complete(
     constraint  what every completion's `text` satisfies, too
     prefer_known_names  what a name that stands nowhere in the file costs in the ranking, in nats; 0: nothing
     cancel    an event that ends it as the budget does
+    patience  where nothing is whole when the budget is over, it goes on until something is, up to so many times the budget
 
     Raises LanguageError if the language isn't known or its grammar isn't installed, EmptyConstraint, and ConstraintError for a
     place outside the source and a model that isn't a masked one.
@@ -111,7 +113,7 @@ def complete(
     name = languages.canonical(language) if language else languages.detect(path, source)
     asked = None if constraint is None else as_constraint(constraint)
     warm_up()  # loading a model is not part of the budget, nor is compiling
-    task = Task(name, model, budget, count, steps, several, asked, prefer_known_names, cancel)
+    task = Task(name, model, budget, count, steps, several, asked, prefer_known_names, cancel, patience)
     if spans is None:
         return one_hole(task, source, cursor_or_span)
     from dgemma_constrain.infill.regions import several_holes
@@ -131,25 +133,30 @@ class Task(NamedTuple):
     constraint: Constraint | None
     prefer_known_names: float
     cancel: threading.Event | None
+    patience: float
 
 
 def one_hole(
     task: Task, source: str, where: int | tuple[int, int], unwritten: Sequence[tuple[int, int]] = ()
 ) -> list[CodeCompletion]:
     """Completions at one place. unwritten: spans right of it that hold placeholders, which the model isn't shown."""
+    began = time.monotonic()
     hole = find(source, where, task.several)
     judge = Judge(task.language, hole.before, hole.after, source[len(hole.before) : len(source) - len(hole.after)])
     if judge.inside and task.several is None and hole.several:
         hole = find(source, where, False)
     edge = None
     with contextlib.suppress(LanguageError):  # tables that are read wrongly: the judge alone decides
-        yields(task.language, hole.several)
+        started = time.monotonic()
+        yields(task.language, hole.several)  # nor is this, once a language
+        began += time.monotonic() - started
         edge = Edge(task.language, hole.before.encode()[judge.nearest() :])
-    end = time.monotonic() + (BUDGET[hole.several] if task.budget is None else task.budget) / 1e3
+    budget = (BUDGET[hole.several] if task.budget is None else task.budget) / 1e3
     shift = len(source) - len(hole.after)
     masked = [(start - shift, stop - shift) for start, stop in unwritten if start >= shift]
     known = None if judge.inside else edge  # in a comment or a string nearly all goes: the judge says what doesn't
-    work = _Work(hole, judge, Steering(task.language, hole, known, task.constraint), task, end, masked)
+    ends = began + budget, began + task.patience * budget
+    work = _Work(hole, judge, Steering(task.language, hole, known, task.constraint), task, ends, masked)
     return work.run(task.count, task.steps)
 
 
@@ -162,10 +169,11 @@ class _Work:
         judge: Judge,
         steering: Steering,
         task: Task,
-        end: float,
+        ends: tuple[float, float],
         masked: Sequence[tuple[int, int]],
     ):
-        self.hole, self.judge, self.steering, self.end, self.cancel = hole, judge, steering, end, task.cancel
+        self.hole, self.judge, self.steering, self.cancel = hole, judge, steering, task.cancel
+        self.end, self.latest = ends
         self.denoiser, self.vocabulary = task.model.denoiser, task.model.vocabulary
         self.unknown = Unknown(hole, task.language) if task.prefer_known_names else None
         self.penalty = task.prefer_known_names
@@ -184,7 +192,16 @@ class _Work:
             self.after = behind[: max(len(self.after), self.denoiser.context_length // 3) - len(frame)] + frame
 
     def on_time(self) -> bool:
-        return time.monotonic() < self.end and not (self.cancel is not None and self.cancel.is_set())
+        end = self.end if self.found else self.latest
+        return time.monotonic() < end and not (self.cancel is not None and self.cancel.is_set())
+
+    def _time_to_look(self, attempts: list[Attempt]) -> bool:
+        """Whether a look will be over in time, by how long the last one took; as long as nothing is whole, it is worth it."""
+        if not self.found:
+            return self.on_time()
+        tokens = sum(len(self.before) + one.length + len(self.after) for one in attempts)
+        seconds = _SECONDS.get(self.denoiser, 0) * tokens
+        return self.on_time() and time.monotonic() + seconds < self.end
 
     def run(self, count: int, steps: int) -> list[CodeCompletion]:
         room = min(self.denoiser.block, self.denoiser.context_length - len(self.before) - len(self.after))
@@ -192,7 +209,7 @@ class _Work:
         attempts = [Attempt(n) for n in lengths]
         for step in range(steps):
             open_ = [one for one in attempts if not one.done]
-            if not open_ or not self.on_time():
+            if not open_ or not self._time_to_look(open_):
                 break
             looks = self._look(open_)
             for attempt, log_p in zip(open_, looks):

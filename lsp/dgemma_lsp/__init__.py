@@ -5,6 +5,6 @@
                debounce,   with the      its schema)
                cache)      model)
 
-Reading order: documents (what the editor has), settings, suggestions (what may be shown), server (the protocol); then what runs
-in the other process: worker, engine, json_holes; lark_check.
+Reading order: documents (what the editor has), syntax (its tree), settings, suggestions (what may be shown), completing, server (the
+protocol), grammar_check, schema_check; then what runs in the other process: worker, engine, json_holes.
 """

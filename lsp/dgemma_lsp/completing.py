@@ -12,6 +12,7 @@ from urllib.request import url2pathname
 from dgemma_lsp.documents import Document
 from dgemma_lsp.settings import Settings
 from dgemma_lsp.suggestions import Memory, Pause, Suggestion, without_doubled_brackets
+from dgemma_lsp.syntax import Syntax
 from dgemma_lsp.worker import Worker
 
 log = logging.getLogger("dgemma_lsp")
@@ -29,12 +30,14 @@ class Completer:
     def __init__(self, worker: Worker):
         self.worker, self.settings, self.memory = worker, Settings(), Memory()
         self.documents: dict[str, Document] = {}
+        self._syntax: dict[str, Syntax] = {}
         self._pauses: dict[str, Pause] = {}
         self._running: dict[str, asyncio.Task] = {}
 
     def open(self, document: Document) -> None:
         self.close(document.uri)
         self.documents[document.uri], self._pauses[document.uri] = document, Pause()
+        self._syntax[document.uri] = Syntax(document)
 
     def edited(self, uri: str) -> None:
         self._pauses[uri].edited()
@@ -44,6 +47,7 @@ class Completer:
         self.memory.forget(uri)
         self.documents.pop(uri, None)
         self._pauses.pop(uri, None)
+        self._syntax.pop(uri, None)
 
     def stop(self, uri: str) -> None:
         """Stop what is being written for a document; who waits for it gets nothing."""
@@ -127,7 +131,12 @@ class Completer:
             if document.version != version:
                 memory.counts["superseded"] += 1
                 return []
-        found = await self._ask(document, source, cursor, cursor, "complete", invoked, report)
+        where = await self._syntax[uri].inside(cursor)
+        shown_there = {"comment": self.settings.inComments, "string": self.settings.inStrings, None: True}
+        if document.version != version or not (invoked or shown_there[where]):
+            return []
+        block = where is None and is_block(source, cursor)
+        found = await self._ask(document, source, cursor, cursor, "complete", block, report)
         if document.version != version:
             memory.counts["stale"] += 1
             for suggestion in found[:1]:  # what is being typed may be just this
@@ -146,11 +155,10 @@ class Completer:
         start: int,
         end: int,
         do: str,
-        invoked: bool,
+        block: bool,
         report: Report | None = None,
     ) -> list[Suggestion]:
         self.memory.counts["asked"] += 1
-        block = do != "complete" or is_block(source, start)
         budget = self.settings.deadlineBlock if block else self.settings.deadlineLine
         request = {
             "do": do,
@@ -161,8 +169,6 @@ class Completer:
             "end": end,
             "block": block,
             "budget": budget,
-            "comments": invoked or self.settings.inComments,
-            "strings": invoked or self.settings.inStrings,
             "schemas": self.settings.schemas,
         }
         items = await self.worker.ask(request, PATIENCE * max(budget, 1000) / 1e3, report)

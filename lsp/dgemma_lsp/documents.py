@@ -44,6 +44,9 @@ class Document:
     encoding: str = "utf-16"
     lines: list[bytes] = field(default_factory=lambda: [b""])
     in_step: bool = True  # False after an edit that had to be refused, until the whole text comes again
+    head: int = 0  # lines at the beginning that no edit touched since `parsed`, and at the end
+    tail: int = 0
+    touched: bool = True
 
     @classmethod
     def opened(cls, uri: str, language: str, version: int, text: str, encoding: str = "utf-16") -> Document:
@@ -57,6 +60,11 @@ class Document:
         """In bytes of UTF-8."""
         return sum(map(len, self.lines))
 
+    def parsed(self) -> None:
+        """Count from now on what isn't touched."""
+        self.head = self.tail = len(self.lines)
+        self.touched = False
+
     def change(self, changes: list[TextDocumentContentChangeEvent], version: int) -> None:
         """Apply edits in their order. What lies past the end means the end, as the protocol says; a range that is the wrong way
         round is turned. Raises OutOfStep, and changes nothing, for a version before the document's."""
@@ -67,6 +75,7 @@ class Document:
             new = encoded(change.text)
             if getattr(change, "range", None) is None:
                 self.lines, self.in_step = lines_of(new), True
+                self.head, self.tail, self.touched = 0, 0, True
             else:
                 self._splice(change.range, new)
         self.version = version
@@ -76,6 +85,8 @@ class Document:
         first = (
             a - 1 if a and not x and self.lines[a - 1].endswith(b"\r") else a
         )  # a \n may come to stand behind its \r
+        self.head, self.tail = min(self.head, first), min(self.tail, len(self.lines) - 1 - b)
+        self.touched = True
         text = b"".join(self.lines[first:a]) + self.lines[a][:x] + new + self.lines[b][y:]
         pieces = lines_of(text)
         if b + 1 < len(self.lines) and not pieces[-1]:

@@ -11,10 +11,10 @@ from typing import Any, Callable
 import dgemma_constrain as dc
 from dgemma_constrain.warm_up import warm_up
 from dgemma_lsp.json_holes import hole_at, schema_name, schema_of
-from dgemma_lsp.syntax import inside
 
 STEPS = 8
 NEAR = 4_000  # characters on either side that a model is shown at most
+PATIENCE = 8  # deadlines: late, something is still better than nothing
 LINE, BLOCK = 16, 48  # tokens at most; what needs more has as many as it needs, and so many
 
 Report = Callable[[int, int], None]
@@ -25,7 +25,9 @@ def load(name: str) -> Answer:
     """The engine for the worker: takes a request, an event that stops it, and whom to tell of steps."""
     model = dc.load(name)
     warm_up()
-    dc.infill.complete("x = \n", 4, "python", model)  # compiles what only code needs
+    page = "value = 1\n" * 200
+    # compiles what only code needs, and tells how long a long look takes
+    dc.infill.complete(page + "x = ", len(page) + 4, "python", model)
 
     def answer(request: dict[str, Any], cancel: threading.Event, report: Report) -> list[dict[str, Any]]:
         source, start, end = request["source"], request["start"], request["end"]
@@ -36,10 +38,6 @@ def load(name: str) -> Answer:
             if schema is None:
                 return []
             return _item(_whole(model, schema, schema_name(source), stop, report), 0, len(source))
-        if not (request["comments"] and request["strings"]):
-            where = inside(source, start, request["language"])
-            if where is not None and not request[f"{where}s"]:
-                return []
         if not is_json:
             return _code(model, request, cancel)
         hole = hole_at(True if schema is None else schema, source, start, end, not request["block"])
@@ -69,7 +67,7 @@ def _code(model: dc.Model, request: dict[str, Any], cancel: threading.Event) -> 
     try:
         found = dc.infill.complete(
             request["source"], span, request["language"] or None, model, request["budget"],
-            path=request["path"], several=request["block"], cancel=cancel,
+            path=request["path"], several=request["block"], cancel=cancel, patience=PATIENCE,
         )  # fmt: skip
     except dc.LanguageError:
         return []

@@ -8,12 +8,21 @@ import json
 import logging
 import os
 import re
+import sys
+import threading
 import uuid
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 from lsprotocol import types as t
-from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcParseError
+from pygls.exceptions import (
+    JsonRpcException,
+    JsonRpcInvalidParams,
+    JsonRpcInvalidRequest,
+    JsonRpcParseError,
+    JsonRpcRequestCancelled,
+)
+from pygls.io_ import StdoutWriter, run_async
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 from pygls.protocol.language_server import lsp_method
@@ -23,7 +32,7 @@ from dgemma_lsp.completing import Completer
 from dgemma_lsp.documents import Document, OutOfStep
 from dgemma_lsp.settings import Settings, updated
 from dgemma_lsp.suggestions import Suggestion
-from dgemma_lsp.worker import ENGINE, Worker
+from dgemma_lsp.worker import ENGINE, LONGEST, Worker
 
 log = logging.getLogger("dgemma_lsp")
 
@@ -46,7 +55,7 @@ class Protocol(LanguageServerProtocol):
     @lsp_method(t.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: t.DidCloseTextDocumentParams) -> None:
         self._server.completer.close(params.text_document.uri)
-        self._server.grammar_closed(params.text_document.uri)
+        self._server.unchecked(params.text_document.uri)
 
     def structure_message(self, data: dict[str, Any]):
         """A request with wrong parameters is answered, too, not just logged."""
@@ -56,6 +65,19 @@ class Protocol(LanguageServerProtocol):
             if "method" in data and "id" in data:
                 self._send_response(data["id"], None, error.to_response_error())
             raise
+
+    def handle_message(self, message: Any) -> None:
+        """So is what is JSON, but no message."""
+        if not hasattr(message, "jsonrpc"):
+            number = message.get("id") if isinstance(message, dict) else None
+            self.refuse(number if isinstance(number, (int, str)) else None, JsonRpcInvalidRequest())
+            return
+        super().handle_message(message)
+
+    def refuse(self, number: int | str | None, error: JsonRpcException) -> None:
+        """Answer with an error; without a number, which pygls' own answers must have, if none could be read."""
+        answer = error.to_response_error()
+        self._send_data({"jsonrpc": "2.0", "id": number, "error": {"code": answer.code, "message": answer.message}})
 
 
 class Server(LanguageServer):
@@ -75,6 +97,24 @@ class Server(LanguageServer):
         self.told: set[str] = set()
         self._checks: dict[str, asyncio.Task] = {}
 
+    def start_io(self, stdin: BinaryIO | None = None, stdout: BinaryIO | None = None) -> None:
+        """pygls', but for how stdin is read: that goes to another thread and back for every line of a header."""
+
+        async def serve() -> None:
+            reader = stdin_reader(stdin or sys.stdin.buffer)
+            await run_async(self._stop_event, reader, self.protocol, error_handler=self.report_server_error)
+
+        self._stop_event = threading.Event()
+        self.protocol.set_writer(StdoutWriter(stdout or sys.stdout.buffer))
+        try:
+            asyncio.run(serve())
+        except (BrokenPipeError, asyncio.IncompleteReadError):
+            log.error("the client is gone")
+        except (KeyboardInterrupt, SystemExit):
+            pass
+        finally:
+            self.shutdown()
+
     @property
     def encoding(self) -> str:
         chosen = self.workspace.position_encoding
@@ -89,12 +129,9 @@ class Server(LanguageServer):
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Logged; where it was no JSON, answered as the protocol says."""
-        log.error("%s", error)
-        if isinstance(error, json.JSONDecodeError):
-            answer = JsonRpcParseError.of(error).to_response_error()
-            self.protocol._send_data(
-                {"jsonrpc": "2.0", "id": None, "error": {"code": answer.code, "message": str(error)}}
-            )
+        log.error("%s: %s", type(error).__name__, error)
+        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, RecursionError)):
+            self.protocol.refuse(None, JsonRpcParseError(str(error)))
 
     def worker_changed(self, what: str, why: str) -> None:
         log.info("model worker: %s (%s)", what, why)
@@ -143,28 +180,34 @@ class Server(LanguageServer):
             return
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         progress.begin(token, t.WorkDoneProgressBegin(title=title, cancellable=True, percentage=0))
-        progress.tokens[token].add_done_callback(
-            lambda future: future.cancelled() and loop.call_soon_threadsafe(task.cancel)
-        )
+        wanted = progress.tokens[token]
+        wanted.add_done_callback(lambda future: future.cancelled() and loop.call_soon_threadsafe(task.cancel))
         try:
             yield lambda done, of: progress.report(
                 token, t.WorkDoneProgressReport(message=f"{done} of {of}", percentage=100 * done // max(of, 1))
             )
+        except asyncio.CancelledError:
+            if wanted.cancelled():  # which is not $/cancelRequest: the request wants an answer
+                raise JsonRpcRequestCancelled(f"{title}: cancelled") from None
+            raise
         finally:
             progress.tokens.pop(token, None)
             progress.end(token, t.WorkDoneProgressEnd())
 
-    def check_grammar(self, document: Document) -> None:
-        """Say what is wrong with a grammar, when it has rested."""
-        if not document.uri.endswith((".lark", ".gbnf")):
+    def check(self, document: Document) -> None:
+        """Say what is wrong with a grammar or a JSON Schema, when it has rested."""
+        if not document.uri.endswith((".lark", ".gbnf", ".schema.json")):
             return
-        self.grammar_closed(document.uri)
+        self.unchecked(document.uri)
 
-        async def check(version: int) -> None:
-            from dgemma_lsp.grammar_check import problems
+        async def later(version: int) -> None:
+            from dgemma_lsp import grammar_check, schema_check
 
             await asyncio.sleep(self.completer.settings.debounceMost / 1e3)
-            found = await asyncio.to_thread(problems, document.uri, document.text)
+            if document.uri.endswith(".json"):
+                found = await asyncio.to_thread(schema_check.problems, document.text)
+            else:
+                found = await asyncio.to_thread(grammar_check.problems, document.uri, document.text)
             if document.version == version:
                 diagnostics = [
                     t.Diagnostic(
@@ -177,9 +220,9 @@ class Server(LanguageServer):
                 ]
                 self.text_document_publish_diagnostics(t.PublishDiagnosticsParams(document.uri, diagnostics, version))
 
-        self._checks[document.uri] = asyncio.ensure_future(check(document.version))
+        self._checks[document.uri] = asyncio.ensure_future(later(document.version))
 
-    def grammar_closed(self, uri: str) -> None:
+    def unchecked(self, uri: str) -> None:
         if check := self._checks.pop(uri, None):
             check.cancel()
 
@@ -201,6 +244,22 @@ class Server(LanguageServer):
         whole = t.WorkspaceEdit(document_changes=[changes]) if versioned else t.WorkspaceEdit({document.uri: [edit]})
         answer = await self.workspace_apply_edit_async(t.ApplyWorkspaceEditParams(edit=whole, label=label))
         return answer.applied
+
+
+def stdin_reader(stdin: BinaryIO) -> asyncio.StreamReader:
+    """What a thread reads as it comes."""
+    reader, loop = asyncio.StreamReader(LONGEST), asyncio.get_running_loop()
+
+    def read() -> None:
+        try:
+            while chunk := os.read(stdin.fileno(), 1 << 16):
+                loop.call_soon_threadsafe(reader.feed_data, chunk)
+            loop.call_soon_threadsafe(reader.feed_eof)
+        except RuntimeError:  # the loop has ended
+            pass
+
+    threading.Thread(target=read, daemon=True).start()
+    return reader
 
 
 server = Server()
@@ -228,7 +287,9 @@ async def initialized(ls: Server, params: t.InitializedParams) -> None:
     workspace = ls.client_capabilities.workspace
     changes = workspace and workspace.did_change_configuration
     if changes and changes.dynamic_registration:
-        registration = t.Registration(str(uuid.uuid4()), t.WORKSPACE_DID_CHANGE_CONFIGURATION, {"section": "dgemma"})
+        # Who can be asked is asked, and tells here only that something changed: what it says then is what it was asked for.
+        section = {} if workspace.configuration else {"section": "dgemma"}
+        registration = t.Registration(str(uuid.uuid4()), t.WORKSPACE_DID_CHANGE_CONFIGURATION, section)
         await ls.client_register_capability_async(t.RegistrationParams([registration]))
     if not await ls.pull_configuration():
         await ls.use(ls.given)
@@ -242,6 +303,8 @@ async def configuration_changed(ls: Server, params: t.DidChangeConfigurationPara
 
 @server.feature(t.SHUTDOWN)
 async def shutdown(ls: Server, params: None) -> None:
+    for uri in ls.completer.documents:
+        ls.completer.stop(uri)
     await ls.completer.worker.stop()
 
 
@@ -249,7 +312,7 @@ def did_open(ls: Server, params: t.DidOpenTextDocumentParams) -> None:
     given = params.text_document
     document = Document.opened(given.uri, given.language_id, given.version, given.text, ls.encoding)
     ls.completer.open(document)
-    ls.check_grammar(document)
+    ls.check(document)
 
 
 def did_change(ls: Server, params: t.DidChangeTextDocumentParams) -> None:
@@ -262,7 +325,7 @@ def did_change(ls: Server, params: t.DidChangeTextDocumentParams) -> None:
     except OutOfStep as error:
         ls.tell(t.MessageType.Warning, f"dgemma: no completions here: {error}")
     ls.completer.edited(document.uri)
-    ls.check_grammar(document)
+    ls.check(document)
 
 
 async def suggestions(ls: Server, params: Any, invoked: bool) -> tuple[Document, list[Suggestion]]:
@@ -398,11 +461,11 @@ def text_of(ls: Server, uri: str) -> str:
 
 async def _end_with(client: int | None) -> None:
     """End when the client is gone, even if somebody else keeps our stdin open."""
-    while client is not None and _runs(client):
-        await asyncio.sleep(CLIENT_SEEN_EVERY)
-        if not _runs(client):
-            log.error("the client (%d) is gone", client)
-            os._exit(1)
+    if client is not None:
+        while _runs(client):
+            await asyncio.sleep(CLIENT_SEEN_EVERY)
+        log.error("the client (%d) is gone", client)
+        os._exit(1)
 
 
 def _runs(pid: int) -> bool:

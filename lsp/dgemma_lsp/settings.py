@@ -36,9 +36,9 @@ def updated(settings: Settings, given: Any) -> tuple[Settings, list[str]]:
 
     What is wrong is left as it was.
     """
-    if isinstance(given, dict) and isinstance(given.get("dgemma"), dict):
+    if isinstance(given, dict) and "dgemma" in given:
         given = given["dgemma"]
-    if given is None:
+    if given is None or given == []:  # how Lua says that an object is empty
         return settings, []
     if not isinstance(given, dict):
         return settings, [f"dgemma: an object is needed here, not {given!r:.60}"]

@@ -14,12 +14,19 @@ M.defaults = {
   keys = { accept = '<Tab>', word = '<M-Right>', line = '<M-Down>', ask = '<M-Bslash>', dismiss = '<M-BS>' },
 }
 
+local function native()
+  return vim.lsp.inline_completion ~= nil
+end
+
 local function client()
+  if native() then return vim.lsp.get_clients({ name = 'dgemma', bufnr = 0 })[1] end
   return client_id and vim.lsp.get_client_by_id(client_id)
 end
 
-local function native()
-  return vim.lsp.inline_completion ~= nil
+-- A client's method: until 0.10 they were functions that know their client.
+local function call(c, method, ...)
+  if vim.fn.has('nvim-0.11') == 1 then return c[method](c, ...) end
+  return c[method](...)
 end
 
 -- What of the suggestion is still to come, given what stands between its beginning and the cursor; nil if that is something else.
@@ -67,12 +74,12 @@ end
 function M.ask(by_hand)
   local c, buf = client(), vim.api.nvim_get_current_buf()
   if not c or not vim.lsp.buf_is_attached(buf, c.id) then return end
-  if pending then c.cancel_request(pending) end
+  if pending then call(c, 'cancel_request', pending) end
   local params = vim.lsp.util.make_position_params(0, c.offset_encoding)
   params.context = { triggerKind = by_hand and 1 or 2 }
   local tick = vim.api.nvim_buf_get_changedtick(buf)
   local ok
-  ok, pending = c.request(INLINE, params, function(err, result)
+  ok, pending = call(c, 'request', INLINE, params, function(err, result)
     pending = nil
     if err or not vim.api.nvim_buf_is_valid(buf) or tick ~= vim.api.nvim_buf_get_changedtick(buf) then return end
     local item = result and result.items and result.items[1]
@@ -90,19 +97,26 @@ function M.dismiss()
   shown = nil
 end
 
+-- As much of a text as `part` says: 'word', 'line', or all.
+local function first(text, part)
+  if part == 'word' then return text:match('^%s*[%w_]+') or text:match('^%s*.[\128-\191]*') end
+  if part == 'line' then return text:match('^\n?[^\n]*') end
+  return text
+end
+
+local function write(text, row, col)
+  vim.o.undolevels = vim.o.undolevels -- one undo takes back this and no more
+  local lines = vim.split(text, '\n')
+  vim.api.nvim_buf_set_text(0, row, col, row, col, lines)
+  vim.api.nvim_win_set_cursor(0, { row + #lines, (#lines == 1 and col or 0) + #lines[#lines] })
+end
+
 -- Take the suggestion, or as much of it as `part` says: 'word', 'line', or all. False if there is none.
 function M.accept(part)
   local text, row, col = rest()
   if not text then return false end
-  if part == 'word' then
-    text = text:match('^%s*[%w_]+') or text:match('^%s*.')
-  elseif part == 'line' then
-    text = text:match('^\n?[^\n]*')
-  end
-  vim.o.undolevels = vim.o.undolevels -- one undo takes back this and no more
-  local lines = vim.split(text, '\n')
-  vim.api.nvim_buf_set_text(shown.buf, row, col, row, col, lines)
-  vim.api.nvim_win_set_cursor(0, { row + #lines, (#lines == 1 and col or 0) + #lines[#lines] })
+  text = first(text, part)
+  write(text, row, col)
   if not draw() then M.run('accepted', { vim.uri_from_bufnr(0) }) end
   return true
 end
@@ -112,7 +126,7 @@ function M.run(name, arguments, on_answer)
   local c = client()
   if not c then return end
   local params = { command = 'dgemma.' .. name, arguments = arguments or {} }
-  c.request('workspace/executeCommand', params, function(err, result)
+  call(c, 'request', 'workspace/executeCommand', params, function(err, result)
     if on_answer then
       on_answer(err, result)
     elseif err then
@@ -123,10 +137,10 @@ function M.run(name, arguments, on_answer)
   end, vim.api.nvim_get_current_buf())
 end
 
-local function range_of_lines(first, last)
-  local line = vim.api.nvim_buf_get_lines(0, last - 1, last, false)[1]
-  local width = vim.str_utfindex(line) and select(2, vim.str_utfindex(line))
-  return { start = { line = first - 1, character = 0 }, ['end'] = { line = last - 1, character = width } }
+local function range_of_lines(first_line, last_line)
+  local line = vim.api.nvim_buf_get_lines(0, last_line - 1, last_line, false)[1]
+  -- bytes: in no encoding is the line longer, and what lies past its end means the end
+  return { start = { line = first_line - 1, character = 0 }, ['end'] = { line = last_line - 1, character = #line } }
 end
 
 local function commands()
@@ -143,15 +157,15 @@ local function commands()
 end
 
 local function keys(given)
-  local function map(key, run)
-    if key and key ~= '' then vim.keymap.set('i', key, run, { expr = true, replace_keycodes = true, silent = true }) end
+  local function map(key, what)
+    if key and key ~= '' then vim.keymap.set('i', key, what, { expr = true, replace_keycodes = true, silent = true }) end
   end
-  local function call(lua) return '<Cmd>lua require("dgemma").' .. lua .. '<CR>' end
-  map(given.accept, function() return rest() and call('accept()') or given.accept end)
-  map(given.word, function() return rest() and call('accept("word")') or given.word end)
-  map(given.line, function() return rest() and call('accept("line")') or given.line end)
-  map(given.ask, function() return call('ask(true)') end)
-  map(given.dismiss, function() return call('dismiss()') end)
+  local function run(lua) return '<Cmd>lua require("dgemma").' .. lua .. '<CR>' end
+  map(given.accept, function() return rest() and run('accept()') or given.accept end)
+  map(given.word, function() return rest() and run('accept("word")') or given.word end)
+  map(given.line, function() return rest() and run('accept("line")') or given.line end)
+  map(given.ask, function() return run('ask(true)') end)
+  map(given.dismiss, function() return run('dismiss()') end)
 end
 
 function M.start(options)
@@ -173,23 +187,47 @@ function M.start(options)
   vim.lsp.buf_attach_client(buf, client_id)
 end
 
+-- Takes all of Neovim's own suggestion, or a part; what has been typed of it since it came is not written again.
+local function taking(part)
+  return function(item)
+    local row, col = item.range:to_extmark()
+    local at = vim.api.nvim_win_get_cursor(0)
+    local ok, lines = pcall(vim.api.nvim_buf_get_text, 0, row, col, at[1] - 1, at[2], {})
+    local typed = ok and table.concat(lines, '\n')
+    if not typed or item.insert_text:sub(1, #typed) ~= typed then return end
+    local rest = item.insert_text:sub(#typed + 1)
+    local text = first(rest, part)
+    write(text, at[1] - 1, at[2])
+    if text == rest then M.run('accepted', { vim.uri_from_bufnr(0) }) end
+  end
+end
+
 function M.setup(options)
   options = vim.tbl_deep_extend('force', M.defaults, options or {})
+  commands()
+  if vim.fn.executable(options.cmd[1]) == 0 then
+    vim.notify('dgemma: ' .. options.cmd[1] .. ' is not executable; set cmd', vim.log.levels.ERROR)
+  end
   if native() then
     vim.lsp.config('dgemma', {
       cmd = options.cmd,
+      cmd_env = options.cmd_env,
       filetypes = options.filetypes,
       init_options = options.settings,
       settings = { dgemma = options.settings },
     })
     vim.lsp.enable('dgemma')
     vim.lsp.inline_completion.enable(options.auto)
-    vim.keymap.set('i', options.keys.accept, function()
-      if not vim.lsp.inline_completion.get() then return options.keys.accept end
-    end, { expr = true, replace_keycodes = true })
+    for _, part in ipairs({ 'accept', 'word', 'line' }) do
+      local key = options.keys[part]
+      if key and key ~= '' then
+        vim.keymap.set('i', key, function()
+          if not vim.lsp.inline_completion.get({ on_accept = taking(part) }) then return key end
+        end, { expr = true, replace_keycodes = true })
+      end
+    end
     return
   end
-  commands()
   keys(options.keys)
   local group = vim.api.nvim_create_augroup('dgemma', { clear = true })
   local function on(events, run, pattern)
