@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Mapping
 
 import numpy as np
 
-from dgemma_constrain.canvas import arcs, dynamic, emissions, expand
+from dgemma_constrain.canvas import arcs, dynamic, emissions, expand, sums
 from dgemma_constrain.canvas import logits as reductions
 from dgemma_constrain.canvas.dynamic import FREE
 from dgemma_constrain.canvas.graph import Graph
@@ -276,7 +276,7 @@ class Canvas:
         reduced = self._reduce(logits, emissions.SUM, scale_of(temperature, zero=False))
         labels = self._graph.labels
         weights = arcs.label_sum(labels, reduced.emission)
-        value = self._sweep(dynamic.sum_sweep, weights)
+        value = self._sweep(sums.sum_sweep, weights)
         self._check_weight(value[0] if self.length else 0.0)
         return Posterior(self, reduced, weights, value)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dgemma_constrain.canvas import arcs, dynamic
+from dgemma_constrain.canvas import arcs, sums
 from dgemma_constrain.errors import Infeasible
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Posterior:
 
         canvas, labels = self._canvas, self._canvas._graph.labels
         uniform = torch.rand(3, canvas.length, dtype=torch.float64, generator=generator).numpy()
-        path = canvas._sweep(dynamic.sampled_path, self._weights, self._value, uniform[0], canvas._start)
+        path = canvas._sweep(sums.sampled_path, self._weights, self._value, uniform[0], canvas._start)
         path = arcs.drawn_classes(labels, self._reduced.emission, self._weights, path, uniform[1])
         ids = self._reduced.drawn_members(path, canvas._pinned, uniform[2])
         return ids, path != canvas._graph.wild
@@ -73,7 +73,7 @@ class Posterior:
     def classes(self) -> np.ndarray:
         """Log-probability of every class at every position, float64[L, K+1]."""
         canvas, labels = self._canvas, self._canvas._graph.labels
-        by_label = canvas._sweep(dynamic.posteriors, self._weights, self._value, canvas._start)
+        by_label = canvas._sweep(sums.posteriors, self._weights, self._value, canvas._start)
         with np.errstate(divide="ignore"):
             return np.log(arcs.spread(labels, self._reduced.emission, self._weights, by_label))
 
