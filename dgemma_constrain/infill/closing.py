@@ -22,7 +22,8 @@ from dgemma_constrain.automata.kernels import kernel
 from dgemma_constrain.infill import edge as _edge
 from dgemma_constrain.infill.edge import Edge, _decoded
 from dgemma_constrain.infill.lexer import STATE, TOUCHED, token
-from dgemma_constrain.infill.recogniser import COLLECT, NEVER, _blank, _shifted, _stack, new_item, run
+from dgemma_constrain.infill.recogniser import COLLECT, NEVER, _blank, run
+from dgemma_constrain.infill.stacks import _shifted, _stack, new_item
 from dgemma_constrain.infill.tables import ACCEPT, SHIFT
 from dgemma_constrain.infill.yields import NEVER as DEAR
 from dgemma_constrain.infill.yields import Yields, yields

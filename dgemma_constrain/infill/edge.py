@@ -18,7 +18,8 @@ from dgemma_constrain.automata.interning import FULL, intern, roomier
 from dgemma_constrain.automata.kernels import kernel
 from dgemma_constrain.infill.languages import grammar
 from dgemma_constrain.infill.lexer import keywords, new_block
-from dgemma_constrain.infill.recogniser import ALIVE, COLLECT, LIMIT, LONGEST, NEVER, WHOLE, new_item, new_work, run
+from dgemma_constrain.infill.recogniser import ALIVE, COLLECT, NEVER, WHOLE, run
+from dgemma_constrain.infill.stacks import LIMIT, LONGEST, new_item, new_work
 from dgemma_constrain.infill.tables import Tables, tables
 
 ROOM, KEPT = 4096, 1 << 22  # characters of a candidate, numbers in the heap before it is emptied
