@@ -27,9 +27,9 @@ from dgemma_constrain.automata.encodings import utf8
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.canvas.canvas import Canvas
 from dgemma_constrain.canvas.compiled import Compiled
-from dgemma_constrain.constraints.base import Language
 from dgemma_constrain.constraints.grammar import bundled, rules
 from dgemma_constrain.constraints.grammar.constraint import Grammar
+from dgemma_constrain.constraints.nesting import Language
 from dgemma_constrain.errors import ConstraintError, Infeasible
 from dgemma_constrain.tokens import Vocabulary
 from dgemma_constrain.tokens.lift import lift

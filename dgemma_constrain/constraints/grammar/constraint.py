@@ -12,8 +12,9 @@ from dgemma_constrain.automata.charset import EMPTY, Charset
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
-from dgemma_constrain.constraints.base import Constraint, Language, Mismatch
+from dgemma_constrain.constraints.base import Constraint, Mismatch
 from dgemma_constrain.constraints.grammar import read, rules
+from dgemma_constrain.constraints.nesting import Language
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
 
 if TYPE_CHECKING:
