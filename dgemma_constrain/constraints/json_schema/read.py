@@ -11,6 +11,7 @@ from typing import Any, Callable, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.constraints.json_schema import arrays, formats, keywords, leaves, objects
+from dgemma_constrain.constraints.json_schema.applicators import conditional, dependent, negation, one_of, requiring
 from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.documents import Documents, Place
 from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
@@ -318,44 +319,6 @@ class Reader:
     def listed(self, place: Place, keyword: str) -> list[Expr]:
         return [self.inside(place, keyword, i) for i in range(len(place.schema[keyword]))]
 
-    def one_of(self, place: Place, said: dict[str, Any], at: str) -> Expr:
-        """Each branch without the others, of which only those count that it isn't provably disjoint from."""
-        branches, space = self.listed(place, "oneOf"), self.space
-        if len(branches) > 1 and ANY in branches and branches.count(ANY) > 1:
-            return NEVER
-        cases = []
-        for i, branch in enumerate(branches):
-            others = [x for j, x in enumerate(branches) if j != i and (x is branch or not space.disjoint(branch, x))]
-            cases.append(NEVER if branch in others else space.both(branch, *map(space.non, others)))
-        return space.either(*cases)
-
-    def conditional(self, place: Place, said: dict[str, Any], at: str) -> Expr:
-        space = self.space
-        condition = self.inside(place, "if")
-        then = self.inside(place, "then") if "then" in said else ANY
-        otherwise = self.inside(place, "else") if "else" in said else ANY
-        if then is otherwise is ANY:
-            return ANY
-        return space.either(space.both(condition, then), space.both(space.non(condition), otherwise))
-
-    def dependent(self, place: Place, said: dict[str, Any], at: str) -> Expr:
-        keyword, space = at.rpartition("/")[2], self.space
-        cases = []
-        for name, what in said[keyword].items():
-            if isinstance(what, list):
-                if not all(isinstance(other, str) for other in what):
-                    raise SchemaError(f"{keyword!r} must list names", at + step(name), keyword)
-                more = space.known(requiring(what))
-            elif keyword == "dependentRequired":
-                raise SchemaError(f"{keyword!r} must list names, not {what!r:.60}", at + step(name), keyword)
-            else:
-                more = self.inside(place, keyword, name)
-            cases.append(space.either(space.known(lacks(name)), space.both(space.known(has(name)), more)))
-        return space.both(*cases)
-
-    def negation(self, place: Place, said: dict[str, Any], at: str) -> Expr:
-        return self.space.non(self.inside(place, "not"))
-
 
 def _reference(place: Place) -> str | None:
     """The keyword of a place that is a reference and nothing else."""
@@ -368,22 +331,6 @@ def _reference(place: Place) -> str | None:
     keyword = next(iter(said)) if len(said) == 1 else None
     known = {2019: ("$ref", "$recursiveRef"), 2020: ("$ref", "$dynamicRef")}[place.dialect.year]
     return keyword if keyword in known and isinstance(schema[keyword], str) else None
-
-
-def has(name: str) -> Values:
-    """Objects with this name."""
-    return of_type(objects=(ObjectShape(((name, ANY, True),)),))
-
-
-def lacks(name: str) -> Values:
-    """Everything but objects with this name."""
-    return dataclasses.replace(EVERYTHING, objects=(ObjectShape(((name, NEVER, False),)),))
-
-
-def requiring(names: list[str]) -> Values:
-    """Everything but objects that lack one of these names."""
-    shape = ObjectShape(tuple((name, ANY, True) for name in names))
-    return dataclasses.replace(EVERYTHING, objects=(shape,))
 
 
 class _Growing:
@@ -415,13 +362,13 @@ _READERS: dict[str, Callable[[Reader, Place, dict[str, Any], str], Values | Expr
     "$recursiveRef": lambda r, place, said, at: r.target(place, "$recursiveRef"),
     "allOf": lambda r, place, said, at: r.space.both(*r.listed(place, "allOf")),
     "required": lambda r, place, said, at: requiring(said["required"]),
-    "dependentRequired": Reader.dependent,
+    "dependentRequired": dependent,
     "anyOf": lambda r, place, said, at: r.space.either(*r.listed(place, "anyOf")),
-    "oneOf": Reader.one_of,
-    "not": Reader.negation,
-    "if": Reader.conditional,
-    "dependentSchemas": Reader.dependent,
-    "dependencies": Reader.dependent,
+    "oneOf": one_of,
+    "not": negation,
+    "if": conditional,
+    "dependentSchemas": dependent,
+    "dependencies": dependent,
     "unevaluatedItems": unevaluated,
     "unevaluatedProperties": unevaluated,
 }

@@ -116,7 +116,7 @@ def _cases(reader: Reader, place: Place, said: dict[str, Any], besides: str, dee
 
 
 def _has(name: str) -> Values:
-    from dgemma_constrain.constraints.json_schema.read import has
+    from dgemma_constrain.constraints.json_schema.applicators import has
 
     return has(name)
 

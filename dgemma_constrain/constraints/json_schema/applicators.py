@@ -1,0 +1,74 @@
+"""The keywords that join schemas (applicators, as the standard calls them), where what they ask for takes more than a line."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from dgemma_constrain.constraints.json_schema.documents import Place
+from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
+from dgemma_constrain.constraints.json_schema.keywords import step
+from dgemma_constrain.constraints.json_schema.objects import ObjectShape
+from dgemma_constrain.constraints.json_schema.values import EVERYTHING, Values, of_type
+from dgemma_constrain.errors import SchemaError
+
+if TYPE_CHECKING:
+    from dgemma_constrain.constraints.json_schema.read import Reader
+
+
+def one_of(reader: Reader, place: Place, said: dict[str, Any], at: str) -> Expr:
+    """Each branch without the others, of which only those count that it isn't provably disjoint from."""
+    branches, space = reader.listed(place, "oneOf"), reader.space
+    if len(branches) > 1 and ANY in branches and branches.count(ANY) > 1:
+        return NEVER
+    cases = []
+    for i, branch in enumerate(branches):
+        others = [x for j, x in enumerate(branches) if j != i and (x is branch or not space.disjoint(branch, x))]
+        cases.append(NEVER if branch in others else space.both(branch, *map(space.non, others)))
+    return space.either(*cases)
+
+
+def conditional(reader: Reader, place: Place, said: dict[str, Any], at: str) -> Expr:
+    space = reader.space
+    condition = reader.inside(place, "if")
+    then = reader.inside(place, "then") if "then" in said else ANY
+    otherwise = reader.inside(place, "else") if "else" in said else ANY
+    if then is otherwise is ANY:
+        return ANY
+    return space.either(space.both(condition, then), space.both(space.non(condition), otherwise))
+
+
+def dependent(reader: Reader, place: Place, said: dict[str, Any], at: str) -> Expr:
+    keyword, space = at.rpartition("/")[2], reader.space
+    cases = []
+    for name, what in said[keyword].items():
+        if isinstance(what, list):
+            if not all(isinstance(other, str) for other in what):
+                raise SchemaError(f"{keyword!r} must list names", at + step(name), keyword)
+            more = space.known(requiring(what))
+        elif keyword == "dependentRequired":
+            raise SchemaError(f"{keyword!r} must list names, not {what!r:.60}", at + step(name), keyword)
+        else:
+            more = reader.inside(place, keyword, name)
+        cases.append(space.either(space.known(lacks(name)), space.both(space.known(has(name)), more)))
+    return space.both(*cases)
+
+
+def negation(reader: Reader, place: Place, said: dict[str, Any], at: str) -> Expr:
+    return reader.space.non(reader.inside(place, "not"))
+
+
+def has(name: str) -> Values:
+    """Objects with this name."""
+    return of_type(objects=(ObjectShape(((name, ANY, True),)),))
+
+
+def lacks(name: str) -> Values:
+    """Everything but objects with this name."""
+    return dataclasses.replace(EVERYTHING, objects=(ObjectShape(((name, NEVER, False),)),))
+
+
+def requiring(names: list[str]) -> Values:
+    """Everything but objects that lack one of these names."""
+    shape = ObjectShape(tuple((name, ANY, True) for name in names))
+    return dataclasses.replace(EVERYTHING, objects=(shape,))
