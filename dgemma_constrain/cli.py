@@ -15,8 +15,8 @@ import click
 
 import dgemma_constrain as dc
 from dgemma_constrain import interrupt
+from dgemma_constrain.complete_command import complete_command
 from dgemma_constrain.errors import ConstraintError, EmptyConstraint, Infeasible, LimitExceeded
-from dgemma_constrain.infill.command import complete_command
 from dgemma_constrain.inputs import Prompt, Span, Text, TextFile
 from dgemma_constrain.options import (
     constraining,
