@@ -21,7 +21,7 @@ def cost(canvas, ids: list[int]) -> int | None:
         assert config >= 0
         answer = required(machine.machine, guide.remainder, config, place[i], behind[i], ahead[i])
         if answer == GROW:
-            guide.grow()
+            assert guide.grow(1 << 30)  # bytes
         elif not machine.lacks(answer):
             return answer
 
