@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +19,7 @@ import click
 import dgemma_constrain as dc
 from dgemma_constrain import interrupt
 from dgemma_constrain.complete_command import complete_command
-from dgemma_constrain.errors import ConstraintError, EmptyConstraint, Infeasible, LimitExceeded
+from dgemma_constrain.errors import ConstraintError, EmptyConstraint, GrammarWarning, Infeasible, LimitExceeded
 from dgemma_constrain.inputs import Prompt, Span, Text, TextFile
 from dgemma_constrain.options import (
     constraining,
@@ -285,7 +288,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         arguments = sys.argv[1:] if argv is None else list(argv)
-        with dgemma.make_context("dgemma", arguments or ["--help"]) as context:
+        with _warnings_in_one_line(), dgemma.make_context("dgemma", arguments or ["--help"]) as context:
             dgemma.invoke(context)
         return 0
     except click.exceptions.Exit as finished:
@@ -316,12 +319,32 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(4, f"internal error, please report it: {type(error).__name__} at {where}: {error}")
 
 
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """What a grammar's reader warns of, said like everything else; other warnings as Python says them."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def said(message, category, *place, **more) -> None:
+            if issubclass(category, GrammarWarning):
+                _say(message)
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = said
+        yield
+
+
 def _fail(code: int, what: object) -> int:
+    _say(what)
+    return code
+
+
+def _say(what: object) -> None:
     try:
         sys.stderr.write(f"dgemma: {' '.join(str(what).splitlines())}\n")
     except OSError:
         pass
-    return code
 
 
 if __name__ == "__main__":

@@ -140,6 +140,15 @@ def test_a_hole_without_a_pattern_takes_any_text_and_the_prompt_is_optional(caps
     assert code == 0 and record["text"] == f"<{record['fields']['a']}>{{"
 
 
+def test_what_a_grammar_warns_of_is_one_line(capsys, tmp_path):
+    path = tmp_path / "some.lark"
+    path.write_text('start: "a"\nother: "b"\n')
+    code, out, err = run(capsys, "grammar", path)
+    assert (code, out, err) == (0, "a\n", "dgemma: 'start' leads to no use of other\n")
+    with pytest.warns(dc.GrammarWarning, match="leads to no use of other"):
+        dc.grammar(path)
+
+
 def test_a_hole_may_be_a_grammar_or_a_schema(capsys, tmp_path):
     age = tmp_path / "age.json"
     age.write_text('{"type": "integer", "minimum": 10, "maximum": 99}')

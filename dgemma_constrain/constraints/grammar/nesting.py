@@ -10,10 +10,15 @@ Whatever else a rule refers to is put in as a copy of that nonterminal's minimal
 down, from sums to products to atoms, and ends there; the order is that of the references at the edges of rules. A
 reference that doesn't lead down, like that in `"(" e ")"`, is *nesting*. It costs one level of depth, and at level -1
 a trap stands in place of the copy.
+
+No copy is made of what is not recursive and referred to once, or only at the ends of rules: its rules are laid in place
+(at an end of the whole once, however many lead there: a tail call). So what n rules say one after the other, or one
+inside the other, takes time in proportion to n, where copies of copies would take its square.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from typing import Callable, Iterable, Mapping, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
@@ -23,6 +28,7 @@ from dgemma_constrain.automata.nfa import NFA, NOTHING
 from dgemma_constrain.constraints.grammar.rules import Grammar
 
 Joint = tuple[int, int]  # (the nonterminal to be completed, the one at its left edge that just was; -1: none yet)
+END: Joint = (-1, -1)  # of the whole; as after any nonterminal that is completed by itself
 
 
 class Arc(NamedTuple):
@@ -48,6 +54,7 @@ class Nesting:
             n: {~s for b in bodies for s in b[:1] + b[-1:] if s < 0 and self.group[~s] == self.group[n]}
             for n, bodies in self.bodies.items()
         })  # fmt: skip
+        self._once, self._last = self._laid_in_place()
         self._arcs: dict[int, list[Arc]] = {}
         self._nested: dict[int, bool] = {}
         self._made: dict[tuple[int, int], NFA] = {}
@@ -58,13 +65,15 @@ class Nesting:
 
     def is_nested(self) -> bool:
         """Whether anything is nested at all, so that the depth matters."""
-        known = [self.start]
-        for n in known:
+        known = {self.start}
+        agenda = [self.start]
+        for n in agenda:  # grows
             for part, depth in self._parts(n, 0):
                 if depth < 0:
                     return True
                 if part not in known:
-                    known.append(part)
+                    known.add(part)
+                    agenda.append(part)
         return False
 
     def _parts(self, n: int, depth: int) -> list[tuple[int, int]]:
@@ -127,8 +136,48 @@ class Nesting:
                             if target[0] not in roots:
                                 roots.append(target[0])
                         arcs.append(Arc(source, word, target, head))
-            self._arcs[n] = arcs
+            self._arcs[n] = self._with_parts(arcs)
         return self._arcs[n]
+
+    def _with_parts(self, arcs: list[Arc]) -> list[Arc]:
+        """The same arcs, with the rules in them of what is laid in place. New joints are (-2 and below, 0)."""
+        loops = {arc.source for arc in arcs}
+        begins: dict[tuple[int, Joint], Joint] = {}
+        made: list[Arc] = []
+        new = -1
+        for source, word, target, head in (agenda := list(arcs)):  # grows
+            if target[0] == target[1] and target not in loops:
+                target = END
+            first = 0  # of the symbols from `source` on
+            for i, s in enumerate(word):
+                n, last = ~s, i == len(word) - 1
+                if s >= 0 or not (n in self._once or n in self._last and last and target == END):
+                    continue
+                after = target
+                if not last:
+                    after, new = (new - 1, 0), new - 1
+                begin = begins.get((n, after))
+                if begin is None:
+                    begin, new = (new - 1, 0), new - 1
+                    begins[n, after] = begin
+                    agenda += [Arc(begin, body, after, n) for body in self.bodies[n]]
+                made.append(Arc(source, word[first:i], begin, head))
+                source, first = after, i + 1
+            if first < len(word) or not word:
+                made.append(Arc(source, word[first:], target, head))
+        return made
+
+    def _laid_in_place(self) -> tuple[set[int], set[int]]:
+        """The nonterminals that are not recursive and that rules refer to once; and at their ends only."""
+        sizes = Counter(self.group.values())
+        ends: dict[int, list[bool]] = defaultdict(list)  # of each reference to a nonterminal
+        for bodies in self.bodies.values():
+            for body in bodies:
+                for i, s in enumerate(body, 1):
+                    if s < 0:
+                        ends[~s].append(i == len(body))
+        alone = [n for n in ends if sizes[self.group[n]] == 1 and all(~n not in body for body in self.bodies[n])]
+        return {n for n in alone if len(ends[n]) == 1}, {n for n in alone if all(ends[n])}
 
     def _loops(self, head: int, symbol: tuple[int, ...]) -> bool:
         """Whether what a rule of `head` has at an edge leads back to it."""
