@@ -4,12 +4,17 @@ import ast
 import random
 import re
 import textwrap
+import warnings
 from functools import cache
 from pathlib import Path
 from statistics import mean
 
+import lark
 import pytest
 from grammar_texts import accepts
+
+import dgemma_constrain as dc
+from dgemma_constrain.constraints.grammar import bundled
 
 
 @cache
@@ -77,3 +82,15 @@ def test_python_functions_of_the_library():
 def test_more_python_functions_of_the_library():
     found = shares("python_function", functions(60, 40))
     assert found["short"] >= 0.95 and found["long"] >= 0.8
+
+
+@pytest.mark.parametrize("text", ["t(0o5for T,in 0)", "[x for x,in y]", "[x for x, y, in z]"])
+def test_a_comma_before_in(text):
+    """Python and Lark's Earley parser agree; Lark's contextual lexer reads a name `i` there (see `lexer.py`)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of digits right before a keyword
+        ast.parse(text, mode="eval")
+    path = bundled()["python_expression"]
+    lark.Lark(path.read_text("utf-8"), parser="earley", lexer="dynamic").parse(text)
+    assert dc.grammar("python_expression").matches(text)
+    assert not accepts("python_expression", text)  # with the contextual lexer

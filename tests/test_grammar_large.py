@@ -3,7 +3,10 @@
 (That each takes a few seconds is measured, not asserted: a rule too many that is quadratic takes minutes here.)
 """
 
+import pytest
+
 import dgemma_constrain as dc
+from dgemma_constrain.errors import LimitExceeded
 
 N = 5_000
 
@@ -36,3 +39,38 @@ def test_alternatives():
 def test_a_ring_of_rules():
     grammar = dc.grammar(rules('"a" r{j} | "b"').replace(f'r{N}: "c"', f"r{N}: r0"))
     assert grammar.depth() is None and grammar.dfa().accepts("a" * (2 * N) + "b")
+
+
+def test_templates():
+    uses = " | ".join(f't{{"a{i}"}}' for i in range(900))
+    grammar = dc.grammar(f'start: {uses}\nt{{x}}: "(" x ")" | "[" t{{x}} "]"')
+    assert grammar.matches("[(a899)]") and grammar.dfa().accepts("[(a899)]") and not grammar.matches("[(a900)]")
+
+
+LIMITED = {
+    "each may call every other": (
+        rules('"(" r{j} ")" r{j} | "b"').replace(f'r{N}: "c"', f"r{N}: r0"),
+        "forgetting the stack of a grammar",
+    ),
+    "parts that may all be left out": (
+        "start: " + " ".join(f'"a{i}"?' for i in range(N)),
+        "LR automaton of this grammar is too large",
+    ),
+    "as many statements inside statements": (
+        "start: s+\ns: " + " | ".join(f'"k{i}" "(" (s | "x") ")"' for i in range(N)),
+        "LR automaton of this grammar is too large",
+    ),
+    "texts of exponential length": (
+        rules("r{j} r{j}"),
+        "forgetting the stack of a grammar",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", LIMITED)
+def test_what_is_too_large_ends_in_one_line(kind):
+    text, why = LIMITED[kind]
+    with pytest.raises(LimitExceeded, match=why) as raised:
+        dc.grammar(text).language()
+    assert "\n" not in str(raised.value) and "leave out rules" in str(raised.value)

@@ -18,9 +18,12 @@ import numpy as np
 from dgemma_constrain.automata.interning import intern, new_heap, number_rows, roomy
 from dgemma_constrain.automata.kernels import grouped, grown, kernel, position, sort, sources
 from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.errors import LimitExceeded
 
 Body = tuple[int, ...]
 NULLABLES = 3  # a rule with more symbols that may be empty is cut in two
+ITEMS = 20_000_000  # that are looked at for all states together; a programming language has a million
+LOOKAHEAD = 100_000_000  # words of 32 terminals, for all transitions together
 
 
 class LRTables(NamedTuple):
@@ -147,17 +150,22 @@ def _tables(rules: list[tuple[int, Body]], terminals: int, start: int, limits: L
     by_head = np.searchsorted(head, np.arange(start + 2)).astype(np.int64)
     rule_of = np.repeat(np.arange(len(rules), dtype=np.int32), length + 1)
     *rows, item_offsets, items, status = _automaton(
-        body, body_offsets, rule_of, by_head, terminals + 1, limits.states, limits.work
+        body, body_offsets, rule_of, by_head, terminals + 1, limits.states, min(limits.work, ITEMS)
     )
-    limits.check(status, "the LR automaton of this grammar")
+    words = (terminals + 32) // 32
     offsets, symbols, targets = rows
+    if status == 2 or len(symbols) * words > LOOKAHEAD:
+        raise LimitExceeded(
+            f"the LR automaton of this grammar is too large: {len(rules):,} rules and {terminals:,} terminals may follow "
+            "in too many places; leave out rules, or make one terminal of many alternatives"
+        )
+    limits.check(status, "the LR automaton of this grammar")
     item_rule = rule_of[items]
     item_dot = (items - item_rule - body_offsets[item_rule]).astype(np.int32)
     done = item_dot == length[item_rule]
     reduce_offsets = np.append(0, np.cumsum(done))[item_offsets]
     reduce_rule = item_rule[done]
 
-    words = (terminals + 32) // 32
     shifts = np.zeros((len(offsets) - 1, words), np.int32)
     place, state = symbols <= terminals, sources(offsets)
     np.bitwise_or.at(shifts, (state[place], symbols[place] >> 5), np.int32(1) << (symbols[place] & 31))

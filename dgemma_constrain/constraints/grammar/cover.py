@@ -26,6 +26,9 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.lr_tables import LRTables
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.grammar.lexer import Lexer
+from dgemma_constrain.errors import LimitExceeded
+
+STEPS = 1_000_000  # from state to state over reductions, in all; a programming language has a hundred thousand
 
 Classes = frozenset[int]  # of characters
 Terminals = frozenset[int]
@@ -65,7 +68,16 @@ def sentences(tables: LRTables, limits: Limits) -> tuple[list[dict[int, int]], l
         for state, (rules,) in enumerate(_rows(tables.reduce_offsets, tables.reduce_rule))
     ]
     certain = _certain(shifts, reductions)
-    onward = [_onward(state, shifts, reductions, steps) for state in range(tables.states)]
+    onward, work = [], 0
+    for state in range(tables.states):
+        to, met = _onward(state, shifts, reductions, steps)
+        onward.append(to)
+        work += met
+        if work > STEPS:
+            raise LimitExceeded(
+                f"forgetting the stack of a grammar takes more than {STEPS:,} steps: too many rules may end in the same "
+                f"places (its LR automaton has {tables.states:,} states); leave out rules"
+            )
 
     number = {frozenset([0]): 0}
     rows: list[dict[int, int]] = []
@@ -128,13 +140,15 @@ def _certain(shifts: list[int], reductions) -> list[int]:
     return certain
 
 
-def _onward(state: int, shifts: list[int], reductions, steps) -> dict[int, set[int]]:
-    """The states after each terminal, with all reductions before it."""
+def _onward(state: int, shifts: list[int], reductions, steps) -> tuple[dict[int, set[int]], int]:
+    """The states after each terminal, with all reductions before it; and how many steps that took."""
     met = {state: -1}  # with which look-aheads
     agenda = [state]
+    work = 0
     while agenda:
         s = agenda.pop()
         for bits, after in reductions[s]:
+            work += 1 + len(after)
             if bits := bits & met[s]:
                 for t in after:
                     if bits & ~met.get(t, 0):
@@ -144,7 +158,8 @@ def _onward(state: int, shifts: list[int], reductions, steps) -> dict[int, set[i
     for s, bits in met.items():
         for terminal in _members(bits & shifts[s]):
             to[terminal].add(steps[s][terminal])
-    return to
+            work += 1
+    return to, work
 
 
 def _spelt(rows: list[dict[int, int]], certain: list[Terminals], end: int, lexer: Lexer) -> NFA:

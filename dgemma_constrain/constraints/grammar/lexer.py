@@ -85,6 +85,7 @@ class Lexer:
         self._owner = np.repeat(np.arange(len(dfas), dtype=np.int32), sizes)
         self.priority = np.array([terminal.priority for terminal in grammar.terminals], np.int64)
         self._scanners: dict[frozenset[int], Scanner] = {}
+        self._size = 0  # states of them all
 
     @property
     def automata(self) -> tuple[np.ndarray, ...]:
@@ -106,6 +107,10 @@ class Lexer:
                 self.alphabet.size, self.limits.states, self.limits.work,
             )  # fmt: skip
             self.limits.check(status, f"telling {len(terminals)} terminals apart")
+            self._size += len(rows[-1])
+            self.limits.check(
+                self._size > self.limits.states, f"telling terminals apart in {len(self._scanners):,} places"
+            )
             self._scanners[terminals] = Scanner(*rows)
         return self._scanners[terminals]
 

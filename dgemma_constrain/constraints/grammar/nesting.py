@@ -26,8 +26,14 @@ from dgemma_constrain.automata.graph import graph
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING
 from dgemma_constrain.constraints.grammar.rules import Grammar
+from dgemma_constrain.errors import LimitExceeded
 
 Joint = tuple[int, int]  # (the nonterminal to be completed, the one at its left edge that just was; -1: none yet)
+LAID = (
+    400_000  # states, or four times what one automaton may have: of all that are put together, before they are minimal
+)
+TRANSITIONS = 8_000_000  # of one part
+PART = 40  # states cost as much as what an automaton takes whatever its size
 END: Joint = (-1, -1)  # of the whole; as after any nonterminal that is completed by itself
 
 
@@ -58,6 +64,7 @@ class Nesting:
         self._arcs: dict[int, list[Arc]] = {}
         self._nested: dict[int, bool] = {}
         self._made: dict[tuple[int, int], NFA] = {}
+        self._laid = 0
 
     def dfa(self, depth: int, limits: Limits) -> DFA:
         """The minimal automaton of the start, with up to `depth` levels of nesting. Raises LimitExceeded."""
@@ -93,7 +100,21 @@ class Nesting:
             agenda.pop()
             self._nested[n] = any(k < d or self._nested[m] for m, k in parts)
             if self._key(n, d) not in self._made:
-                self._made[self._key(n, d)] = compile_nfa(self._assembled(n, d), limits).nfa()
+                nfa = self._assembled(n, d)
+                self._laid += PART + nfa.states
+                most = max(LAID, 4 * limits.states)
+                if self._laid > most:
+                    raise LimitExceeded(
+                        f"{len(self._made):,} parts of this grammar, put together, need more than {most:,} states; "
+                        "leave out rules"
+                    )
+                dfa = compile_nfa(nfa, limits)
+                if len(dfa.targets) > TRANSITIONS:
+                    raise LimitExceeded(
+                        f"a part of this grammar, as an automaton over its terminals, has {len(dfa.targets):,} transitions, "
+                        f"more than {TRANSITIONS:,}; leave out rules, or make one terminal of many"
+                    )
+                self._made[self._key(n, d)] = dfa.nfa()
         return self._made[self._key(nonterminal, depth)]
 
     def _key(self, n: int, depth: int) -> tuple[int, int]:
