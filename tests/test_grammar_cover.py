@@ -210,17 +210,22 @@ def test_a_grammar_without_nesting_is_its_own_cover(name):
     assert cover(constraint_of(name)).same_language(constraint_of(name).dfa())
 
 
+# Inside of `substring(…`, FROM may follow an expression.
+RIGHT_ELSEWHERE = ("SELECT a FROM t HAVING a > 1", "SELECT extract(a FROM b)")
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
         *(("json", t) for t in ("", '{"a" 1}', "[1,]", "[1 2]", "truefalse", '{"a":1,}', "[,]", "{1:2}", "1 2", "01")),
         *(("c_body", t) for t in ("{ intx y; }", "{ x y; }", "{ f(a b); }", "{ returnx }", "{ 5++; }", "{ if a b; }")),
         *(("python_expression", t) for t in ("a b", "ifx else", "a if b elsec", "f(a b)", "a +", "a not b", "not")),
-        *(("sql", t) for t in ("SELECT a,, b", "SELECT a FROM t WHERE", "SELECT a ORDER BY", "SELECT 1 FROM 2")),
+        *(("sql", t) for t in ("SELECT a,, b", "SELECT a FROM t WHERE", "SELECT a ORDER BY")),
         *(
             (n, t)
             for n in ("sql", "graphql", "json", "tool_call", "smiles", "uri", "cron")
             for t in examples(n, "rejects")
+            if t not in RIGHT_ELSEWHERE
         ),
     ],
 )
