@@ -22,11 +22,9 @@ from dgemma_constrain.infill.lexer import STATE, new_block, token
 from dgemma_constrain.infill.tables import REDUCE, SHIFT, Tables, tables
 
 NEVER = 1 << 20  # a cost
-SPELLINGS, SCANNERS, PLACES = (
-    4,
-    24,
-    16,
-)  # spellings of a terminal; scanner's states that are met; kinds of states it is tried in
+SPELLINGS = 4  # of a terminal
+SCANNERS = 24  # states of the scanner that are met
+PLACES = 16  # kinds of LR states in which it is tried
 MET = 16  # texts that are one terminal, of which is told how it may be spelled; the last four are looked at, too
 KEPT = 64  # bytes of a scanner's state that are kept
 _DEEP = 16  # no production has so many symbols
@@ -227,9 +225,8 @@ def spellings(language: str) -> tuple[tuple[str, ...], ...]:
         _, kinds = np.unique(t.modes[states], axis=0, return_index=True)
         for state in states[kinds[:PLACES]] if x not in external else ():
             if not found[x]:
-                found[x] += [text for symbol, text, _ in probed(state, b"", slice(None)) if symbol == x][
-                    : 2 * SPELLINGS
-                ]
+                own = [text for symbol, text, _ in probed(state, b"", slice(None)) if symbol == x]
+                found[x] += own[: 2 * SPELLINGS]
     states = np.flatnonzero((t.modes[:, 1] > 0) & (t.modes[:, 0] != 0xFFFF))
     _, kinds = np.unique(t.modes[states, 1], return_index=True)
     scanners = [b""]
