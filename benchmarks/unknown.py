@@ -138,4 +138,4 @@ def warm_up(compiled: Compiled) -> None:
     """Load the kernels, those of a guided search too."""
     canvas = compiled.canvas(8)
     if canvas.feasible and isinstance(canvas, Searched):
-        canvas._search(Scores(np.where(canvas._possible, 0.0, -np.inf), None, None, 1.0, 1), [NARROW])
+        canvas._search(Scores(np.where(canvas._possible, 0.0, -np.inf), None, None, None, 1.0, 1), [NARROW])

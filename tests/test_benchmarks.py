@@ -81,6 +81,16 @@ def test_a_grammar_gives_a_line(capsys):
     assert "arithmetic" in err.splitlines()[-1]
 
 
+@pytest.mark.slow
+def test_holes_of_a_searched_grammar_are_counted(capsys):
+    pytest.importorskip("lark")
+    grammar.main(["--unknown", "1", "--grammars", "python_expression", "--vocabulary-size", "4096", "--no-peers"])
+    _, *lines = map(json.loads, capsys.readouterr().out.splitlines())
+    assert lines and all(line["grammar"] == "python_expression" and line["holes"] > 0 for line in lines)
+    for line in lines:
+        assert line["True"] + line["None"] == line["holes"] and 0 < line["median_ms"] <= line["max_ms"]
+
+
 def test_entropy_counts_tokens_and_forwards():
     model = dc.load()
     free = entropy.measure(model, "nothing", "entropy=0.1", 64, 2)
