@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -55,7 +54,7 @@ def complete_command(
     from dgemma_constrain.constraints.terms import regex as as_regex
     from dgemma_constrain.infill import complete
     from dgemma_constrain.models.load import load
-    from dgemma_constrain.running import warm_up_kernels
+    from dgemma_constrain.running import replace_file, warm_up_kernels
 
     path, where = (Path(place), None) if spans or all_ else _parted(place)
     source = _read(path)
@@ -81,7 +80,7 @@ def complete_command(
         new = source
         for one in reversed(answers[0]):
             new = new[: one.start] + one.text + new[one.end :]
-        _replace(path, new)
+        replace_file(path, new)
     for answer in answers if as_json else answers[:1]:
         shown = [{"text": one.text, "start": one.start, "end": one.end, "score": round(one.score, 4)} for one in answer]
         if as_json:
@@ -159,15 +158,3 @@ def _offset(source: str, place: str) -> int:
     if not 1 <= column <= length + 1:
         raise click.UsageError(f"column {column} is none of line {line}, which has {length} characters")
     return starts[line - 1] + column - 1
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all, with the rights it had."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(text.encode())
-        temporary.chmod(path.stat().st_mode & 0o7777)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -51,7 +51,7 @@ def write_text(
     if trace:
         from dgemma_constrain.show.html import trace_html
 
-        _replace(trace, trace_html(out.trace, out.text))
+        replace_file(trace, trace_html(out.trace, out.text))
     return out
 
 
@@ -109,11 +109,13 @@ def print_line(text: str) -> None:
     sys.stdout.flush()
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+def replace_file(path: Path, text: str) -> None:
+    """Write a file whole or not at all, with the rights it had if it was there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, "utf-8")
+        temporary.write_bytes(text.encode())
+        if path.exists():
+            temporary.chmod(path.stat().st_mode & 0o7777)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
-"""A Neovim under test: what is asked of it and of its server."""
+"""A Neovim under test: what is asked of it and of its server, and the tests of old and new ones alike."""
 
 import time
 
+import pytest
 from lsp_session import command, environment
 
 EDITS = """
@@ -72,3 +73,19 @@ def in_step(editor):
     """Whether the server has the buffer's text."""
     text = "\n".join(editor.current.buffer[:]) + "\n"
     return asked(editor, "text", editor.exec_lua("return vim.uri_from_bufnr(0)")) == text
+
+
+def test_commands_write_into_the_buffer(nvim):
+    nvim.current.buffer[:] = ["a = TODO", "b = 2"]
+    nvim.command("DgemmaFillTodos")
+    until(lambda: nvim.current.buffer[:] == ["a = filled", "    and_more()", "b = 2"])
+    nvim.command("3DgemmaFill")
+    until(lambda: nvim.current.buffer[:] == ["a = filled", "    and_more()", "filled", "    and_more()"])
+
+
+@pytest.mark.slow
+def test_the_server_has_the_buffers_text_after_two_thousand_random_edits(nvim):
+    for seed in range(4):
+        nvim.exec_lua(EDITS, seed, 500)
+        assert len(nvim.current.buffer) > 1
+        assert in_step(nvim)

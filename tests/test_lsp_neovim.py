@@ -9,7 +9,15 @@ pynvim = pytest.importorskip("pynvim", reason="pynvim is not installed")
 if shutil.which("nvim") is None:
     pytest.skip("Neovim is not installed (Debian: apt-get install neovim)", allow_module_level=True)
 
-from lsp_neovim import EDITS, asked, ghost, in_step, settings, until
+from lsp_neovim import (
+    asked,
+    ghost,
+    in_step,
+    settings,
+    until,
+    test_commands_write_into_the_buffer,  # noqa: F401
+    test_the_server_has_the_buffers_text_after_two_thousand_random_edits,  # noqa: F401
+)
 from lsp_session import HERE
 
 LUA = HERE.parent / "lsp" / "editors" / "neovim" / "lua"
@@ -71,19 +79,3 @@ def test_typing_something_else_takes_the_suggestion_away(nvim):
     until(lambda: ghost(nvim) is None)
     nvim.input("A<Tab>")  # nothing is shown: it is a tab
     until(lambda: nvim.current.line in ("x = q\t", "x = qsuggested(1, 2)"))
-
-
-def test_commands_write_into_the_buffer(nvim):
-    nvim.current.buffer[:] = ["a = TODO", "b = 2"]
-    nvim.command("DgemmaFillTodos")
-    until(lambda: nvim.current.buffer[:] == ["a = filled", "    and_more()", "b = 2"])
-    nvim.command("3DgemmaFill")
-    until(lambda: nvim.current.buffer[:] == ["a = filled", "    and_more()", "filled", "    and_more()"])
-
-
-@pytest.mark.slow
-def test_the_server_has_the_buffers_text_after_two_thousand_random_edits(nvim):
-    for seed in range(4):
-        nvim.exec_lua(EDITS, seed, 500)
-        assert len(nvim.current.buffer) > 1
-        assert in_step(nvim)

@@ -10,8 +10,15 @@ import pytest
 pytest.importorskip("pygls", reason="the [lsp] extra is not installed")
 pynvim = pytest.importorskip("pynvim", reason="pynvim is not installed")
 
-from lsp_neovim import EDITS, asked, in_step, settings, until
 from lsp_neovim import ghost as shown
+from lsp_neovim import (
+    asked,
+    in_step,
+    settings,
+    until,
+    test_commands_write_into_the_buffer,  # noqa: F401
+    test_the_server_has_the_buffers_text_after_two_thousand_random_edits,  # noqa: F401
+)
 from lsp_session import HERE
 
 PROGRAM = os.environ.get("NEOVIM", "nvim")
@@ -75,24 +82,8 @@ def test_accept_by_word_and_by_line_of_several(nvim):
     assert "accepted" not in asked(nvim, "statistics")["counts"]
 
 
-def test_commands_write_into_the_buffer(nvim):
-    nvim.current.buffer[:] = ["a = TODO", "b = 2"]
-    nvim.command("DgemmaFillTodos")
-    until(lambda: nvim.current.buffer[:] == ["a = filled", "    and_more()", "b = 2"])
-    nvim.command("3DgemmaFill")
-    until(lambda: nvim.current.buffer[:] == ["a = filled", "    and_more()", "filled", "    and_more()"])
-
-
 def test_where_nothing_is_shown_the_keys_mean_what_they_do(nvim):
     nvim.command("set expandtab shiftwidth=4 softtabstop=4")
     nvim.current.buffer[:] = [""]
     nvim.input("i<Tab>")
     until(lambda: nvim.current.line.startswith("    "))
-
-
-@pytest.mark.slow
-def test_the_server_has_the_buffers_text_after_two_thousand_random_edits(nvim):
-    for seed in range(4):
-        nvim.exec_lua(EDITS, seed, 500)
-        assert len(nvim.current.buffer) > 1
-        assert in_step(nvim)

@@ -57,9 +57,7 @@ def literal(text: str) -> NFA:
 
 def _together(parts: Sequence[NFA], first: int) -> tuple[int, list, list, tuple[Charset, ...], np.ndarray, np.ndarray]:
     """Lay fragments side by side from state `first` on: next free state, edges, jumps, charsets, starts, accepts."""
-    own = {
-        id(part.charsets): part.charsets for part in parts
-    }  # parts often have the same tuple of sets, or the same sets
+    own = {id(part.charsets): part.charsets for part in parts}  # often the same tuple of sets, or the same sets
     places = dict(zip(own, np.cumsum([0, *map(len, own.values())]).tolist()))  # where the names of a tuple's sets begin
     sets = list(chain.from_iterable(own.values()))
     table: dict[Charset, int] = {}

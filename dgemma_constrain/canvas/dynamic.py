@@ -285,8 +285,7 @@ def best_path(offsets, symbols, targets, bounds, live, emission, states, value, 
     following = np.full(states, -np.inf)
     s = start
     for i in range(length):
-        for k in range(bounds[i + 1], bounds[i + 2]):
-            following[live[k]] = value[k]
+        put_values(bounds, live, value, i, following)
         best = -np.inf
         choice = offsets[s]
         for e in range(offsets[s], offsets[s + 1]):
@@ -296,6 +295,4 @@ def best_path(offsets, symbols, targets, bounds, live, emission, states, value, 
                 choice = e
         path[i] = symbols[choice]
         s = targets[choice]
-        for k in range(bounds[i + 1], bounds[i + 2]):
-            following[live[k]] = -np.inf
     return path

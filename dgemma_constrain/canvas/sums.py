@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from dgemma_constrain.automata.kernels import kernel
+from dgemma_constrain.canvas.dynamic import put_values
 
 STEP = 256 * np.log(2.0)  # the logarithm of one power in `_wide`
 NEVER = -(2**28)  # the power of zero
@@ -119,8 +120,7 @@ def sampled_path(offsets, symbols, targets, bounds, live, emission, states, valu
     following = np.full(states, -np.inf)
     s = start
     for i in range(length):
-        for k in range(bounds[i + 1], bounds[i + 2]):
-            following[live[k]] = value[k]
+        put_values(bounds, live, value, i, following)
         top = -np.inf
         for e in range(offsets[s], offsets[s + 1]):
             top = max(top, emission[i, symbols[e]] + following[targets[e]])
@@ -138,6 +138,4 @@ def sampled_path(offsets, symbols, targets, bounds, live, emission, states, valu
                     break
         path[i] = symbols[choice]
         s = targets[choice]
-        for k in range(bounds[i + 1], bounds[i + 2]):
-            following[live[k]] = -np.inf
     return path

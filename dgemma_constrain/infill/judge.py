@@ -23,19 +23,8 @@ from dgemma_constrain.infill.languages import grammar
 IDENTIFIER = "__HOLE__"
 PLACEHOLDERS = ("__HOLE__", "__HOLE__;", "__HOLE__()", ".__HOLE__", ", __HOLE__", " + __HOLE__", "0", "")
 ENDINGS = (")", "]", "}", ":", "):", " ]", "))", "])", ")]", "})", '"', "'", '")', "')", "`", ">", " {}", "/>", "*/")
-BEGINNINGS = (
-    "",
-    "x ",
-    "x: ",
-    "x = ",
-    ", ",
-    '"x": ',
-    ', "x": ',
-    "if (x) ",
-    "if x ",
-    "; ",
-    "(x) => ",
-)  # of open brackets
+# Of open brackets:
+BEGINNINGS = ("", "x ", "x: ", "x = ", ", ", '"x": ', ', "x": ', "if (x) ", "if x ", "; ", "(x) => ")
 PATIENCE = 0.05  # seconds for trying placeholders in a file that is broken with each
 OF_LANGUAGE = {
     "json": ("0", '"x"', '"x": 0', ', "x": 0', ", 0", ": 0", ""),
@@ -43,9 +32,8 @@ OF_LANGUAGE = {
     "html": ("__HOLE__", "<p></p>", 'x="y"', ""),
 }
 CLOSING = {"(": ")", "[": "]", "{": "}", "${": "}", "#{": "}", "$(": ")", "[[": "]]", "((": "))"}
-Place = tuple[
-    str, int
-]  # ("left", bytes from the start), ("in", bytes from the hole's start) or ("right", bytes from the end)
+# ("left", bytes from the start), ("in", bytes from the hole's start) or ("right", bytes from the end)
+Place = tuple[str, int]
 _OPAQUE = ("comment", "string", "char", "heredoc", "regex", "template_string", "template_literal", "text")
 
 

@@ -29,9 +29,7 @@ from dgemma_constrain.constraints.grammar.rules import Grammar
 from dgemma_constrain.errors import LimitExceeded
 
 Joint = tuple[int, int]  # (the nonterminal to be completed, the one at its left edge that just was; -1: none yet)
-LAID = (
-    400_000  # states, or four times what one automaton may have: of all that are put together, before they are minimal
-)
+LAID = 400_000  # states of all that are put together, before they are minimal; or four times what one automaton may have
 TRANSITIONS = 8_000_000  # of one part
 PART = 40  # states cost as much as what an automaton takes whatever its size
 END: Joint = (-1, -1)  # of the whole; as after any nonterminal that is completed by itself
