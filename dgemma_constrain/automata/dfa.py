@@ -18,7 +18,7 @@ from dgemma_constrain.automata.charset import ANY, Charset
 from dgemma_constrain.automata.determinize import determinize
 from dgemma_constrain.automata.kernels import grouped, kernel, position, sources
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.minimize import minimize
+from dgemma_constrain.automata.minimize import minimize, minimize_rows
 from dgemma_constrain.automata.nfa import NFA
 
 
@@ -169,15 +169,16 @@ def _path(offsets, symbols, targets, classes):
 
 def minimal(alphabet: Alphabet, offsets, symbols, targets, accept) -> DFA:
     """The canonical DFA of any deterministic rows over `alphabet`."""
-    renamed, *rows = minimize(offsets, symbols, targets, accept, alphabet.size)
+    renamed, *rows = minimize_rows(offsets, symbols, targets, accept, alphabet.size)
     return DFA(merge_classes(alphabet, renamed), *rows)
 
 
 def compile_nfa(nfa: NFA, limits: Limits = Limits()) -> DFA:
     """The minimal DFA of a fragment. Raises LimitExceeded when it grows past `limits`."""
     alphabet = alphabet_of(nfa.charsets)
-    rows = determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, limits)
-    return minimal(alphabet, *rows)
+    *rows, offsets, classes = determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, limits)
+    renamed, *rows = minimize(*rows, (offsets, classes), alphabet.size)
+    return DFA(merge_classes(alphabet, renamed), *rows)
 
 
 def _combine(mode: int, a: DFA, b: DFA, limits: Limits, doing: str) -> DFA:
