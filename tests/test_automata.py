@@ -183,7 +183,7 @@ def test_finite_languages_are_minimised_as_any_other(texts):
     nfa = fragments.strings(texts)
     alphabet = alphabet_of(nfa.charsets)
     *rows, _, _ = determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, Limits())
-    offsets, labels, targets, accept = trim(*rows)
+    offsets, labels, targets, accept, _ = trim(*rows)
     block, blocks = equal_states(offsets, labels, random_words(alphabet.size), targets, accept)
     other, others = equivalent_states(offsets, labels, targets, accept)
     assert blocks == others == len(set(zip(block.tolist(), other.tolist())))

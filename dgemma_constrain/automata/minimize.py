@@ -26,7 +26,8 @@ def equivalent_states(offsets, symbols, targets, accept):
 
     A hash stands for a signature (64 bits, so two that differ are taken for one with odds of some S²/2⁶⁰).
     """
-    return _equivalent_states(offsets, symbols, random_words(int(symbols.max(initial=-1)) + 1), targets, accept)
+    weights, alike = random_words(int(symbols.max(initial=-1)) + 1), np.zeros(len(accept), np.uint64)
+    return _equivalent_states(offsets, symbols, weights, targets, accept, alike)
 
 
 def random_words(count: int):
@@ -35,8 +36,26 @@ def random_words(count: int):
 
 
 @kernel
-def _equivalent_states(offsets, labels, weights, targets, accept):
-    """The same with sets of symbols as labels, of these weights."""
+def _on_the_way(offsets, labels, weights, targets, distance):
+    """A hash of what each state can read on the shortest ways to acceptance, uint64[S].
+
+    The distance to acceptance is that of the shortest word of a state's language, so equal languages have equal hashes.
+    Most states of a large automaton are told apart by them, in one pass instead of one for each step of such a way.
+    """
+    hashes = np.empty(len(distance), np.uint64)
+    _, order = grouped(distance, distance.max() + 1)
+    for s in order:
+        h = np.uint64(0)
+        for e in range(offsets[s], offsets[s + 1]):
+            if distance[targets[e]] < distance[s]:
+                h += weights[labels[e]] * hashes[targets[e]]
+        hashes[s] = mix(np.int64(h + np.uint64(distance[s])))
+    return hashes
+
+
+@kernel
+def _equivalent_states(offsets, labels, weights, targets, accept, hashes):
+    """The same with sets of symbols as labels, of these weights; states with other `hashes` are not equivalent."""
     n = len(accept)
     into, incoming = grouped(targets, n)
     source = np.empty(len(targets), np.int32)
@@ -54,13 +73,24 @@ def _equivalent_states(offsets, labels, weights, targets, accept):
     table, table_part, table_turn = np.empty(size, np.uint64), np.empty(size, np.int32), np.zeros(size, np.int64)
     part, part_past, spare = np.empty(n, np.int32), np.empty(n + 1, np.int32), np.empty(n, np.int32)
     word = np.empty(n, np.uint64)  # of the block of each state
-    past[0] = n
-    blocks = 1
+    blocks = 0
     for s in range(n):
-        elements[s] = location[s] = changed[s] = s
-        word[s] = mix(0)
+        changed[s] = s
+        slot = np.int64(mix(np.int64(hashes[s])) & np.uint64(size - 1))
+        while table_turn[slot] > 0 and table[slot] != hashes[s]:
+            slot = (slot + 1) & (size - 1)
+        if table_turn[slot] == 0:
+            table_turn[slot], table[slot], table_part[slot] = 1, hashes[s], blocks
+            blocks += 1
+        block[s] = table_part[slot]
+        word[s] = mix(block[s])
+    begins, order = grouped(block, blocks)
+    for b in range(blocks):
+        first[b], past[b] = begins[b], begins[b + 1]
+    for i in range(n):
+        elements[i], location[order[i]] = order[i], i
     count = n
-    turn = np.int64(0)
+    turn = np.int64(1)
     round_ = 0
     while count:
         hits = 0
@@ -180,15 +210,17 @@ def quotient(offsets, symbols, targets, accept, block, blocks):
 
 
 def trim(offsets, symbols, targets, accept):
-    """Drop the states from which nothing is accepted or which cannot be reached; an empty language keeps one state."""
+    """Drop the states from which nothing is accepted or which cannot be reached; an empty language keeps one state. The rows,
+    and the fewest transitions from each state to acceptance."""
     start = np.zeros(len(accept), bool)
     start[0] = True
-    live = (distances(offsets, targets, start) >= 0) & (distances(*reversed_rows(offsets, targets), accept) >= 0)
+    distance = distances(*reversed_rows(offsets, targets), accept)
+    live = (distances(offsets, targets, start) >= 0) & (distance >= 0)
     if live.all():
-        return offsets, symbols, targets, accept
+        return offsets, symbols, targets, accept, distance
     if not live[0]:
-        return np.zeros(2, np.int64), symbols[:0], targets[:0], np.zeros(1, bool)
-    return (*keep_states(offsets, symbols, targets, live), accept[live])
+        return np.zeros(2, np.int64), symbols[:0], targets[:0], np.zeros(1, bool), np.zeros(1, np.int32)
+    return (*keep_states(offsets, symbols, targets, live), accept[live], distance[live])
 
 
 def keep_states(offsets, symbols, targets, kept):
@@ -261,12 +293,13 @@ def minimize(offsets, labels, targets, accept, sets, size: int):
 
     sets: the symbols of each label, as rows (offsets, symbols). Those of one state are disjoint, and stand by first symbol.
     """
-    offsets, labels, targets, accept = trim(offsets, labels, targets, accept)
+    offsets, labels, targets, accept, distance = trim(offsets, labels, targets, accept)
     sums = np.append(np.uint64(0), np.cumsum(random_words(size)[sets[1]]))[sets[0]]
     weights = sums[1:] - sums[:-1]
     block, blocks = equal_states(offsets, labels, weights, targets, accept)
     if blocks < 0:
-        block, blocks = _equivalent_states(offsets, labels, weights, targets, accept)
+        hashes = _on_the_way(offsets, labels, weights, targets, distance)
+        block, blocks = _equivalent_states(offsets, labels, weights, targets, accept, hashes)
     offsets, labels, targets, accept = quotient(offsets, labels, targets, accept, block, blocks)
     new_class, first = _merged(_columns(offsets, labels, targets, *sets, size))
     return (new_class, *_spread(offsets, labels, targets, *_kept(sets, first, size)), accept)
@@ -274,7 +307,7 @@ def minimize(offsets, labels, targets, accept, sets, size: int):
 
 def minimize_rows(offsets, symbols, targets, accept, size: int):
     """The same of a DFA with one symbol a transition."""
-    offsets, symbols, targets, accept = trim(offsets, symbols, targets, accept)
+    offsets, symbols, targets, accept, _ = trim(offsets, symbols, targets, accept)
     each = np.arange(size + 1), np.arange(size, dtype=np.int32)
     new_class, first = _merged(_columns(offsets, symbols, targets, *each, size))
     joined = grouped(new_class, len(first))
