@@ -12,9 +12,9 @@ from typing import Callable
 
 from dgemma_constrain.automata.charset import ANY as ANY_CHARACTER
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
-from dgemma_constrain.automata.graph import graph
+from dgemma_constrain.automata.graph import END, Assembly
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, star, symbol, union
+from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, star, symbol
 from dgemma_constrain.constraints.grammar.nesting import components
 from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr, name_of
@@ -139,10 +139,14 @@ class Writer:
         self.outline, self.layout, self.limits, self.trap, self.source = outline, layout, limits, trap, source
         self.missing: dict[str, None] = {}  # where the source has nothing that fits
         self._made: dict[tuple[Expr, int, int], NFA] = {}
+        self._sizes: dict[Expr, int] = {}  # of the largest text of each formula
 
     def text(self, level: int) -> NFA:
         """The texts with recursion up to a level. Raises LimitExceeded."""
-        return self.layout.whole(self._write(self.outline.root, level, 0))
+        made, outer = Assembly(), self.layout.outer
+        at = self._lay(made, made.lay(outer, 0), self.outline.root, level, 0)
+        made.jump(made.lay(outer, at), END)
+        return made.nfa()
 
     def dfa(self, level: int) -> DFA:
         """The same, minimal; of no more than limits.states / LARGE states, since a character takes some states over bytes,
@@ -159,21 +163,42 @@ class Writer:
 
     def _largest(self, whole: NFA) -> Expr:
         """The smallest formula with an eighth of all states, or the root: what to make smaller."""
-        parts = [(nfa.states, expr) for (expr, *_), nfa in self._made.items() if 8 * nfa.states >= whole.states]
+        parts = [(size, expr) for expr, size in self._sizes.items() if 8 * size >= whole.states]
         return min(parts, key=lambda part: part[0], default=(0, self.outline.root))[1]
 
-    def _write(self, expr: Expr, level: int, depth: int) -> NFA:
+    def _lay(self, made: Assembly, source: int, expr: Expr, level: int, depth: int) -> int:
+        """The texts of a formula, read from a state on. Gives the state after it.
+
+        What is written more than once, or contains itself, is a fragment of its own.
+        """
         if level < 0:
-            return self.trap
+            return made.lay(self.trap, source)
+        before = made.states
+        if self.outline.copies[expr] > 1 or self.outline.recursive[expr]:
+            end = made.lay(self._fragment(expr, level, depth), source)
+        else:
+            end = self._values(made, source, expr, level, depth)
+        self._sizes[expr] = max(self._sizes.get(expr, 0), made.states - before)
+        return end
+
+    def _fragment(self, expr: Expr, level: int, depth: int) -> NFA:
         key = (expr, level if self.outline.nested[expr] else 0, depth)
-        made = self._made
+        known = self._made
         if (
             expr is ANY and self.trap is NOTHING and self.source is None and expr is not self.outline.root
         ):  # the same in every schema
-            made = _SHARED.setdefault((self.layout.kind, self.layout.indent), {})
-        if key not in made:
-            made[key] = self._values(expr, level, depth)
-        return made[key]
+            known = _SHARED.setdefault((self.layout.kind, self.layout.indent), {})
+        if key not in known:
+            made = Assembly()
+            made.jump(self._values(made, 0, expr, level, depth), END)
+            whole = made.nfa()
+            if self.outline.plans[expr] and self.outline.copies[expr] > 1:  # of the smallest form there is
+                try:
+                    whole = compile_nfa(whole, self.limits).nfa()
+                except LimitExceeded as error:
+                    raise self._growing(expr, error) from None
+            known[key] = whole
+        return known[key]
 
     def fits_nothing(self) -> bool:
         """Whether there is no text at any level, because the source lacks something."""
@@ -201,15 +226,13 @@ class Writer:
             parts.append(quoted(strings, self.outline.escapes))
         return parts
 
-    def _values(self, expr: Expr, level: int, depth: int) -> NFA:
-        plans = [self._plan(expr, plan, level, depth) for plan in self.outline.plans[expr]]
-        whole = union(self._scalars(expr) + plans)
-        if plans and self.outline.copies[expr] > 1:  # of the smallest form there is
-            try:
-                whole = compile_nfa(whole, self.limits).nfa()
-            except LimitExceeded as error:
-                raise self._growing(expr, error) from None
-        return whole
+    def _values(self, made: Assembly, source: int, expr: Expr, level: int, depth: int) -> int:
+        end = made.state()
+        for part in self._scalars(expr):
+            made.jump(made.lay(part, source), end)
+        for plan in self.outline.plans[expr]:
+            self._plan(made, source, end, expr, plan, level, depth)
+        return end
 
     def _from_source(self, source: Source, expr: Expr) -> list[NFA]:
         """The numbers and strings of a formula that stand in the source."""
@@ -226,26 +249,24 @@ class Writer:
             self.missing[name_of(expr) or "/"] = None
         return parts
 
-    def _plan(self, expr: Expr, plan: Plan, level: int, depth: int) -> NFA:
-        inside, size = self.layout.inner(depth), 0
-        arcs = []
-        for source, pieces, target in plan.arcs:
-            word = []
+    def _plan(self, made: Assembly, source: int, end: int, expr: Expr, plan: Plan, level: int, depth: int) -> None:
+        """An array or object between two states, which are the plan's joints 0 and 1: no arc leads to the one or on from the
+        other."""
+        inside, before = self.layout.inner(depth), made.states
+        joints = [source, end, *(made.state() for _ in range(plan.joints - 2))]
+        for start, pieces, target in plan.arcs:
+            at = joints[start]
             for piece in pieces:
                 if isinstance(piece, str):
-                    word.append(self.layout.mark(piece, depth))
+                    at = made.lay(self.layout.mark(piece, depth), at)
                 elif isinstance(piece, DFA):
-                    word.append(quoted(piece, self.outline.escapes))
+                    at = made.lay(quoted(piece, self.outline.escapes), at)
                 else:
                     down = self.outline.recursive[expr] and self.outline.group[piece] == self.outline.group[expr]
-                    word.append(self._write(piece, level - 1 if down else level, inside))
-            size += sum(part.states for part in word)
-            if size > 4 * self.limits.states:
+                    at = self._lay(made, at, piece, level - 1 if down else level, inside)
+            made.jump(at, joints[target])
+            if made.states - before > 4 * self.limits.states:
                 raise self._growing(expr, None)
-            arcs.append((source, word, target))
-        last = plan.joints - 1  # joint 1 is the end, which `graph` wants to be the last
-        swap = {1: last, last: 1}
-        return graph(plan.joints, [(swap.get(i, i), word, swap.get(j, j)) for i, word, j in arcs]) if arcs else NOTHING
 
     def _growing(self, expr: Expr, error: LimitExceeded | None, most: int = 0) -> LimitExceeded:
         if error is not None and "(at " in str(error):
