@@ -15,6 +15,8 @@ of the 2⁶⁴ weights of this one make the hashes equal, and k is small (k ≥ 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from dgemma_constrain.automata.acyclic import equal_states
@@ -31,7 +33,12 @@ def equivalent_states(offsets, symbols, targets, accept):
 
 
 def random_words(count: int):
-    """uint64[count]"""
+    """uint64[count], the same ones each time."""
+    return _words(1 << max(count - 1, 255).bit_length())[:count]
+
+
+@lru_cache(maxsize=32)
+def _words(count: int):
     return np.random.default_rng(0x5EED).integers(0, 2**64, count, np.uint64)
 
 
@@ -288,8 +295,8 @@ def _spread(offsets, labels, targets, set_offsets, set_symbols):
     return new_offsets, new_symbols, new_targets
 
 
-def minimize(offsets, labels, targets, accept, sets, size: int):
-    """The minimal DFA and its coarsest alphabet: (new class of each symbol, offsets, symbols, targets, accept).
+def minimal_rows(offsets, labels, targets, accept, sets, size: int):
+    """The minimal DFA as rows (offsets, labels, targets, accept), numbered breadth-first.
 
     sets: the symbols of each label, as rows (offsets, symbols). Those of one state are disjoint, and stand by first symbol.
     """
@@ -300,13 +307,19 @@ def minimize(offsets, labels, targets, accept, sets, size: int):
     if blocks < 0:
         hashes = _on_the_way(offsets, labels, weights, targets, distance)
         block, blocks = _equivalent_states(offsets, labels, weights, targets, accept, hashes)
-    offsets, labels, targets, accept = quotient(offsets, labels, targets, accept, block, blocks)
+    return quotient(offsets, labels, targets, accept, block, blocks)
+
+
+def minimize(offsets, labels, targets, accept, sets, size: int):
+    """The same over its coarsest alphabet, with one symbol a transition: (new class of each symbol, offsets, symbols, targets,
+    accept)."""
+    offsets, labels, targets, accept = minimal_rows(offsets, labels, targets, accept, sets, size)
     new_class, first = _merged(_columns(offsets, labels, targets, *sets, size))
     return (new_class, *_spread(offsets, labels, targets, *_kept(sets, first, size)), accept)
 
 
 def minimize_rows(offsets, symbols, targets, accept, size: int):
-    """The same of a DFA with one symbol a transition."""
+    """The same of a DFA that has one symbol a transition already."""
     offsets, symbols, targets, accept, _ = trim(offsets, symbols, targets, accept)
     each = np.arange(size + 1), np.arange(size, dtype=np.int32)
     new_class, first = _merged(_columns(offsets, symbols, targets, *each, size))

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Callable
 
 from dgemma_constrain.automata.charset import ANY as ANY_CHARACTER
-from dgemma_constrain.automata.dfa import DFA, compile_nfa
+from dgemma_constrain.automata.dfa import DFA, compile_nfa, reduced
 from dgemma_constrain.automata.graph import END, Assembly
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, star, symbol
@@ -194,7 +194,7 @@ class Writer:
             whole = made.nfa()
             if self.outline.plans[expr] and self.outline.copies[expr] > 1:  # of the smallest form there is
                 try:
-                    whole = compile_nfa(whole, self.limits).nfa()
+                    whole = reduced(whole, self.limits)
                 except LimitExceeded as error:
                     raise self._growing(expr, error) from None
             known[key] = whole
