@@ -49,8 +49,8 @@ class Documents:
             resolver = self.registry.resolver_with_root(resource)
         except (TypeError, AttributeError, ValueError) as error:
             raise SchemaError(f"the schema cannot be read: {str(error).splitlines()[0]:.100}") from None
-        self.pointers: dict[int, str] = {}
-        self._index(schema, "")
+        self.document = schema
+        self.pointers: dict[int, str] = {}  # where everything stands, from the first reference on
         self.root = self.enter(schema, resolver, dialect, "")
 
     def _index(self, document: Any, pointer: str) -> None:
@@ -58,10 +58,10 @@ class Documents:
         stack = [(document, pointer)]
         while stack:
             value, at = stack.pop()
-            if isinstance(value, (dict, list)) and id(value) not in self.pointers:
+            if id(value) not in self.pointers:
                 self.pointers[id(value)] = at
                 members = value.items() if isinstance(value, dict) else enumerate(value)
-                stack.extend((member, at + step(name)) for name, member in members)
+                stack += [(member, at + step(name)) for name, member in members if isinstance(member, (dict, list))]
 
     def dialect(self, uri: Any, pointer: str) -> Dialect:
         """The draft of a `$schema`; that of a meta-schema in the registry is the one it is written in."""
@@ -109,10 +109,11 @@ class Documents:
                 dialect = self.dialect(schema["$schema"], f"{pointer}/$schema")
             if dialect.guessed and isinstance(schema.get("items"), list):
                 dialect = dataclasses.replace(dialect, year=2019)
-            for keyword in ("id" if dialect.year == 4 else "$id", "$anchor", "$dynamicAnchor", "$ref"):
-                if not isinstance(schema.get(keyword, ""), str):
+            base = "id" if dialect.year == 4 else "$id"
+            for keyword in (base, "$anchor", "$dynamicAnchor", "$ref"):
+                if keyword in schema and not isinstance(schema[keyword], str):
                     raise SchemaError(f"{keyword!r} must be a string", f"{pointer}/{keyword}", keyword)
-            if not entered:
+            if base in schema and not entered:
                 resolver = resolver.in_subresource(specification_with(dialect.uri).create_resource(schema))
         return Place(schema, resolver, dialect, pointer)
 
@@ -153,6 +154,8 @@ class Documents:
         dialect = place.dialect
         if isinstance(root, dict) and isinstance(root.get("$schema"), str):
             dialect = self.dialect(root["$schema"], at)
+        if not self.pointers and isinstance(self.document, dict):
+            self._index(self.document, "")
         if isinstance(found.contents, (dict, list)) and id(found.contents) not in self.pointers:
             self._index(root, reference.partition("#")[0] + "#")
         return self.enter(found.contents, found.resolver, dialect, self.pointers.get(id(found.contents), at), True)

@@ -192,7 +192,8 @@ _LOWER = {keyword.lower(): keyword for keyword in KNOWN}
 
 def step(name: str | int) -> str:
     """A name or index as one step of a JSON pointer."""
-    return "/" + str(name).replace("~", "~0").replace("/", "~1")
+    name = str(name)
+    return "/" + (name.replace("~", "~0").replace("/", "~1") if "~" in name or "/" in name else name)
 
 
 def check(schema: dict[str, Any], dialect: Dialect, pointer: str) -> tuple[dict[str, Any], dict[str, str]]:

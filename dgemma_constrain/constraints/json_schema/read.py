@@ -282,13 +282,13 @@ class Reader:
         if "propertyNames" in said:
             allowed = self.space.values(self.inside(place, "propertyNames")).strings
         cells = self.cells(patterns, others, allowed)
-        members = []
+        members, required = [], frozenset(said.get("required", ()))
         for name in said.get("properties", {}):
             parts = [self.inside(place, "properties", name)]
             parts += [part for names, part in patterns if names.accepts(name)]
             if allowed is not leaves.STRINGS and not allowed.accepts(name):
                 parts = [NEVER]
-            members.append((name, self.space.both(*parts), name in said.get("required", ())))
+            members.append((name, self.space.both(*parts), name in required))
         most = said.get("maxProperties")
         shape = ObjectShape(
             tuple(members), cells, (), int(said.get("minProperties", 0)), None if most is None else int(most)
@@ -327,10 +327,13 @@ def _reference(place: Place) -> str | None:
         return None
     if place.dialect.ref_alone:
         return "$ref" if isinstance(schema.get("$ref"), str) else None
-    said = schema.keys() - keywords.ANNOTATIONS - keywords.PLACES.keys()
-    keyword = next(iter(said)) if len(said) == 1 else None
-    known = {2019: ("$ref", "$recursiveRef"), 2020: ("$ref", "$dynamicRef")}[place.dialect.year]
-    return keyword if keyword in known and isinstance(schema[keyword], str) else None
+    for keyword in ("$ref", "$recursiveRef" if place.dialect.year == 2019 else "$dynamicRef"):
+        if (
+            isinstance(schema.get(keyword), str)
+            and len(schema.keys() - keywords.ANNOTATIONS - keywords.PLACES.keys()) == 1
+        ):
+            return keyword
+    return None
 
 
 class _Growing:

@@ -194,35 +194,46 @@ def _too_deep(pointer: str) -> LimitExceeded:
 def check_json(document: Any) -> None:
     """Raise unless `document` is plain JSON of bearable depth and size. No recursion: this is what makes it safe."""
     size = 0
-    stack = [(document, "", 0)]
+    stack: list[tuple] = [(document, (), 0)]
     while stack:
-        value, pointer, depth = stack.pop()
+        value, steps, depth = stack.pop()
         size += 1 + (len(value) if isinstance(value, str) else 0)
         if depth > MAX_NESTING:
-            raise _too_deep(pointer)
+            raise _too_deep(_pointer(steps))
         if isinstance(value, dict):
             for name, member in value.items():
                 if not isinstance(name, str):
-                    raise SchemaError(f"the name {name!r} is not a string, so this is not JSON", pointer)
-                _check_text(name, pointer)
+                    raise SchemaError(f"the name {name!r} is not a string, so this is not JSON", _pointer(steps))
+                _check_text(name, steps)
                 size += len(name)
-                stack.append((member, pointer + step(name), depth + 1))
+                stack.append((member, (steps, name), depth + 1))
         elif isinstance(value, list):
-            stack.extend((member, f"{pointer}/{i}", depth + 1) for i, member in enumerate(value))
+            stack += [(member, (steps, i), depth + 1) for i, member in enumerate(value)]
         elif isinstance(value, str):
-            _check_text(value, pointer)
+            _check_text(value, steps)
         elif isinstance(value, float) and not math.isfinite(value):
-            raise SchemaError(f"{value} is no JSON value", pointer)
+            raise SchemaError(f"{value} is no JSON value", _pointer(steps))
         elif isinstance(value, int) and value.bit_length() > MAX_BITS:
             raise LimitExceeded(
-                f"an integer of {value.bit_length():,} bits (at {pointer}); up to {MAX_BITS:,} are read"
+                f"an integer of {value.bit_length():,} bits (at {_pointer(steps)}); up to {MAX_BITS:,} are read"
             )
         elif not (value is None or isinstance(value, (int, float, Decimal))):
-            raise SchemaError(f"{value!r:.80} is not JSON; use dicts, lists, strings, numbers, booleans, None", pointer)
+            raise SchemaError(
+                f"{value!r:.80} is not JSON; use dicts, lists, strings, numbers, booleans, None", _pointer(steps)
+            )
         if size > MAX_SIZE:
             raise LimitExceeded(f"the schema holds more than {MAX_SIZE:,} characters and values; split it")
 
 
-def _check_text(text: str, pointer: str) -> None:
+def _pointer(steps: tuple) -> str:
+    """The pointer of (… (((), first step), second step) …)."""
+    found = []
+    while steps:
+        steps, name = steps
+        found.append(step(name))
+    return "".join(reversed(found))
+
+
+def _check_text(text: str, steps: tuple) -> None:
     if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-        raise UnsupportedSchema(f"{text!r:.60} holds half a surrogate pair, which no UTF-8 text can", pointer)
+        raise UnsupportedSchema(f"{text!r:.60} holds half a surrogate pair, which no UTF-8 text can", _pointer(steps))

@@ -107,6 +107,13 @@ class TooDeep(LimitExceeded):
     """Places inside one another that cannot be read."""
 
 
+def _listed(one: DFA, ones: DFA, other: DFA, others: DFA) -> DFA:
+    """What is in both of two sets, and listed in either."""
+    if one is leaves.NONE is other:
+        return leaves.NONE
+    return leaves.join(leaves.meet(one, others), leaves.meet(ones, other))
+
+
 class Space:
     """The formulas of one schema, each a single object, and their normal forms."""
 
@@ -269,8 +276,8 @@ class Space:
             self._pairwise(a.objects, b.objects, ALL_OBJECTS, objects.intersect),
             a.exact and b.exact,
             None if a.wide is b.wide is None else leaves.meet(a.all_strings, b.all_strings),
-            leaves.join(leaves.meet(a.listed_numbers, b.numbers), leaves.meet(a.numbers, b.listed_numbers)),
-            leaves.join(leaves.meet(a.listed_strings, b.strings), leaves.meet(a.strings, b.listed_strings)),
+            _listed(a.listed_numbers, a.numbers, b.listed_numbers, b.numbers),
+            _listed(a.listed_strings, a.strings, b.listed_strings, b.strings),
             None if a.fractions is b.fractions is None else leaves.meet(a.all_fractions, b.all_fractions),
             a.lacking or b.lacking,
         )
