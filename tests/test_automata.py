@@ -14,8 +14,9 @@ from dgemma_constrain.automata.alphabet import alphabet_of, members, refine
 from dgemma_constrain.automata.charset import ANY, EMPTY, Charset
 from dgemma_constrain.automata.determinize import determinize
 from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersect, subtract, unite
+from dgemma_constrain.automata.kernels import random_words
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.minimize import equivalent_states, random_words, trim
+from dgemma_constrain.automata.minimize import equivalent_states, trim
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.errors import LimitExceeded
 

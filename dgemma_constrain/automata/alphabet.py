@@ -12,6 +12,7 @@ from typing import Sequence
 import numpy as np
 
 from dgemma_constrain.automata.charset import ANY, Charset
+from dgemma_constrain.automata.kernels import kernel, random_words, sort
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ def alphabet_of(charsets: Sequence[Charset]) -> Alphabet:
 
     Each set toggles a random 64-bit word at its bounds; the running XOR is a signature of the sets a run lies in.
     """
-    random = np.random.default_rng(0x5EED).integers(1, 2**63, len(charsets) + 1, dtype=np.int64)
+    random = random_words(len(charsets) + 1)
     sets = [ANY, *charsets]
     points = np.concatenate([s.bounds for s in sets])
     words = np.repeat(random, [len(s.bounds) for s in sets])
@@ -81,16 +82,30 @@ def alphabet_of(charsets: Sequence[Charset]) -> Alphabet:
 def members(alphabet: Alphabet, charsets: Sequence[Charset]) -> tuple[np.ndarray, np.ndarray]:
     """The classes of each set, as rows: (offsets int64[n+1], classes int32[…])."""
     bounds = np.concatenate([np.zeros(0, np.int32), *(charset.bounds for charset in charsets)])
-    ranges = np.array([len(charset.bounds) // 2 for charset in charsets], np.int64)
-    begin, past = np.searchsorted(alphabet.cuts, bounds).reshape(-1, 2).T  # the runs of each range
-    sizes = past - begin
-    total = int(sizes.sum())
-    runs = np.arange(total) + np.repeat(begin - (np.cumsum(sizes) - sizes), sizes)
-    owner = np.repeat(np.repeat(np.arange(len(charsets)), ranges), sizes)
-    width = alphabet.size + 1  # and one for -1
-    owner, classes = np.divmod(np.unique(owner * width + alphabet.classes[runs] + 1), width)
-    offsets = np.append(0, np.cumsum(np.bincount(owner, minlength=len(charsets)))).astype(np.int64)
-    return offsets, classes.astype(np.int32) - 1
+    ends = np.cumsum([0, *(len(charset.bounds) for charset in charsets)])
+    return _members(alphabet.classes, alphabet.size, np.searchsorted(alphabet.cuts, bounds), ends)
+
+
+@kernel
+def _members(classes, size, runs, ends):
+    """The distinct classes, ascending, of the runs [runs[i], runs[i+1]) for even i in each ends[k]:ends[k+1]."""
+    total = np.int64(0)
+    for i in range(0, len(runs), 2):
+        total += runs[i + 1] - runs[i]
+    offsets, found = np.zeros(len(ends), np.int64), np.empty(total, np.int32)
+    stamp = np.full(size + 1, -1, np.int64)  # and one for -1, the last
+    used = np.int64(0)
+    for k in range(len(ends) - 1):
+        stamp[size] = k
+        for i in range(ends[k], ends[k + 1], 2):
+            for run in range(runs[i], runs[i + 1]):
+                if stamp[classes[run]] != k:
+                    stamp[classes[run]] = k
+                    found[used] = classes[run]
+                    used += 1
+        sort(found[offsets[k] : used])
+        offsets[k + 1] = used
+    return offsets, found[:used].copy()
 
 
 def refine(a: Alphabet, b: Alphabet) -> tuple[Alphabet, np.ndarray, np.ndarray]:

@@ -15,13 +15,16 @@ TEXT_LIMIT = 0x110000  # one past the last code point; "characters" from here on
 
 
 class Charset:
-    """An immutable set of code points, `bounds` int32[2n]: its members are [b0, b1) ∪ [b2, b3) ∪ …"""
+    """An immutable set of code points, `bounds` int32[2n]: its members are [b0, b1) ∪ [b2, b3) ∪ …
 
-    __slots__ = ("bounds", "_hash")
+    key: the same as bytes, equal for equal sets
+    """
+
+    __slots__ = ("bounds", "key")
 
     def __init__(self, bounds: np.ndarray):
         self.bounds = bounds
-        self._hash = hash(bounds.tobytes())
+        self.key = bounds.tobytes()
 
     @staticmethod
     def of(characters: str) -> Charset:
@@ -72,12 +75,10 @@ class Charset:
         return len(self.bounds) > 0
 
     def __eq__(self, other) -> bool:
-        if self is other:
-            return True
-        return isinstance(other, Charset) and self.bounds.tobytes() == other.bounds.tobytes()
+        return self is other or (isinstance(other, Charset) and self.key == other.key)
 
     def __hash__(self) -> int:
-        return self._hash
+        return hash(self.key)
 
     def pairs(self) -> list[tuple[int, int]]:
         """Inclusive ranges, in order."""

@@ -20,11 +20,22 @@ DEAD = -1  # in a tree: ≥ 0 is a class (a leaf), -1 nothing, ≤ -2 the inner 
 def _unique_rows(rows):
     """Number equal rows alike, in order of appearance: ids int32[n] and the index of each first row."""
     n, width = rows.shape
-    table = np.full(1 << 16, -1, np.int32)
+    size = 16
+    while size < 2 * n:
+        size *= 2
+    table = np.full(size, -1, np.int32)
     ids = np.empty(n, np.int32)
     first = np.empty(n, np.int32)
     count = 0
     for i in range(n):
+        same = i > 0  # as the row before: most are
+        for j in range(width):
+            if not same:
+                break
+            same = rows[i, j] == rows[i - 1, j]
+        if same:
+            ids[i] = ids[i - 1]
+            continue
         h = np.uint64(0)
         for j in range(width):
             h = (h ^ np.uint64(rows[i, j])) * np.uint64(0x9E3779B97F4A7C15)

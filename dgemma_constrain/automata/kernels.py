@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numba import njit
 
@@ -38,6 +40,16 @@ def mix(value):
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
+
+
+def random_words(count: int) -> np.ndarray:
+    """uint64[count], the same ones each time."""
+    return _words(1 << max(count - 1, 255).bit_length())[:count]
+
+
+@lru_cache(maxsize=32)
+def _words(count: int) -> np.ndarray:
+    return np.random.default_rng(0x5EED).integers(1, 2**64, count, np.uint64)
 
 
 @kernel

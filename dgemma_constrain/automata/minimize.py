@@ -15,12 +15,10 @@ of the 2⁶⁴ weights of this one make the hashes equal, and k is small (k ≥ 
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from dgemma_constrain.automata.acyclic import equal_states
-from dgemma_constrain.automata.kernels import distances, grouped, kernel, mix, reversed_rows, sort
+from dgemma_constrain.automata.kernels import distances, grouped, kernel, mix, random_words, reversed_rows, sort
 
 
 def equivalent_states(offsets, symbols, targets, accept):
@@ -30,16 +28,6 @@ def equivalent_states(offsets, symbols, targets, accept):
     """
     weights, alike = random_words(int(symbols.max(initial=-1)) + 1), np.zeros(len(accept), np.uint64)
     return _equivalent_states(offsets, symbols, weights, targets, accept, alike)
-
-
-def random_words(count: int):
-    """uint64[count], the same ones each time."""
-    return _words(1 << max(count - 1, 255).bit_length())[:count]
-
-
-@lru_cache(maxsize=32)
-def _words(count: int):
-    return np.random.default_rng(0x5EED).integers(0, 2**64, count, np.uint64)
 
 
 @kernel
@@ -217,17 +205,25 @@ def quotient(offsets, symbols, targets, accept, block, blocks):
 
 
 def trim(offsets, symbols, targets, accept):
-    """Drop the states from which nothing is accepted or which cannot be reached; an empty language keeps one state. The rows,
-    and the fewest transitions from each state to acceptance."""
-    start = np.zeros(len(accept), bool)
-    start[0] = True
+    """Drop the states from which nothing is accepted; an empty language keeps one state. The rows, and the fewest transitions
+    from each state to acceptance."""
     distance = distances(*reversed_rows(offsets, targets), accept)
-    live = (distances(offsets, targets, start) >= 0) & (distance >= 0)
+    live = distance >= 0
     if live.all():
         return offsets, symbols, targets, accept, distance
     if not live[0]:
         return np.zeros(2, np.int64), symbols[:0], targets[:0], np.zeros(1, bool), np.zeros(1, np.int32)
     return (*keep_states(offsets, symbols, targets, live), accept[live], distance[live])
+
+
+def _reachable(offsets, symbols, targets, accept):
+    """Drop the states that cannot be reached."""
+    start = np.zeros(len(accept), bool)
+    start[0] = True
+    reached = distances(offsets, targets, start) >= 0
+    if reached.all():
+        return offsets, symbols, targets, accept
+    return (*keep_states(offsets, symbols, targets, reached), accept[reached])
 
 
 def keep_states(offsets, symbols, targets, kept):
@@ -296,7 +292,8 @@ def _spread(offsets, labels, targets, set_offsets, set_symbols):
 
 
 def minimal_rows(offsets, labels, targets, accept, sets, size: int):
-    """The minimal DFA as rows (offsets, labels, targets, accept), numbered breadth-first.
+    """The minimal DFA as rows (offsets, labels, targets, accept), numbered breadth-first, of one without states that cannot be
+    reached.
 
     sets: the symbols of each label, as rows (offsets, symbols). Those of one state are disjoint, and stand by first symbol.
     """
@@ -320,7 +317,7 @@ def minimize(offsets, labels, targets, accept, sets, size: int):
 
 def minimize_rows(offsets, symbols, targets, accept, size: int):
     """The same of a DFA that has one symbol a transition already."""
-    offsets, symbols, targets, accept, _ = trim(offsets, symbols, targets, accept)
+    offsets, symbols, targets, accept = _reachable(offsets, symbols, targets, accept)
     each = np.arange(size + 1), np.arange(size, dtype=np.int32)
     new_class, first = _merged(_columns(offsets, symbols, targets, *each, size))
     joined = grouped(new_class, len(first))

@@ -59,15 +59,15 @@ def side_by_side(parts: Sequence[NFA], starts: np.ndarray) -> tuple[np.ndarray, 
     """The edges, jumps and charsets of fragments whose states begin at `starts`, int32[…]."""
     own = {id(part.charsets): part.charsets for part in parts}  # often the same tuple of sets, or the same sets
     places = dict(zip(own, accumulate(map(len, own.values()), initial=0)))  # where the names of a tuple's sets begin
-    sets = list(chain.from_iterable(own.values()))
-    table: dict[Charset, int] = {}
-    known = {i: table.setdefault(c, len(table)) for i, c in dict(zip(map(id, sets), sets)).items()}
-    names = np.array([known[i] for i in map(id, sets)], np.int32)
+    keys = [charset.key for charset in chain.from_iterable(own.values())]
+    table = dict(zip(keys, chain.from_iterable(own.values())))
+    number = dict(zip(table, range(len(table))))
+    names = np.array([number[key] for key in keys], np.int32)
     edges = np.concatenate([part.edges for part in parts], dtype=np.int32)
     jumps = np.concatenate([part.jumps for part in parts], dtype=np.int32)
-    sizes = np.array([(len(part.edges), len(part.jumps), places[id(part.charsets)]) for part in parts], np.int64)
-    _move(edges, jumps, sizes, starts, names)
-    return edges, jumps, tuple(table)
+    sizes = [size for part in parts for size in (len(part.edges), len(part.jumps), places[id(part.charsets)])]
+    _move(edges, jumps, np.array(sizes, np.int64).reshape(-1, 3), starts, names)
+    return edges, jumps, tuple(table.values())
 
 
 @kernel

@@ -224,6 +224,8 @@ class Schema:
         most = max(made[0].states + STATES, ENOUGH)
         writer.limits = Limits(min(4 * most, limits.states), limits.seconds)
         while len(made) <= DEEPEST:
+            if made[-1].states > made[0].states + STATES and len(made) > 2 * USUAL:
+                break  # so will the next one be, which may be twice as large
             try:
                 nfa = writer.text(len(made))
             except LimitExceeded:

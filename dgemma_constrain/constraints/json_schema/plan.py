@@ -67,7 +67,7 @@ class Plan:
         """Whether there is a way by these formulas."""
         onward: dict[int, list[int]] = {}
         for arc in self.arcs:
-            if all(piece in able for piece in arc.pieces if isinstance(piece, Expr)):
+            if all(piece in able or not isinstance(piece, Expr) for piece in arc.pieces):
                 onward.setdefault(arc.source, []).append(arc.target)
         reached = {0}
         agenda = [0]

@@ -157,7 +157,11 @@ class Space:
     def either(self, *parts: Expr) -> Expr:
         return self._join("either", parts, NEVER, ANY)
 
-    def _join(self, op: str, parts: Iterable[Expr], unit: Expr, zero: Expr) -> Expr:
+    def _join(self, op: str, parts: tuple[Expr, ...], unit: Expr, zero: Expr) -> Expr:
+        if zero in parts:
+            return zero
+        if len(parts) == 2 and (parts[0] is parts[1] or unit in parts):  # most
+            return parts[0] if parts[1] is unit else parts[1]
         flat: dict[Expr, None] = {}
         for part in parts:
             flat.update(dict.fromkeys(part.parts if part.op == op else (part,)))
@@ -238,7 +242,9 @@ class Space:
 
     def is_never(self, expr: Expr) -> bool:
         """Whether nothing fits, as far as it is known by now: what is being read, or has too many cases, counts as something."""
-        if expr not in self._values and (expr in self._active or self._touches_active(expr)):
+        if expr in self._values:
+            return self._values[expr].is_never
+        if expr in self._active or self._touches_active(expr):
             return False
         active = set(self._active)
         try:

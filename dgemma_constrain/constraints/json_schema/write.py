@@ -40,12 +40,10 @@ class Outline:
     def __init__(self, space: Space, root: Expr, any_order: bool = False, loose: bool = False):
         self.space, self.root, self.any_order, self.loose = space, root, any_order, loose
         self.plans: dict[Expr, list[Plan]] = {}
+        self.parts: dict[Expr, list[Expr]] = {}  # what stands inside, as often as it does
         self._collect(root)
         number = {expr: k for k, expr in enumerate(self.plans)}
-        inside = {
-            number[expr]: {number[part] for plan in plans for part in plan.exprs()}
-            for expr, plans in self.plans.items()
-        }
+        inside = {number[expr]: {number[part] for part in parts} for expr, parts in self.parts.items()}
         group = components(inside)
         size: dict[int, int] = {}
         for k in group.values():
@@ -55,13 +53,12 @@ class Outline:
             expr: size[group[k]] > 1 or k in inside[k] for expr, k in number.items()
         }  # fmt: skip
         self.copies = {expr: 0 for expr in self.plans}  # how often each one is written into others
-        for plans in self.plans.values():
-            for part in (part for plan in plans for part in plan.exprs()):
+        for parts in self.parts.values():
+            for part in parts:
                 self.copies[part] += 1
         self.nested: dict[Expr, bool] = {}
         for expr in sorted(self.plans, key=self.group.__getitem__):  # what it contains comes first
-            parts = {part for plan in self.plans[expr] for part in plan.exprs()}
-            self.nested[expr] = self.recursive[expr] or any(self.nested.get(part, False) for part in parts)
+            self.nested[expr] = self.recursive[expr] or any(self.nested.get(part, False) for part in self.parts[expr])
 
     @cached_property
     def escapes(self) -> bool:
@@ -80,7 +77,8 @@ class Outline:
         for expr in agenda:
             if expr not in self.plans:
                 self.plans[expr] = plans = self._plans(expr)
-                agenda += [part for plan in plans for part in plan.exprs()]
+                self.parts[expr] = parts = [part for plan in plans for part in plan.exprs()]
+                agenda += parts
                 structured += bool(plans)
                 if structured > MAX_STRUCTURED:
                     raise LimitExceeded(
@@ -122,7 +120,7 @@ class Outline:
             elif self.recursive[expr]:
                 return None
             else:
-                copies[expr] = sum(copies[part] for plan in self.plans[expr] for part in plan.exprs())
+                copies[expr] = sum(copies[part] for part in self.parts[expr])
         return copies[self.root]
 
     @property
