@@ -17,15 +17,13 @@ of a token, where the byte before is unknown, continuation bytes have finer part
 from __future__ import annotations
 
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
-from numba import njit
 
 from dgemma_constrain.automata.encodings import ByteDFA
-from dgemma_constrain.automata.kernels import grown, kernel
+from dgemma_constrain.automata.kernels import kernel
 from dgemma_constrain.tokens.copies import find_copies
-from dgemma_constrain.tokens.trie import Trie, build_trie
+from dgemma_constrain.tokens.keys import HOPS, STAYING, Copied, Cut, cut, uncut
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
 MANY_BYTES = 40  # a state with so many live bytes walks much of the trie
@@ -36,11 +34,8 @@ SELDOM = 0.006  # of a vocabulary's bytes: what parts for other kinds may set ap
 # the region anyway (in an undeclared name, while it could still become a declared one); more would cost more than it saves
 ODD = 0.003  # of a vocabulary's bytes: a byte that is so frequent, and by which few states leave the region; these are left out
 ROUNDS = 4
-HOPS = 4  # bytes within which a near state's walks come into the region
 SAMPLE = 256  # busy states looked at to find the commonest kinds
-NONE = np.uint64(0)
 OUTSIDE, STAY, NEAR, COPY, COPY_OUTSIDE = range(5)  # ways to walk
-SEED, MULTIPLIER = np.uint64(0x2545F4914F6CDD1D), np.uint64(0x9E3779B97F4A7C15)
 
 
 def _apart(part: np.ndarray, finer: np.ndarray, weight: np.ndarray) -> int:
@@ -70,24 +65,13 @@ FINE = _byte_sets(
 
 class Region(NamedTuple):
     """way int8[S]: how walks from each state go, one of the five below; enters bool[S, 2]: states whose predecessors
-    may go on in `enter`, by whether the byte between them is picky.
-
-    `stay`, `enter` and `near` have one token a key; `stay_key`, `enter_key` and `near_key`, int32[n], say which one has the
-    key of each sorted token. `copies` has those of `near` with leaving bytes (see copies.py), `leaving` all such tokens;
-    `copied` and `left`, int32[m], say which."""
+    may go on by ENTERING keys, by whether the byte between them is picky; the keys of the tokens (see keys.py), and what
+    is walked from copies."""
 
     way: np.ndarray
     enters: np.ndarray
-    stay: Trie
-    stay_key: np.ndarray
-    enter: Trie
-    enter_key: np.ndarray
-    near: Trie
-    near_key: np.ndarray
-    copies: Trie
-    copied: np.ndarray
-    leaving: Trie
-    left: np.ndarray
+    cut: Cut
+    copied: Copied
 
 
 def find_region(dfa: ByteDFA, vocabulary: Vocabulary, copies: bool = True) -> Region:
@@ -96,9 +80,7 @@ def find_region(dfa: ByteDFA, vocabulary: Vocabulary, copies: bool = True) -> Re
     widths = np.bincount(dfa.classes, minlength=dfa.table.shape[1])
     busy = np.flatnonzero(_live_bytes(dfa.table, widths) >= MANY_BYTES)
     if len(busy) < WORTH_IT:
-        nothing = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[:0])
-        enters = np.zeros((len(dfa.table), 2), bool)
-        return Region(np.zeros(len(dfa.table), np.int8), enters, *(nothing, np.zeros(0, np.int32)) * 5)
+        return Region(np.zeros(len(dfa.table), np.int8), np.zeros((len(dfa.table), 2), bool), *uncut(vocabulary))
     sample = busy[:: -(-len(busy) // SAMPLE)]
     part = FINE
     weight = np.bincount(vocabulary.data[::SAMPLE], minlength=256)
@@ -124,10 +106,10 @@ def find_region(dfa: ByteDFA, vocabulary: Vocabulary, copies: bool = True) -> Re
     near, first = _near(dfa, part, inside, enters)
     way = np.where(inside, STAY, np.where(near, NEAR, OUTSIDE)).astype(np.int8)
     copy, leaving = find_copies(dfa, way > OUTSIDE) if copies else (inside & False, leaves & False)
-    region = Region(way, enters, *_tries(vocabulary, part, coarse, first, leaves, leaving & copy.any()))
-    if len(region.copies.byte) < len(region.stay.byte):
+    keys, copied = cut(vocabulary, part, coarse, first, PICKY, leaves, leaving & copy.any())
+    if len(copied.copies.byte) < len(keys.keys[STAYING].trie.byte):
         way[copy] = np.where(way[copy] > OUTSIDE, COPY, COPY_OUTSIDE)
-    return region
+    return Region(way, enters, keys, copied)
 
 
 def _near(dfa: ByteDFA, part: np.ndarray, inside: np.ndarray, enters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -174,55 +156,6 @@ def _is_constant(row: np.ndarray, part: np.ndarray) -> bool:
     first = np.zeros(256, np.int64)
     first[part] = row
     return bool((first[part] == row).all())
-
-
-# Constraints of one kind (JSON strings, say) cut the bytes alike, so a vocabulary's last few sets of tries are kept.
-_KEPT = 16
-_KNOWN: WeakKeyDictionary[Vocabulary, dict[bytes, tuple]] = WeakKeyDictionary()
-
-
-def _tries(
-    vocabulary: Vocabulary,
-    part: np.ndarray,
-    coarse: np.ndarray,
-    first: np.ndarray,
-    leaves: np.ndarray,
-    leaving: np.ndarray,
-) -> tuple:
-    """What follows `way` and `enters` in `Region`."""
-    known = _KNOWN.setdefault(vocabulary, {})
-    cut = part.tobytes() + first.tobytes() + leaves.tobytes()
-    tries, tokens = known.get(cut, ([], vocabulary.order))
-    if not tries:
-        for hashes in _keys(tuple(vocabulary.trie)[:5], vocabulary.trie.height, part, coarse, first, PICKY, leaves):
-            key, example = number_equal(hashes)
-            tokens = vocabulary.order[example]
-            tries += [build_trie(vocabulary.data, vocabulary.offsets, tokens), key]
-        known[cut] = tries, tokens
-    cut += leaving.tobytes()
-    if cut not in known:
-        left = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, vocabulary.order, leaving)).astype(
-            np.int32
-        )
-        copied = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, tokens, leaving)).astype(np.int32)
-        known[cut] = ()
-        for ids, some in ((tokens, copied), (vocabulary.order, left)):
-            known[cut] += build_trie(vocabulary.data, vocabulary.offsets, ids[some]), some
-    copies = known[cut]
-    while len(known) > _KEPT:
-        del known[next(iter(known))]
-    return *tries, *copies
-
-
-@kernel
-def _with_byte(data, offsets, ids, wanted):
-    """bool[n]: the tokens that hold a wanted byte."""
-    found = np.zeros(len(ids), np.bool_)
-    for i in range(len(ids)):
-        for at in range(offsets[ids[i]], offsets[ids[i] + 1]):
-            if wanted[data[at]]:
-                found[i] = True
-    return found
 
 
 def _pairs(classes: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -316,83 +249,3 @@ def _patterns(rows):
                 d += 1
             patterns[i, c] = d
     return patterns
-
-
-@kernel
-def _keys(trie, height, part, coarse, first_part, picky, leaves):
-    """Three 64-bit hashes of each token's key, in sorted order: by parts; with its first byte as it is; and with the first
-    HOPS bytes by parts of their own.
-
-    Hashed along the trie, so that what tokens share is hashed once.
-    """
-    byte, depth, skip, first, last = trie
-    keys = np.empty((3, first[-1]), np.uint64)
-    hashes = np.empty((height + 1, 3), np.uint64)
-    left = np.zeros((height + 1, 3), np.bool_)
-    path = np.empty(height + 1, np.uint8)
-    for way in range(3):
-        hashes[0, way] = SEED
-    for k in range(len(byte)):
-        d, b = depth[k], byte[k]
-        path[d] = b
-        p = coarse[b] if d > 1 and not picky[path[d - 1]] else part[b]
-        for way in range(3):
-            left[d, way] = left[d - 1, way] or (leaves[b] and (d > 1 or way != 1))
-            letter = p
-            if left[d, way] or (way == 1 and d == 1):
-                letter = 256 + np.int64(b)
-            elif way == 2 and d <= HOPS:
-                letter = first_part[b]
-            h = (hashes[d - 1, way] ^ np.uint64(letter)) * MULTIPLIER
-            hashes[d, way] = h ^ (h >> np.uint64(32))
-        for i in range(first[k], last[k]):
-            for way in range(3):
-                keys[way, i] = hashes[d, way]
-    return keys
-
-
-@kernel
-def number_equal(hashes):
-    """Number equal non-zero hashes alike: (ids int32[n], -1 for zero; the first index of each)."""
-    size = 1 << 15
-    keys = np.zeros(size, np.uint64)  # the hash in each slot, NONE if free, and its number
-    numbers = np.empty(size, np.int32)
-    ids = np.empty(len(hashes), np.int32)
-    first = np.empty(1024, np.int32)
-    count = 0
-    for i in range(len(hashes)):
-        h = hashes[i]
-        if h == NONE:
-            ids[i] = -1
-            continue
-        if i > 0 and h == hashes[i - 1]:  # neighbours are alike more often than not
-            ids[i] = ids[i - 1]
-            continue
-        slot = _slot(keys, h)
-        if keys[slot] == NONE:
-            first = grown(first, count + 1)
-            first[count] = i
-            keys[slot] = h
-            numbers[slot] = count
-            count += 1
-            if 4 * count > size:
-                size *= 4
-                keys = np.zeros(size, np.uint64)
-                numbers = np.empty(size, np.int32)
-                for j in range(count):
-                    slot = _slot(keys, hashes[first[j]])
-                    keys[slot] = hashes[first[j]]
-                    numbers[slot] = j
-            ids[i] = count - 1
-        else:
-            ids[i] = numbers[slot]
-    return ids, first[:count].copy()
-
-
-@njit(inline="always")
-def _slot(keys, h):
-    """Where a hash is in an open table, or would be."""
-    slot = np.int64(h >> np.uint64(20)) & (len(keys) - 1)
-    while keys[slot] != NONE and keys[slot] != h:
-        slot = (slot + 1) & (len(keys) - 1)
-    return slot

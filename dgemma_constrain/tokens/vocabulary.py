@@ -145,6 +145,11 @@ class Vocabulary:
         return build_trie(self.data, self.offsets, self.order)
 
     @cached_property
+    def height(self) -> int:
+        """Bytes of the longest token."""
+        return self.trie.height
+
+    @cached_property
     def token_nodes(self) -> np.ndarray:
         """The node of `trie` at which each token of `order` ends."""
         return self.trie.token_nodes()

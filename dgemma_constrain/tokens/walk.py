@@ -1,4 +1,4 @@
-"""The two walks of the trie in a lift: from which byte states tokens lead where, and then the rows; see `lift`."""
+"""The first walk of the trie in a lift: from which byte states tokens lead where; see `lift`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOGETHER = 4096  # states that walk at a time: their vectors stay in the process
 
 
 @njit(inline="always")
-def _move(columns, c, states, origins, d, count):
+def move(columns, c, states, origins, d, count):
     """Move the `count` states at depth d-1 along one column of the table to depth d; how many live on."""
     n = 0
     for j in range(count):
@@ -40,6 +40,14 @@ def _move_together(columns, c, states, weights, d, count, place):
     for j in range(n):
         place[states[d, j]] = -1
     return n
+
+
+@njit(inline="always")
+def add(column, mark, at, value):
+    if mark[at] == 0:
+        mark[at] = 1
+        column[at] = np.uint64(0)
+    column[at] += value
 
 
 @kernel
@@ -72,14 +80,16 @@ def _walk(
     place,
     right,
     column,
+    mark,
     known,
     found,
     count,
     max_work,
 ):
     """Walk nodes k:end of a trie, where d is the depth of node k, from states[d-1, :counts[d-1]]; `weights` are the sums of
-    `left` over the states they began in. Adds to the hashes in `column`, one for each position of the sorted tokens, and
-    to the states in `found`. Returns how many those are, and the work.
+    `left` over the states they began in. Adds to the states in `found`; returns how many those are, and the work. Adds to
+    hashes, of which `column` has the differences: what is at a position is added from there on. Where `mark` is 0, a
+    difference is 0, whatever `column` says.
 
     Many states soon lead to one (of a hundred names that are not to be written, most tokens are none), and the hash is
     linear in `left`: so near the root, where it pays most, those that have met walk on as one. And most tokens go on
@@ -95,7 +105,7 @@ def _walk(
         if d <= TOGETHER_DEPTH and counts[d - 1] > 1:
             n = _move_together(columns, c, states, weights, d, counts[d - 1], place)
         else:
-            n = _move(columns, c, states, weights, d, counts[d - 1])
+            n = move(columns, c, states, weights, d, counts[d - 1])
         if n == 0:
             k = skip[k]
             continue
@@ -113,9 +123,8 @@ def _walk(
                 found[count] = t
                 count += np.int64(not known[t])
                 known[t] = True
-            past = first[skip[k]] if whole else last[k]
-            for i in range(first[k], past):
-                column[i] += total
+            add(column, mark, first[k], total)
+            add(column, mark, first[skip[k]] if whole else last[k], np.uint64(0) - total)
         k = skip[k] if whole else k + 1
     return count, work
 
@@ -126,7 +135,8 @@ def discover(
     columns,
     byte_class,
     tries,
-    hashes,
+    sums,
+    marks,
     way,
     enters,
     picky,
@@ -140,8 +150,7 @@ def discover(
 ):
     """Walk from every byte state that stands between two tokens. Returns those states in order of discovery, and a
     status. With `all_bytes`, tokens of single bytes, those are all states, so none need be discovered first. The tries:
-    those of each way, and those to `enter` the region; their hashes, one entry a token,
-    receive the sums."""
+    those of each way, and those to `enter` the region; `sums` and `marks`, of each, are as in `_walk`."""
     trie, enter = tries[0], tries[-1]
     lasting = _lasting(table, byte_class, kind)
     total = columns.shape[1]
@@ -189,7 +198,7 @@ def discover(
             counts[0] = n
             if n:
                 count, steps = _walk(columns, byte_class, lasting, tries[w], np.int64(0), len(tries[w][0]), states, weights,
-                                     counts, place, right, hashes[w], known, found, count, max_work - work)  # fmt: skip
+                                     counts, place, right, sums[w], marks[w], known, found, count, max_work - work)  # fmt: skip
                 work += steps
         begin = past
         k = np.int64(0)
@@ -205,11 +214,11 @@ def discover(
                 counts[0] = n
                 if n and entering:
                     count, steps = _walk(columns, byte_class, lasting, enter, child[b], child_past[b], states, weights, counts,
-                                         place, right, hashes[-1], known, found, count, max_work - work)  # fmt: skip
+                                         place, right, sums[-1], marks[-1], known, found, count, max_work - work)  # fmt: skip
                     work += steps
                 elif n:
                     count, steps = _walk(columns, byte_class, lasting, trie, k, past_k, states, weights, counts,
-                                         place, right, hashes[0], known, found, count, max_work - work)  # fmt: skip
+                                         place, right, sums[0], marks[0], known, found, count, max_work - work)  # fmt: skip
                     work += steps
             k = past_k
         if count > max_states:
@@ -217,63 +226,3 @@ def discover(
         if work > max_work:
             return found[:count].copy(), 2
     return found[:count].copy(), 0
-
-
-@kernel
-def write_rows(columns, byte_class, boundary, number, trie, height, left, right, max_work):
-    """Rows of the token automaton, the hash of each class's column (0: it has no transitions), and a status; the trie holds
-    one token a class, and position i of it is class i."""
-    byte, depth, skip, first, last = trie
-    offsets = np.zeros(len(boundary) + 1, np.int64)
-    symbols, targets = np.empty(4096, np.int32), np.empty(4096, np.int32)
-    width = min(TOGETHER, len(boundary))
-    states, origins = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.int32)
-    counts = np.zeros(height + 1, np.int64)
-    source, target = np.empty(4096, np.int32), np.empty(4096, np.int32)  # transitions of one walk, class by class:
-    group, ends = np.empty(len(byte), np.int32), np.zeros(len(byte), np.int64)  # those of group[g] end at ends[g]
-    at = np.empty(width, np.int64)
-    sums = np.zeros(first[-1], np.uint64)
-    work = np.int64(0)
-    for begin in range(0, len(boundary), width):
-        together = min(width, len(boundary) - begin)
-        for i in range(together):
-            states[0, i], origins[0, i] = boundary[begin + i], i
-        counts[0] = together
-        used = groups = k = 0
-        while k < len(byte):
-            d = depth[k]
-            c = byte_class[byte[k]]
-            work += counts[d - 1]
-            n = _move(columns, c, states, origins, d, counts[d - 1])
-            if n == 0:
-                k = skip[k]
-                continue
-            counts[d] = n
-            if last[k] > first[k]:
-                source, target = grown(source, used + n), grown(target, used + n)
-                total = np.uint64(0)
-                for j in range(n):
-                    source[used] = origins[d, j]
-                    target[used] = states[d, j]
-                    total += left[boundary[begin + origins[d, j]]] * right[states[d, j]]
-                    offsets[begin + origins[d, j] + 1] += 1
-                    used += 1
-                sums[first[k]] += total
-                group[groups], ends[groups] = first[k], used
-                groups += 1
-            k += 1
-        for i in range(together):  # sizes of rows → where they begin
-            at[i] = offsets[begin + i]
-            offsets[begin + i + 1] += offsets[begin + i]
-        symbols, targets = grown(symbols, offsets[begin + together]), grown(targets, offsets[begin + together])
-        e = 0
-        for g in range(groups):
-            while e < ends[g]:
-                place = at[source[e]]
-                at[source[e]] += 1
-                symbols[place] = group[g]
-                targets[place] = number[target[e]]
-                e += 1
-        if work > max_work:
-            return offsets, symbols, targets, sums, 2
-    return offsets, symbols[: offsets[-1]], targets[: offsets[-1]], sums, 0

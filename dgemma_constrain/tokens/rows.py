@@ -1,0 +1,127 @@
+"""Writing the rows of a token automaton, by walks of tries of one token a class, or of one key for all classes that some states
+cannot tell apart; see `lift`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dgemma_constrain.automata.kernels import kernel
+from dgemma_constrain.tokens.trie import Trie
+from dgemma_constrain.tokens.walk import move
+
+TOGETHER = 1024  # states that walk at a time: their vectors, and the ends of their rows, stay in the processor's cache
+ROOM = 1 << 22  # transitions by keys that they have, at most
+
+
+class Walk(NamedTuple):
+    """States (int32[n]) that walk a trie of keys, and the key of each class, int32[C]."""
+
+    states: np.ndarray
+    trie: Trie
+    key: np.ndarray
+
+
+class Steps(NamedTuple):
+    """Transitions from row `source` to row `target`, int32[n] both; those by key k are ends[k]:ends[k+1]."""
+
+    source: np.ndarray
+    target: np.ndarray
+    ends: np.ndarray
+    key: np.ndarray
+
+
+def walk_rows(columns, byte_class, walks: list[Walk], number, height: int, left, right, max_work: int):
+    """All transitions by keys; the hash of each class's column (0: it has no transitions), and the status."""
+    found: list[Steps] = []
+    sums = np.zeros(len(walks[0].key), np.uint64)
+    work = 0
+    for states, trie, key in walks:
+        keys = int(trie.first[-1])
+        width = max(1, min(TOGETHER, ROOM // max(keys, 1)))
+        for begin in range(0, len(states), width):
+            *steps, hashes, more = _walk_some(
+                columns, byte_class, states[begin : begin + width], number, tuple(trie)[:5], height, left, right
+            )
+            found.append(Steps(*steps, key))
+            sums += hashes[key]
+            work += more
+            if work > max_work:
+                return found, sums, 2
+    return found, sums, 0
+
+
+def write_rows(found: list[Steps], classes: np.ndarray, rows: int):
+    """(offsets, symbols, targets) over some of the classes, renumbered from 0."""
+    offsets = np.zeros(rows + 1, np.int64)
+    keys = [steps.key[classes] for steps in found]
+    for (source, _, ends, _), key in zip(found, keys):
+        _count(offsets, source, ends, key)
+    np.cumsum(offsets, out=offsets)
+    at = offsets.copy()
+    symbols, targets = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)
+    for (source, target, ends, _), key in zip(found, keys):
+        _fill(at, source, target, ends, key, symbols, targets)
+    return offsets, symbols, targets
+
+
+@kernel
+def _walk_some(columns, byte_class, starts, number, trie, height, left, right):
+    """The transitions of some states by the keys in a trie, the hash of each key's column, and the work."""
+    byte, depth, skip, first, last = trie
+    width, keys = len(starts), first[-1]
+    states, origins = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.int32)
+    counts = np.zeros(height + 1, np.int64)
+    source, target = np.empty(width * keys, np.int32), np.empty(width * keys, np.int32)
+    ends, sums = np.zeros(keys + 1, np.int64), np.zeros(keys, np.uint64)
+    for i in range(width):
+        states[0, i], origins[0, i] = starts[i], i
+    counts[0] = width
+    work = np.int64(0)
+    used = done = k = 0
+    while k < len(byte):
+        d = depth[k]
+        work += counts[d - 1]
+        n = move(columns, byte_class[byte[k]], states, origins, d, counts[d - 1])
+        if n == 0:
+            k = skip[k]
+            continue
+        counts[d] = n
+        if last[k] > first[k]:
+            while done <= first[k]:
+                ends[done] = used
+                done += 1
+            total = np.uint64(0)
+            for j in range(n):
+                start, t = starts[origins[d, j]], states[d, j]
+                source[used], target[used] = number[start], number[t]
+                total += left[start] * right[t]
+                used += 1
+            sums[first[k]] = total
+        k += 1
+    while done <= keys:
+        ends[done] = used
+        done += 1
+    return source[:used], target[:used], ends, sums, work
+
+
+@kernel
+def _count(offsets, source, ends, key):
+    """Add the number of transitions of each row at the place after it."""
+    times = np.zeros(len(ends), np.int64)
+    for k in key:
+        times[k] += 1
+    for k in range(len(ends) - 1):
+        for e in range(ends[k], ends[k + 1]):
+            offsets[source[e] + 1] += times[k]
+
+
+@kernel
+def _fill(at, source, target, ends, key, symbols, targets):
+    """Write the transitions, class by class, where the rows have got to."""
+    for c in range(len(key)):
+        for e in range(ends[key[c]], ends[key[c] + 1]):
+            place = at[source[e]]
+            at[source[e]] = place + 1
+            symbols[place], targets[place] = c, target[e]
