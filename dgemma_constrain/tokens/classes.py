@@ -67,18 +67,17 @@ def token_hashes(sums, marks, of_form, form, count, copied, left):
 
 
 @kernel
-def shortest(class_of, classes, touched, mark, form, first, following, order, offsets):
+def shortest(class_of, classes, touched, mark, lengths, first, following, order, offsets):
     """The position in the sorted tokens of a short one of each class, int32[classes]."""
     example, length = np.empty(classes, np.int32), np.full(classes, 1 << 30, np.int64)
     for f in range(len(first)):
         c = class_of[f]
         if c >= 0:
-            size = offsets[order[first[f]] + 1] - offsets[order[first[f]]]  # as all of the form
-            if size < length[c]:
+            if lengths[f] < length[c]:
                 at = first[f]
                 while mark[at] & TOUCHED:
                     at = following[at]
-                example[c], length[c] = at, size
+                example[c], length[c] = at, lengths[f]
     last = np.int32(-1)
     for j in range(len(touched)):
         c = class_of[len(first) + j]

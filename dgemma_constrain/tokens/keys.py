@@ -44,6 +44,7 @@ class Cut(NamedTuple):
     form     int32[n]     the form of each sorted token
     by_id    int32[V]     … and of each id; F for a special one
     count    int32[F]     how many tokens there are of each form
+    length   int32[F]     how many bytes they have, and all the same (where there are keys)
     first    int32[F]     the first of these, and
     next     int32[n]     the next of the same form after each
     """
@@ -53,6 +54,7 @@ class Cut(NamedTuple):
     form: np.ndarray
     by_id: np.ndarray
     count: np.ndarray
+    length: np.ndarray
     first: np.ndarray
     next: np.ndarray
 
@@ -78,7 +80,7 @@ def uncut(vocabulary: Vocabulary) -> tuple[Cut, Copied]:
     if b"" not in known:
         keys = Keys(vocabulary.data, vocabulary.offsets, vocabulary.order[:0], _trie(vocabulary, vocabulary.order[:0]))
         none = np.zeros(0, np.int32)
-        forms = _forms(np.zeros(len(vocabulary.order), np.int32), 1, vocabulary.order, len(vocabulary))
+        forms = _forms(np.zeros(len(vocabulary.order), np.int32), 1, vocabulary)
         known[b""] = Cut((keys,) * 3, np.zeros((3, 1), np.int32), *forms), Copied(keys.trie, none, keys.trie, none)
     return known[b""]
 
@@ -131,15 +133,16 @@ def _cut(vocabulary, part, coarse, first, picky, leaves) -> tuple[Cut, np.ndarra
         rank[order] = np.arange(len(order))
         numbers.append(rank[number])
     form, example = number_equal(hashes[0] + hashes[1] * MULTIPLIER + hashes[2] * SEED)
-    forms = _forms(form, len(example), vocabulary.order, len(vocabulary))
+    forms = _forms(form, len(example), vocabulary)
     return Cut(tuple(keys), np.stack(numbers)[:, example], *forms), examples[order]
 
 
-def _forms(form: np.ndarray, count: int, order: np.ndarray, size: int) -> tuple:
+def _forms(form: np.ndarray, count: int, vocabulary: Vocabulary) -> tuple:
     """What follows `of_form` in `Cut`."""
-    by_id = np.full(size, count, np.int32)
-    by_id[order] = form
-    return (form, by_id, *_chains(form, count))
+    by_id = np.full(len(vocabulary), count, np.int32)
+    by_id[vocabulary.order] = form
+    size, first, following = _chains(form, count)
+    return form, by_id, size, np.diff(vocabulary.offsets)[vocabulary.order[first]].astype(np.int32), first, following
 
 
 @kernel

@@ -18,13 +18,13 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.encodings import ByteDFA
-from dgemma_constrain.automata.kernels import distances, kernel
+from dgemma_constrain.automata.kernels import distances, kernel, mix
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.minimize import keep_states
 from dgemma_constrain.errors import EmptyConstraint
 from dgemma_constrain.tokens.classes import classes_of, members_of, shortest, token_hashes
 from dgemma_constrain.tokens.keys import NEARING, STAYING, Cut, number_equal
-from dgemma_constrain.tokens.region import COPY, COPY_OUTSIDE, NEAR, OUTSIDE, PICKY, STAY, find_region
+from dgemma_constrain.tokens.region import COPY, COPY_OUTSIDE, NEAR, OUTSIDE, PICKY, STAY, by_columns, find_region
 from dgemma_constrain.tokens.rows import Walk, walk_rows, write_rows
 from dgemma_constrain.tokens.trie import KIND, build_trie
 from dgemma_constrain.tokens.vocabulary import Vocabulary
@@ -66,28 +66,39 @@ class TokenAutomaton(NamedTuple):
 
 
 @kernel
+def _words(states):
+    """Two random words for each state."""
+    left, right = np.empty(states, np.uint64), np.empty(states, np.uint64)
+    for s in range(states):
+        left[s], right[s] = mix(2 * s), mix(2 * s + 1)
+    return left, right
+
+
+@kernel
 def _inward(offsets, targets):
     """The states that lead to each state, as rows (offsets, sources), each but once."""
-    into = np.zeros(len(offsets), np.int64)
-    stamp = np.full(len(offsets) - 1, -1, np.int32)
-    sources = np.empty(0, np.int32)
-    for fill in (False, True):
-        for s in range(len(offsets) - 1):
-            for e in range(offsets[s], offsets[s + 1]):
-                t = targets[e]
-                if stamp[t] != s:
-                    stamp[t] = s
-                    if fill:
-                        into[t] -= 1
-                        sources[into[t]] = s
-                    else:
-                        into[t] += 1
-        if not fill:
-            for t in range(len(stamp)):
-                into[t + 1] += into[t]
-                stamp[t] = -1
-            sources = np.empty(into[-2] if len(into) > 1 else 0, np.int32)
-            into[-1] = len(sources)
+    states = len(offsets) - 1
+    into = np.zeros(states + 1, np.int64)
+    stamp = np.full(states, -1, np.int32)
+    source, target = np.empty(len(targets), np.int32), np.empty(len(targets), np.int32)
+    count = 0
+    for s in range(states):
+        for e in range(offsets[s], offsets[s + 1]):
+            t = targets[e]
+            source[count], target[count] = s, t
+            count += np.int64(stamp[t] != s)
+            stamp[t] = s
+    for i in range(count):
+        into[target[i] + 1] += 1
+    for s in range(states):
+        into[s + 1] += into[s]
+    sources = np.empty(count, np.int32)
+    for i in range(count - 1, -1, -1):
+        into[target[i] + 1] -= 1
+        sources[into[target[i] + 1]] = source[i]
+    for s in range(states):
+        into[s] = into[s + 1]
+    into[states] = count
     return into, sources
 
 
@@ -99,11 +110,11 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     if vocabulary.strips_leading_space:
         dfa = _with_leading_space(dfa)
     trie = vocabulary.trie
-    all_bytes = _has_all_bytes(dfa, vocabulary)
-    region = find_region(dfa, vocabulary, all_bytes)
+    columns, live, read = by_columns(dfa.table, dfa.classes)
+    all_bytes = not (read[dfa.classes] & ~vocabulary.single_bytes).any()  # as in most vocabularies
+    region = find_region(dfa, columns, live, vocabulary, all_bytes)
     cut, copied = region.cut, region.copied
-    columns = np.ascontiguousarray(dfa.table.T)
-    left, right = np.random.default_rng(0x5EED).integers(0, 2**64, (2, len(dfa.table)), np.uint64)
+    left, right = _words(len(dfa.table))
     stay, enter, near = (keys.trie for keys in cut.keys)
     tries = tuple(tuple(t) for t in (trie, stay, near, copied.copies, copied.leaving, enter))
     sums = tuple(np.empty(first[-1] + 1, np.uint64) for *_, first, _, _ in tries)
@@ -116,7 +127,7 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     hashes, touched = token_hashes(sums, marks, cut.of_form, cut.form, cut.count, copied.copied, copied.left)
     class_of, first = number_equal(hashes)
     example = shortest(
-        class_of, len(first), touched, marks[0], cut.form, cut.first, cut.next, vocabulary.order, vocabulary.offsets
+        class_of, len(first), touched, marks[0], cut.length, cut.first, cut.next, vocabulary.order, vocabulary.offsets
     )
     ascending = np.argsort(example)
     example = example[ascending]
@@ -180,12 +191,6 @@ def _ranked(of_form, form, size):
     for i in range(len(form)):
         key[i] = number[of_form[form[i]]]
     return some[:count], key
-
-
-def _has_all_bytes(dfa: ByteDFA, vocabulary: Vocabulary) -> bool:
-    """Whether every byte that occurs in a text is a token of its own, as in most vocabularies."""
-    needed = (dfa.table >= 0).any(0)[dfa.classes]
-    return not (needed & ~vocabulary.single_bytes).any()
 
 
 def _with_leading_space(dfa: ByteDFA) -> ByteDFA:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.encodings import ByteDFA
-from dgemma_constrain.automata.kernels import kernel
+from dgemma_constrain.automata.kernels import kernel, mix
 from dgemma_constrain.tokens.copies import find_copies
 from dgemma_constrain.tokens.keys import HOPS, STAYING, Copied, Cut, cut, uncut
 from dgemma_constrain.tokens.vocabulary import Vocabulary
@@ -36,14 +36,6 @@ ODD = 0.003  # of a vocabulary's bytes: a byte that is so frequent, and by which
 ROUNDS = 4
 SAMPLE = 256  # busy states looked at to find the commonest kinds
 OUTSIDE, STAY, NEAR, COPY, COPY_OUTSIDE = range(5)  # ways to walk
-
-
-def _apart(part: np.ndarray, finer: np.ndarray, weight: np.ndarray) -> int:
-    """The weight of the bytes that finer parts, int64[256], take out of the parts that they were in."""
-    left = np.bincount(finer, weight)
-    largest = np.zeros(part.max() + 1)
-    np.maximum.at(largest, part, left[finer])
-    return int(weight.sum() - largest.sum())
 
 
 def _byte_sets(*sets: tuple) -> np.ndarray:
@@ -74,36 +66,25 @@ class Region(NamedTuple):
     copied: Copied
 
 
-def find_region(dfa: ByteDFA, vocabulary: Vocabulary, copies: bool = True) -> Region:
-    """The region of the commonest kinds of busy states; an empty one where it would not pay. `copies`: whether states
-    may be walked from as copies of others."""
-    widths = np.bincount(dfa.classes, minlength=dfa.table.shape[1])
-    busy = np.flatnonzero(_live_bytes(dfa.table, widths) >= MANY_BYTES)
+def find_region(
+    dfa: ByteDFA, columns: np.ndarray, live: np.ndarray, vocabulary: Vocabulary, copies: bool = True
+) -> Region:
+    """The region of the commonest kinds of busy states; an empty one where it would not pay. `columns` and `live` are as
+    `by_columns` makes them; `copies`: whether states may be walked from as copies of others."""
+    busy = np.flatnonzero(live >= MANY_BYTES).astype(np.int32)
     if len(busy) < WORTH_IT:
-        return Region(np.zeros(len(dfa.table), np.int8), np.zeros((len(dfa.table), 2), bool), *uncut(vocabulary))
-    sample = busy[:: -(-len(busy) // SAMPLE)]
-    part = FINE
+        return Region(np.zeros(len(live), np.int8), np.zeros((len(live), 2), bool), *uncut(vocabulary))
     weight = np.bincount(vocabulary.data[::SAMPLE], minlength=256)
-    budget = SELDOM * weight.sum()
-    for kind, count, state in _kinds(dfa, sample):
-        finer = _finer(part, kind)
-        usual = np.bincount(dfa.table[state][dfa.classes] + 1, weight)[1:].argmax()  # where most bytes lead
-        needless = count * COMMON < len(sample) or _is_constant(dfa.table[usual][dfa.classes], part)
-        cost = _apart(part, finer, weight) if needless else 0
-        if finer.max() < MAX_PARTS and cost <= budget:
-            part, budget = finer, budget - cost
+    part = _finest(dfa.table, dfa.classes, busy[:: -(-len(busy) // SAMPLE)], FINE, weight, int(SELDOM * weight.sum()))
     coarse = np.where(CONTINUATION, part[0x80], part)
-    inside = _constant(dfa.table, *_pairs(dfa.classes, part))
-    plain = _constant(dfa.table, *_pairs(dfa.classes, coarse))
-    for _ in range(ROUNDS):
-        enters = np.stack([inside & plain, inside], 1)  # what may follow any byte, and a picky one
-        leaves = _leaving(dfa.table, dfa.classes, inside, enters, PICKY)
-        odd = (leaves > 0) & (weight > ODD * weight.sum()) & (leaves * COMMON < inside.sum())
-        if not odd.any():
-            break
-        inside = inside & ~_leave_by(dfa.table, dfa.classes, inside, enters, PICKY, odd)
-    leaves = leaves > 0
-    near, first = _near(dfa, part, inside, enters)
+    inside, enters, leaves = _inside(columns, dfa.classes, part, coarse, PICKY, weight, int(ODD * weight.sum()))
+    order = np.argsort(PICKY, kind="stable")[::-1]  # a class is picky if all of its bytes are
+    picky = np.ones(len(columns), bool)
+    picky[dfa.classes[order]] = PICKY[order]
+    near = _coming(dfa.table, picky, ~inside, enters)
+    some = np.flatnonzero(near).astype(np.int32)
+    first = _finest(dfa.table, dfa.classes, some[:: max(1, -(-len(some) // SAMPLE))], part, weight, -1)
+    near = _coming(dfa.table, picky, near & _constant(columns, dfa.classes, first), enters)
     way = np.where(inside, STAY, np.where(near, NEAR, OUTSIDE)).astype(np.int8)
     copy, leaving = find_copies(dfa, way > OUTSIDE) if copies else (inside & False, leaves & False)
     keys, copied = cut(vocabulary, part, coarse, first, PICKY, leaves, leaving & copy.any())
@@ -112,140 +93,206 @@ def find_region(dfa: ByteDFA, vocabulary: Vocabulary, copies: bool = True) -> Re
     return Region(way, enters, keys, copied)
 
 
-def _near(dfa: ByteDFA, part: np.ndarray, inside: np.ndarray, enters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The near states, bool[S], and finer parts for the first bytes of their walks."""
-    order = np.argsort(PICKY, kind="stable")[::-1]  # a class is picky if all of its bytes are
-    picky = np.ones(dfa.table.shape[1], bool)
-    picky[dfa.classes[order]] = PICKY[order]
-    near = _coming(dfa.table, picky, ~inside, enters)
-    sample = np.flatnonzero(near)
-    sample = sample[:: max(1, -(-len(sample) // SAMPLE))]
-    for kind, count, _ in _kinds(dfa, sample):
-        finer = _finer(part, kind)
-        if count * COMMON >= len(sample) and finer.max() < MAX_PARTS:
-            part = finer
-    return _coming(dfa.table, picky, near & _constant(dfa.table, *_pairs(dfa.classes, part)), enters), part
-
-
-def _kinds(dfa: ByteDFA, sample: np.ndarray) -> list[tuple[np.ndarray, int, int]]:
-    """The kinds of some states, the commonest first: which bytes they treat alike (int[256]), how many there are, and one."""
-    patterns = _patterns(dfa.table[sample])
-    found: dict[bytes, list[int]] = {}
-    for state, pattern in zip(sample.tolist(), patterns):
-        found.setdefault(pattern.tobytes(), []).append(state)
-    ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [(np.frombuffer(kind, np.uint8)[dfa.classes], len(states), states[0]) for kind, states in ordered]
+@kernel
+def by_columns(table, classes):
+    """The table by columns, int32[K, S]; how many bytes each state reads, int32[S]; and which classes any reads, bool[K]."""
+    states, width = table.shape
+    widths = np.zeros(width, np.int32)
+    for c in classes:
+        widths[c] += 1
+    columns, live, read = np.empty((width, states), np.int32), np.zeros(states, np.int32), np.zeros(width, np.bool_)
+    for begin in range(0, states, 16):  # as many as fill a line of the cache
+        past = min(states, begin + 16)
+        for c in range(width):
+            for s in range(begin, past):
+                columns[c, s] = table[s, c]
+    for c in range(width):
+        most = np.int32(-1)
+        for s in range(states):
+            live[s] += widths[c] if columns[c, s] >= 0 else np.int32(0)
+            most = max(most, columns[c, s])
+        read[c] = most >= 0
+    return columns, live, read
 
 
 @kernel
-def _finer(part, kind):
-    """The parts cut by a kind, int64[256]."""
+def _finest(table, classes, sample, part, weight, budget):
+    """The parts, int64[256], cut by the commonest kinds of some states: by which bytes they treat alike. What is needless
+    may set bytes of so much weight apart as the budget allows; with none, -1, only kinds that are not common are needless."""
+    width = table.shape[1]
+    patterns, known = np.empty((len(sample), width), np.uint8), np.empty(len(sample), np.uint64)
+    count, example = np.zeros(len(sample), np.int64), np.empty(len(sample), np.int32)
+    kinds = 0
+    named, stamp = np.zeros(len(table) + 1, np.uint8), np.full(len(table) + 1, -1, np.int32)
+    for i in range(len(sample)):
+        h = np.uint64(0)
+        for c in range(width):
+            t = table[sample[i], c] + 1
+            if stamp[t] != i:
+                stamp[t], named[t] = i, c
+            patterns[kinds, c] = named[t]  # the first class with the same target
+            h = mix(h ^ np.uint64(named[t]))
+        k = 0
+        while k < kinds and known[k] != h:
+            k += 1
+        if k == kinds:
+            known[k], example[k] = h, sample[i]
+            kinds += 1
+        count[k] += 1
+    weights = np.zeros(len(table), np.int64)
+    for _ in range(kinds):
+        k = 0
+        for i in range(kinds):
+            if count[i] > count[k]:
+                k = i
+        finer, parts = _finer(part, patterns[k], classes)
+        needless = count[k] * COMMON < len(sample)
+        count[k] = 0
+        if not needless and budget >= 0:
+            usual = np.int32(-1)  # where most bytes lead from such a state
+            for b in range(256):
+                t = table[example[k], classes[b]]
+                if t >= 0:
+                    weights[t] += weight[b]
+                    if usual < 0 or weights[t] > weights[usual]:
+                        usual = t
+            for b in range(256):
+                weights[max(table[example[k], classes[b]], 0)] = 0
+            needless = usual >= 0 and _is_constant(table[usual], classes, part)
+        cost = _apart(part, finer, weight) if needless else budget
+        if parts <= MAX_PARTS and cost <= budget:
+            budget -= cost if needless else 0
+            part = finer
+    return part
+
+
+@kernel
+def _finer(part, kind, classes):
+    """The parts cut by a kind, int64[256], and how many they are."""
     finer = np.empty(256, np.int64)
     known = np.full((MAX_PARTS, 256), -1, np.int16)
     count = 0
     for b in range(256):
-        if known[part[b], kind[b]] < 0:
-            known[part[b], kind[b]] = count
+        k = kind[classes[b]]
+        if known[part[b], k] < 0:
+            known[part[b], k] = count
             count += 1
-        finer[b] = known[part[b], kind[b]]
-    return finer
-
-
-def _is_constant(row: np.ndarray, part: np.ndarray) -> bool:
-    """Whether a state that leads to row[b] by byte b cannot tell two bytes of one part apart."""
-    first = np.zeros(256, np.int64)
-    first[part] = row
-    return bool((first[part] == row).all())
-
-
-def _pairs(classes: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The byte classes that share a part with another, and the first class of that part."""
-    _, first, inverse = np.unique(part, return_index=True, return_inverse=True)
-    pairs = np.unique(np.stack([classes, classes[first[inverse]]]), axis=1)
-    return np.ascontiguousarray(pairs[:, pairs[0] != pairs[1]])
+        finer[b] = known[part[b], k]
+    return finer, count
 
 
 @kernel
-def _live_bytes(table, widths):
-    live = np.zeros(len(table), np.int32)
-    for s in range(len(table)):
-        for c in range(len(widths)):
-            if table[s, c] >= 0:
-                live[s] += widths[c]
-    return live
+def _apart(part, finer, weight):
+    """The weight of the bytes that finer parts take out of the parts that they were in."""
+    left, largest, of = np.zeros(256, np.int64), np.zeros(256, np.int64), np.zeros(256, np.int64)
+    total = np.int64(0)
+    for b in range(256):
+        left[finer[b]] += weight[b]
+        of[finer[b]] = part[b]
+        total += weight[b]
+    for p in range(256):
+        if left[p] > largest[of[p]]:
+            total -= left[p] - largest[of[p]]
+            largest[of[p]] = left[p]
+    return total
 
 
 @kernel
-def _constant(table, left, right):
-    """bool[S]: the states in which every class in `left` leads where its partner in `right` does."""
-    result = np.empty(len(table), np.bool_)
-    for s in range(len(table)):
-        result[s] = True
-        for i in range(len(left)):
-            if table[s, left[i]] != table[s, right[i]]:
-                result[s] = False
-                break
+def _is_constant(row, classes, part):
+    """Whether a state that leads to row[classes[b]] by byte b cannot tell two bytes of one part apart."""
+    first = np.full(256, -1, np.int64)
+    for b in range(256):
+        if first[part[b]] < 0:
+            first[part[b]] = b
+        elif row[classes[b]] != row[classes[first[part[b]]]]:
+            return False
+    return True
+
+
+@kernel
+def _constant(columns, classes, part):
+    """bool[S]: the states that cannot tell two bytes of one part apart."""
+    width, states = columns.shape
+    first, seen = np.full(256, -1, np.int64), np.zeros((width, width), np.bool_)
+    result = np.ones(states, np.bool_)
+    for b in range(256):
+        c = np.int64(classes[b])
+        if first[part[b]] < 0:
+            first[part[b]] = c
+        d = first[part[b]]
+        if c != d and not seen[c, d]:
+            seen[c, d] = True
+            for s in range(states):
+                result[s] &= columns[c, s] == columns[d, s]
     return result
+
+
+@kernel
+def _inside(columns, classes, part, coarse, picky, weight, frequent):
+    """The region, bool[S], its `enters`, and bool[256]: the bytes by which a state of it goes where a walk by parts could not
+    follow. States that do so by an odd byte are left out."""
+    width, states = columns.shape
+    inside, plain = _constant(columns, classes, part), _constant(columns, classes, coarse)
+    enters, leaves = np.empty((states, 2), np.bool_), np.zeros(256, np.int64)
+    some = np.empty(states, np.int32)
+    for _ in range(ROUNDS):
+        n = 0
+        for s in range(states):
+            enters[s, 0], enters[s, 1] = inside[s] & plain[s], inside[s]  # what may follow any byte, and a picky one
+            some[n] = s
+            n += np.int64(inside[s])
+        for after in range(2):
+            for c in range(width):
+                count = 0
+                for i in range(n):
+                    t = columns[c, some[i]]
+                    count += np.int64(t >= 0 and not enters[t, after])
+                for b in range(256):
+                    if classes[b] == c and np.int64(picky[b]) == after:
+                        leaves[b] = count
+        odd = False
+        for b in range(256):
+            if leaves[b] > 0 and weight[b] > frequent and leaves[b] * COMMON < n:
+                odd = True
+                for i in range(n):
+                    t = columns[classes[b], some[i]]
+                    if t >= 0 and not enters[t, np.int64(picky[b])]:
+                        inside[some[i]] = False
+        if not odd:
+            break
+    return inside, enters, leaves > 0
 
 
 @kernel
 def _coming(table, picky, able, enters):
     """bool[S]: those of the `able` states from which every walk is in the region after HOPS bytes at most, and in such
     states before that. A class of bytes is picky if all of its bytes are."""
-    far = np.full(len(table), HOPS + 1, np.int32)
-    for hop in range(1, HOPS + 1):
-        more = False
-        for s in range(len(table)):
-            if able[s] and far[s] > hop:
-                comes = True
-                for c in range(len(picky)):
-                    t = table[s, c]
-                    if t >= 0 and not enters[t, np.int64(picky[c])] and far[t] >= hop:
-                        comes = False
-                        break
-                if comes:
-                    far[s] = hop
-                    more = True
-        if not more:
-            break
-    return far <= HOPS
-
-
-@kernel
-def _leaving(table, classes, inside, enters, picky):
-    """int64[256]: from how many states of the region each byte goes where a walk by parts could not follow."""
-    leaves = np.zeros(256, np.int64)
+    far, at = (
+        np.full(len(table), HOPS + 1, np.int32),
+        np.zeros(len(table), np.int32),
+    )  # at: the classes before are looked at
+    todo = np.empty(len(table), np.int32)
+    count = 0
     for s in range(len(table)):
-        if inside[s]:
-            for b in range(256):
-                t = table[s, classes[b]]
-                if t >= 0 and not enters[t, np.int64(picky[b])]:
-                    leaves[b] += 1
-    return leaves
-
-
-@kernel
-def _leave_by(table, classes, inside, enters, picky, odd):
-    """bool[S]: the states of the region from which an odd byte goes where a walk by parts could not follow."""
-    found = np.zeros(len(table), np.bool_)
-    for b in range(256):
-        if odd[b]:
-            for s in range(len(table)):
-                t = table[s, classes[b]]
-                if inside[s] and t >= 0 and not enters[t, np.int64(picky[b])]:
-                    found[s] = True
-    return found
-
-
-@kernel
-def _patterns(rows):
-    """Which classes of bytes each row treats alike: each is named by the first one with the same target. uint8[n, K]."""
-    n, width = rows.shape
-    patterns = np.empty((n, width), np.uint8)
-    for i in range(n):
-        for c in range(width):
-            d = 0
-            while rows[i, d] != rows[i, c]:
-                d += 1
-            patterns[i, c] = d
-    return patterns
+        todo[count] = s
+        count += np.int64(able[s])
+    for hop in range(1, HOPS + 1):
+        left = 0
+        for i in range(count):
+            s = todo[i]
+            c = at[s]
+            while c < len(picky):
+                t = table[s, c]
+                if t >= 0 and not enters[t, np.int64(picky[c])] and far[t] >= hop:
+                    break
+                c += 1
+            at[s] = c
+            if c == len(picky):
+                far[s] = hop
+            else:
+                todo[left] = s
+                left += 1
+        if left == count:
+            break
+        count = left
+    return far <= HOPS

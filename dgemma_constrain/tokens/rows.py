@@ -11,12 +11,12 @@ from dgemma_constrain.automata.kernels import kernel
 from dgemma_constrain.tokens.trie import Trie
 from dgemma_constrain.tokens.walk import move
 
-TOGETHER = 1024  # states that walk at a time: their vectors, and the ends of their rows, stay in the processor's cache
-ROOM = 1 << 22  # transitions by keys that they have, at most
+TOGETHER = 256  # states that walk at a time: their vectors, and the ends of their rows, stay in the processor's cache
+CHUNK = 1 << 18  # transitions, at least
 
 
 class Walk(NamedTuple):
-    """States (int32[n]) that walk a trie of keys, and the key of each class, int32[C]."""
+    """States (int32[n]) that walk a trie of keys, and the key of each class, int64[C]."""
 
     states: np.ndarray
     trie: Trie
@@ -24,7 +24,8 @@ class Walk(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Transitions from row `source` to row `target`, int32[n] both; those by key k are ends[k]:ends[k+1]."""
+    """Transitions from row `source` to row `target`, int32[n] both; of the states that walk together, those by key k are
+    ends[k]:ends[k+1], one row of int64[m, K+1]. The key of each class is `key`."""
 
     source: np.ndarray
     target: np.ndarray
@@ -38,17 +39,23 @@ def walk_rows(columns, byte_class, walks: list[Walk], number, height: int, left,
     sums = np.zeros(len(walks[0].key), np.uint64)
     work = 0
     for states, trie, key in walks:
+        if not len(states):
+            continue
         keys = int(trie.first[-1])
-        width = max(1, min(TOGETHER, ROOM // max(keys, 1)))
-        for begin in range(0, len(states), width):
-            *steps, hashes, more = _walk_some(
-                columns, byte_class, states[begin : begin + width], number, tuple(trie)[:5], height, left, right
+        hashes = np.zeros(keys, np.uint64)
+        chunk = max(CHUNK, TOGETHER * keys)
+        done = 0
+        while done < len(states):
+            source, target = np.empty(chunk, np.int32), np.empty(chunk, np.int32)
+            ends, more = _walk_some(
+                columns, byte_class, states[done:], number, tuple(trie)[:5], height, left, right, source, target, hashes
             )
-            found.append(Steps(*steps, key))
-            sums += hashes[key]
+            found.append(Steps(source, target, ends, key))
+            done += TOGETHER * len(ends)
             work += more
             if work > max_work:
                 return found, sums, 2
+        sums += hashes[key]
     return found, sums, 0
 
 
@@ -67,61 +74,71 @@ def write_rows(found: list[Steps], classes: np.ndarray, rows: int):
 
 
 @kernel
-def _walk_some(columns, byte_class, starts, number, trie, height, left, right):
-    """The transitions of some states by the keys in a trie, the hash of each key's column, and the work."""
+def _walk_some(columns, byte_class, starts, number, trie, height, left, right, source, target, sums):
+    """Write the transitions of the first states, as many as there is room for, by the keys in a trie, and add to the hash of each
+    key's column. Returns where they end, for those that walk together, and the work."""
     byte, depth, skip, first, last = trie
-    width, keys = len(starts), first[-1]
-    states, origins = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.int32)
+    keys = len(sums)
+    states, origins = np.empty((height + 1, TOGETHER + 1), np.int32), np.empty((height + 1, TOGETHER + 1), np.int32)
     counts = np.zeros(height + 1, np.int64)
-    source, target = np.empty(width * keys, np.int32), np.empty(width * keys, np.int32)
-    ends, sums = np.zeros(keys + 1, np.int64), np.zeros(keys, np.uint64)
-    for i in range(width):
-        states[0, i], origins[0, i] = starts[i], i
-    counts[0] = width
+    names, weights = np.empty(TOGETHER, np.int32), np.empty(TOGETHER, np.uint64)
+    all_ends = np.empty((-(-len(starts) // TOGETHER), keys + 1), np.int64)
     work = np.int64(0)
-    used = done = k = 0
-    while k < len(byte):
-        d = depth[k]
-        work += counts[d - 1]
-        n = move(columns, byte_class[byte[k]], states, origins, d, counts[d - 1])
-        if n == 0:
-            k = skip[k]
-            continue
-        counts[d] = n
-        if last[k] > first[k]:
-            while done <= first[k]:
-                ends[done] = used
-                done += 1
-            total = np.uint64(0)
-            for j in range(n):
-                start, t = starts[origins[d, j]], states[d, j]
-                source[used], target[used] = number[start], number[t]
-                total += left[start] * right[t]
-                used += 1
-            sums[first[k]] = total
-        k += 1
-    while done <= keys:
-        ends[done] = used
-        done += 1
-    return source[:used], target[:used], ends, sums, work
+    used = groups = 0
+    while groups < len(all_ends) and used + TOGETHER * keys <= len(source):
+        ends = all_ends[groups]
+        begin = groups * TOGETHER
+        groups += 1
+        counts[0] = min(TOGETHER, len(starts) - begin)
+        for i in range(counts[0]):
+            s = starts[begin + i]
+            states[0, i], origins[0, i] = s, i
+            names[i], weights[i] = number[s], left[s]
+        done = k = 0
+        while k < len(byte):
+            d = depth[k]
+            work += counts[d - 1]
+            n = move(columns, byte_class[byte[k]], states, origins, d, counts[d - 1])
+            if n == 0:
+                k = skip[k]
+                continue
+            counts[d] = n
+            if last[k] > first[k]:
+                while done <= first[k]:
+                    ends[done] = used
+                    done += 1
+                total = np.uint64(0)
+                for j in range(n):
+                    t = states[d, j]
+                    source[used], target[used] = names[origins[d, j]], number[t]
+                    total += weights[origins[d, j]] * right[t]
+                    used += 1
+                sums[first[k]] += total
+            k += 1
+        while done <= keys:
+            ends[done] = used
+            done += 1
+    return all_ends[:groups], work
 
 
 @kernel
-def _count(offsets, source, ends, key):
+def _count(offsets, source, all_ends, key):
     """Add the number of transitions of each row at the place after it."""
-    times = np.zeros(len(ends), np.int64)
+    times = np.zeros(all_ends.shape[1], np.int64)
     for k in key:
         times[k] += 1
-    for k in range(len(ends) - 1):
-        for e in range(ends[k], ends[k + 1]):
-            offsets[source[e] + 1] += times[k]
+    for ends in all_ends:
+        for k in range(len(ends) - 1):
+            for e in range(ends[k], ends[k + 1]):
+                offsets[source[e] + 1] += times[k]
 
 
 @kernel
-def _fill(at, source, target, ends, key, symbols, targets):
+def _fill(at, source, target, all_ends, key, symbols, targets):
     """Write the transitions, class by class, where the rows have got to."""
-    for c in range(len(key)):
-        for e in range(ends[key[c]], ends[key[c] + 1]):
-            place = at[source[e]]
-            at[source[e]] = place + 1
-            symbols[place], targets[place] = c, target[e]
+    for ends in all_ends:
+        for c in range(len(key)):
+            for e in range(ends[key[c]], ends[key[c] + 1]):
+                place = at[source[e]]
+                at[source[e]] = place + 1
+                symbols[place], targets[place] = c, target[e]
