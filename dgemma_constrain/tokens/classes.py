@@ -91,18 +91,26 @@ def shortest(class_of, classes, touched, mark, lengths, first, following, order,
 
 
 @kernel
-def classes_of(class_of, number, touched, by_id, forms, order):
-    """The class of each id, int32[V], from those of forms and touched tokens, which `number` renames."""
-    of = np.empty(forms + 1, np.int32)
+def classes_of(class_of, number, classes, touched, form, by_id, count, order):
+    """The class of each id, int32[V], from those of forms and touched tokens, which `number` renames; and as `members_of`."""
+    forms = len(count)
+    of, size = np.empty(forms + 1, np.int32), np.zeros(classes + 1, np.int64)
     for f in range(forms):
         of[f] = number[class_of[f]] if class_of[f] >= 0 else -1
+        size[of[f]] += count[f]  # -1, the last: those that no text holds
     of[forms] = -1
-    classes = np.empty(len(by_id), np.int32)
+    found = np.empty(len(by_id), np.int32)
     for i in range(len(by_id)):
-        classes[i] = of[by_id[i]]
+        found[i] = of[by_id[i]]
     for j in range(len(touched)):
-        classes[order[touched[j]]] = number[class_of[forms + j]]
-    return classes
+        c = number[class_of[forms + j]]
+        found[order[touched[j]]] = c
+        size[of[form[touched[j]]]] -= 1
+        size[c] += 1
+    offsets = np.zeros(classes + 1, np.int64)
+    for c in range(classes):
+        offsets[c + 1] = offsets[c] + size[c]
+    return found, offsets, _listed(found, offsets)
 
 
 @kernel
@@ -114,11 +122,17 @@ def members_of(classes, count):
             offsets[c + 1] += 1
     for c in range(count):
         offsets[c + 1] += offsets[c]
+    return offsets, _listed(classes, offsets)
+
+
+@kernel
+def _listed(classes, offsets):
+    """The ids of each class, ascending, where its members begin."""
     place = offsets.copy()
-    members = np.empty(offsets[count], np.int32)
+    members = np.empty(offsets[-1], np.int32)
     for t in range(len(classes)):
         c = classes[t]
         if c >= 0:
             members[place[c]] = t
             place[c] += 1
-    return offsets, members
+    return members

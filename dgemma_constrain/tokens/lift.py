@@ -22,7 +22,7 @@ from dgemma_constrain.automata.kernels import distances, kernel, mix
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.minimize import keep_states
 from dgemma_constrain.errors import EmptyConstraint
-from dgemma_constrain.tokens.classes import classes_of, members_of, shortest, token_hashes
+from dgemma_constrain.tokens.classes import classes_of, shortest, token_hashes
 from dgemma_constrain.tokens.keys import NEARING, STAYING, Cut, number_equal
 from dgemma_constrain.tokens.region import COPY, COPY_OUTSIDE, NEAR, OUTSIDE, PICKY, STAY, by_columns, find_region
 from dgemma_constrain.tokens.rows import Walk, walk_rows, write_rows
@@ -163,8 +163,8 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
         left_over = np.bincount(symbols, minlength=count) > 0
         renamed = np.where(left_over, np.cumsum(left_over) - 1, -1).astype(np.int32)
         symbols, number, count = renamed[symbols], np.append(renamed, np.int32(-1))[number], int(left_over.sum())
-    classes = classes_of(class_of, number, touched, cut.by_id, len(cut.count), vocabulary.order)
-    return TokenAutomaton(classes, *members_of(classes, count), offsets, symbols, targets, accept, distance)
+    members = classes_of(class_of, number, count, touched, cut.form, cut.by_id, cut.count, vocabulary.order)
+    return TokenAutomaton(*members, offsets, symbols, targets, accept, distance)
 
 
 def _by_keys(states: np.ndarray, cut: Cut, sort: int, form: np.ndarray) -> Walk:
