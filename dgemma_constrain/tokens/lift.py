@@ -85,11 +85,11 @@ def _inward(offsets, targets):
     for s in range(states):
         for e in range(offsets[s], offsets[s + 1]):
             t = targets[e]
-            source[count], target[count] = s, t
-            count += np.int64(stamp[t] != s)
-            stamp[t] = s
-    for i in range(count):
-        into[target[i] + 1] += 1
+            if stamp[t] != s:  # seldom
+                stamp[t] = s
+                source[count], target[count] = s, t
+                into[t + 1] += 1
+                count += 1
     for s in range(states):
         into[s + 1] += into[s]
     sources = np.empty(count, np.int32)

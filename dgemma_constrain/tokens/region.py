@@ -74,7 +74,7 @@ def find_region(
     busy = np.flatnonzero(live >= MANY_BYTES).astype(np.int32)
     if len(busy) < WORTH_IT:
         return Region(np.zeros(len(live), np.int8), np.zeros((len(live), 2), bool), *uncut(vocabulary))
-    weight = np.bincount(vocabulary.data[::SAMPLE], minlength=256)
+    weight = vocabulary.byte_weights
     part = _finest(dfa.table, dfa.classes, busy[:: -(-len(busy) // SAMPLE)], FINE, weight, int(SELDOM * weight.sum()))
     coarse = np.where(CONTINUATION, part[0x80], part)
     inside, enters, leaves = _inside(columns, dfa.classes, part, coarse, PICKY, weight, int(ODD * weight.sum()))
@@ -101,17 +101,17 @@ def by_columns(table, classes):
     for c in classes:
         widths[c] += 1
     columns, live, read = np.empty((width, states), np.int32), np.zeros(states, np.int32), np.zeros(width, np.bool_)
-    for begin in range(0, states, 16):  # as many as fill a line of the cache
-        past = min(states, begin + 16)
+    for begin in range(0, states, 64):  # of which the rows stay in the cache
+        past = min(states, begin + 64)
         for c in range(width):
             for s in range(begin, past):
                 columns[c, s] = table[s, c]
     for c in range(width):
-        most = np.int32(-1)
+        dead = np.int32(-1)
         for s in range(states):
             live[s] += widths[c] if columns[c, s] >= 0 else np.int32(0)
-            most = max(most, columns[c, s])
-        read[c] = most >= 0
+            dead &= columns[c, s]
+        read[c] = dead >= 0
     return columns, live, read
 
 

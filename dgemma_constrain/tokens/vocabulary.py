@@ -162,6 +162,11 @@ class Vocabulary:
         return found
 
     @cached_property
+    def byte_weights(self) -> np.ndarray:
+        """int64[256]: how often each byte occurs in a sample of the vocabulary's."""
+        return np.bincount(self.data[::256], minlength=256)
+
+    @cached_property
     def fingerprint(self) -> str:
         """Hex digest of all that makes a compiled constraint fit this vocabulary; the key of caches."""
         digest = hashlib.sha256()
