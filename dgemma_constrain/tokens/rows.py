@@ -12,7 +12,7 @@ from dgemma_constrain.tokens.trie import Trie
 from dgemma_constrain.tokens.walk import move
 
 TOGETHER = 256  # states that walk at a time: their vectors, and the ends of their rows, stay in the processor's cache
-CHUNK = 1 << 18  # transitions, at least
+CHUNK = 8  # times as many transitions as those can have: what is never written takes no memory
 
 
 class Walk(NamedTuple):
@@ -43,7 +43,7 @@ def walk_rows(columns, byte_class, walks: list[Walk], number, height: int, left,
             continue
         keys = int(trie.first[-1])
         hashes = np.zeros(keys, np.uint64)
-        chunk = max(CHUNK, TOGETHER * keys)
+        chunk = CHUNK * min(TOGETHER, len(states)) * keys
         done = 0
         while done < len(states):
             source, target = np.empty(chunk, np.int32), np.empty(chunk, np.int32)
@@ -80,12 +80,12 @@ def _walk_some(columns, byte_class, starts, number, trie, height, left, right, s
     byte, depth, skip, first, last = trie
     keys = len(sums)
     states, origins = np.empty((height + 1, TOGETHER + 1), np.int32), np.empty((height + 1, TOGETHER + 1), np.int32)
-    counts = np.zeros(height + 1, np.int64)
+    counts, last_class = np.zeros(height + 1, np.int64), np.empty(height + 2, np.int64)  # as in `discover`
     names, weights = np.empty(TOGETHER, np.int32), np.empty(TOGETHER, np.uint64)
     all_ends = np.empty((-(-len(starts) // TOGETHER), keys + 1), np.int64)
     work = np.int64(0)
     used = groups = 0
-    while groups < len(all_ends) and used + TOGETHER * keys <= len(source):
+    while groups < len(all_ends) and used + min(TOGETHER, len(starts)) * keys <= len(source):
         ends = all_ends[groups]
         begin = groups * TOGETHER
         groups += 1
@@ -95,14 +95,19 @@ def _walk_some(columns, byte_class, starts, number, trie, height, left, right, s
             states[0, i], origins[0, i] = s, i
             names[i], weights[i] = number[s], left[s]
         done = k = 0
+        last_class[1] = -1
         while k < len(byte):
             d = depth[k]
-            work += counts[d - 1]
-            n = move(columns, byte_class[byte[k]], states, origins, d, counts[d - 1])
+            c = np.int64(byte_class[byte[k]])
+            if c != last_class[d]:
+                last_class[d] = c
+                work += counts[d - 1]
+                counts[d] = move(columns, c, states, origins, d, counts[d - 1])
+            n = counts[d]
             if n == 0:
                 k = skip[k]
                 continue
-            counts[d] = n
+            last_class[d + 1] = -1
             if last[k] > first[k]:
                 while done <= first[k]:
                     ends[done] = used
