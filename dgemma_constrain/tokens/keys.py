@@ -43,7 +43,7 @@ class Cut(NamedTuple):
     of_form  int32[3, F]  the keys of each form
     form     int32[n]     the form of each sorted token
     by_id    int32[V]     … and of each id; F for a special one
-    count    int32[F]     how many tokens there are of each form
+    count    int32[2, F]  how many tokens there are of each form, in the first and in the second half of the ids
     length   int32[F]     how many bytes they have, and all the same (where there are keys)
     first    int32[F]     the first of these, and
     next     int32[n]     the next of the same form after each
@@ -141,16 +141,20 @@ def _forms(form: np.ndarray, count: int, vocabulary: Vocabulary) -> tuple:
     """What follows `of_form` in `Cut`."""
     by_id = np.full(len(vocabulary), count, np.int32)
     by_id[vocabulary.order] = form
-    size, first, following = _chains(form, count)
+    size, first, following = _chains(form, count, vocabulary.order, len(vocabulary) // 2)
     return form, by_id, size, np.diff(vocabulary.offsets)[vocabulary.order[first]].astype(np.int32), first, following
 
 
 @kernel
-def _chains(form, count):
-    """How many tokens there are of each form, the first, and the next after each."""
-    size, first, following = np.zeros(count, np.int32), np.full(count, -1, np.int32), np.full(len(form), -1, np.int32)
+def _chains(form, count, order, half):
+    """How many tokens there are of each form, the first, and the next after each, as in `Cut`."""
+    size, first, following = (
+        np.zeros((2, count), np.int32),
+        np.full(count, -1, np.int32),
+        np.full(len(form), -1, np.int32),
+    )
     for i in range(len(form) - 1, -1, -1):
-        size[form[i]] += 1
+        size[np.int64(order[i] >= half), form[i]] += 1
         following[i] = first[form[i]]
         first[form[i]] = i
     return size, first, following

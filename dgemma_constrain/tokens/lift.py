@@ -124,7 +124,17 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
         right, all_bytes, limits.states, limits.work,
     )  # fmt: skip
     limits.check(status, "lifting this constraint to tokens")
-    hashes, touched = token_hashes(sums, marks, cut.of_form, cut.form, cut.count, copied.copied, copied.left)
+    hashes, touched, rest = token_hashes(
+        sums,
+        marks,
+        cut.of_form,
+        cut.form,
+        cut.count,
+        copied.copied,
+        copied.left,
+        vocabulary.order,
+        len(vocabulary) // 2,
+    )
     class_of, first = number_equal(hashes)
     example = shortest(
         class_of, len(first), touched, marks[0], cut.length, cut.first, cut.next, vocabulary.order, vocabulary.offsets
@@ -163,7 +173,7 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
         left_over = np.bincount(symbols, minlength=count) > 0
         renamed = np.where(left_over, np.cumsum(left_over) - 1, -1).astype(np.int32)
         symbols, number, count = renamed[symbols], np.append(renamed, np.int32(-1))[number], int(left_over.sum())
-    members = classes_of(class_of, number, count, touched, cut.form, cut.by_id, cut.count, vocabulary.order)
+    members = classes_of(class_of, number, count, touched, rest, cut.by_id, vocabulary.order)
     return TokenAutomaton(*members, offsets, symbols, targets, accept, distance)
 
 
