@@ -15,7 +15,7 @@ from numba import njit
 
 from dgemma_constrain.automata.kernels import kernel, mix
 from dgemma_constrain.canvas.emissions import long_vectors
-from dgemma_constrain.tokens.region import number_equal
+from dgemma_constrain.tokens.keys import number_equal
 
 _vector = njit(cache=True, nogil=True, boundscheck=False, fastmath={"nnan", "nsz"})  # no NaN gets here
 SAVED = 64  # arcs that a joint must save at least: it is looked at for every position, few of its states live or many

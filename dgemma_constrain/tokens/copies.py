@@ -35,20 +35,26 @@ def find_copies(dfa: ByteDFA, region: np.ndarray) -> tuple[np.ndarray, np.ndarra
 @kernel
 def _coming(table, region):
     """bool[S]: the region, and states that lead to such states only."""
-    within = region.copy()
+    within, at = region.copy(), np.zeros(len(table), np.int32)  # at: the classes before are looked at
+    todo = np.empty(len(table), np.int32)
+    count = 0
+    for s in range(len(table) - 1, -1, -1):
+        todo[count] = s
+        count += np.int64(not within[s])
     for _ in range(ROUNDS):
-        more = False
-        for s in range(len(table) - 1, -1, -1):
-            if not within[s]:
-                comes = True
-                for c in range(table.shape[1]):
-                    if table[s, c] >= 0 and not within[table[s, c]]:
-                        comes = False
-                        break
-                within[s] = comes
-                more |= comes
-        if not more:
+        left = 0
+        for i in range(count):
+            s = todo[i]
+            c = at[s]
+            while c < table.shape[1] and (table[s, c] < 0 or within[table[s, c]]):
+                c += 1
+            at[s] = c
+            within[s] = c == table.shape[1]
+            todo[left] = s
+            left += np.int64(not within[s])
+        if left == count:
             break
+        count = left
     return within
 
 

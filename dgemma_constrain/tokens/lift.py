@@ -18,16 +18,17 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.encodings import ByteDFA
-from dgemma_constrain.automata.kernels import distances, kernel
+from dgemma_constrain.automata.kernels import distances, kernel, mix
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.minimize import keep_states
 from dgemma_constrain.errors import EmptyConstraint
-from dgemma_constrain.tokens.region import PICKY, find_region, number_equal
+from dgemma_constrain.tokens.classes import classes_of, shortest, token_hashes
+from dgemma_constrain.tokens.keys import NEARING, STAYING, Cut, number_equal
+from dgemma_constrain.tokens.region import COPY, COPY_OUTSIDE, NEAR, OUTSIDE, PICKY, STAY, by_columns, find_region
+from dgemma_constrain.tokens.rows import Walk, walk_rows, write_rows
 from dgemma_constrain.tokens.trie import KIND, build_trie
 from dgemma_constrain.tokens.vocabulary import Vocabulary
-from dgemma_constrain.tokens.walk import discover, write_rows
-
-APART = np.uint64(0xD1B54A32D192ED03)  # sets tokens with leaving bytes apart from all others (see copies.py)
+from dgemma_constrain.tokens.walk import discover
 
 
 class TokenAutomaton(NamedTuple):
@@ -65,34 +66,39 @@ class TokenAutomaton(NamedTuple):
 
 
 @kernel
-def _add(column, stay_key, stay, enter_key, enter, near_key, near):
-    for i in range(len(stay_key)):
-        column[i] += stay[stay_key[i]] + enter[enter_key[i]] + near[near_key[i]]
+def _words(states):
+    """Two random words for each state."""
+    left, right = np.empty(states, np.uint64), np.empty(states, np.uint64)
+    for s in range(states):
+        left[s], right[s] = mix(2 * s), mix(2 * s + 1)
+    return left, right
 
 
 @kernel
 def _inward(offsets, targets):
     """The states that lead to each state, as rows (offsets, sources), each but once."""
-    into = np.zeros(len(offsets), np.int64)
-    stamp = np.full(len(offsets) - 1, -1, np.int32)
-    sources = np.empty(0, np.int32)
-    for fill in (False, True):
-        for s in range(len(offsets) - 1):
-            for e in range(offsets[s], offsets[s + 1]):
-                t = targets[e]
-                if stamp[t] != s:
-                    stamp[t] = s
-                    if fill:
-                        into[t] -= 1
-                        sources[into[t]] = s
-                    else:
-                        into[t] += 1
-        if not fill:
-            for t in range(len(stamp)):
-                into[t + 1] += into[t]
-                stamp[t] = -1
-            sources = np.empty(into[-2] if len(into) > 1 else 0, np.int32)
-            into[-1] = len(sources)
+    states = len(offsets) - 1
+    into = np.zeros(states + 1, np.int64)
+    stamp = np.full(states, -1, np.int32)
+    source, target = np.empty(len(targets), np.int32), np.empty(len(targets), np.int32)
+    count = 0
+    for s in range(states):
+        for e in range(offsets[s], offsets[s + 1]):
+            t = targets[e]
+            if stamp[t] != s:  # seldom
+                stamp[t] = s
+                source[count], target[count] = s, t
+                into[t + 1] += 1
+                count += 1
+    for s in range(states):
+        into[s + 1] += into[s]
+    sources = np.empty(count, np.int32)
+    for i in range(count - 1, -1, -1):
+        into[target[i] + 1] -= 1
+        sources[into[target[i] + 1]] = source[i]
+    for s in range(states):
+        into[s] = into[s + 1]
+    into[states] = count
     return into, sources
 
 
@@ -104,104 +110,97 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     if vocabulary.strips_leading_space:
         dfa = _with_leading_space(dfa)
     trie = vocabulary.trie
-    all_bytes = _has_all_bytes(dfa, vocabulary)
-    region = find_region(dfa, vocabulary, all_bytes)
-    columns = np.ascontiguousarray(dfa.table.T)
-    left, right = np.random.default_rng(0x5EED).integers(0, 2**64, (2, len(dfa.table)), np.uint64)
-    tries = tuple(tuple(t) for t in (trie, region.stay, region.near, region.copies, region.leaving, region.enter))
-    hashes = tuple(np.zeros(first[-1], np.uint64) for *_, first, _, _ in tries)
+    columns, live, read = by_columns(dfa.table, dfa.classes)
+    all_bytes = not (read[dfa.classes] & ~vocabulary.single_bytes).any()  # as in most vocabularies
+    region = find_region(dfa, columns, live, vocabulary, all_bytes)
+    cut, copied = region.cut, region.copied
+    left, right = _words(len(dfa.table))
+    stay, enter, near = (keys.trie for keys in cut.keys)
+    tries = tuple(tuple(t) for t in (trie, stay, near, copied.copies, copied.leaving, enter))
+    sums = tuple(np.empty(first[-1] + 1, np.uint64) for *_, first, _, _ in tries)
+    marks = tuple(np.zeros((first[-1] & -8) + 8, np.uint8) for *_, first, _, _ in tries)
     boundary, status = discover(
-        dfa.table, columns, dfa.classes, tries, hashes, region.way, region.enters, PICKY, KIND, trie.height, left, right, all_bytes,
-        limits.states, limits.work,
+        dfa.table, columns, dfa.classes, tries, sums, marks, region.way, region.enters, PICKY, KIND, vocabulary.height, left,
+        right, all_bytes, limits.states, limits.work,
     )  # fmt: skip
     limits.check(status, "lifting this constraint to tokens")
-    column, stay, near, copies, leaving, enter = hashes
-    near[region.copied] += copies
-    column[region.left] += leaving + APART
-    _add(column, region.stay_key, stay, region.enter_key, enter, region.near_key, near)
-    class_of, example = number_equal(column)
+    hashes, touched, rest = token_hashes(
+        sums,
+        marks,
+        cut.of_form,
+        cut.form,
+        cut.count,
+        copied.copied,
+        copied.left,
+        vocabulary.order,
+        len(vocabulary) // 2,
+    )
+    class_of, first = number_equal(hashes)
+    example = shortest(
+        class_of, len(first), touched, marks[0], cut.length, cut.first, cut.next, vocabulary.order, vocabulary.offsets
+    )
+    ascending = np.argsort(example)
+    example = example[ascending]
 
     number = np.full(len(dfa.table), -1, np.int32)
     number[boundary] = np.arange(len(boundary))
-    small = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[example])
-    offsets, symbols, targets, sums, status = write_rows(
-        columns, dfa.classes, boundary, number, tuple(small)[:5], trie.height, left, right, limits.work
+    way = region.way[boundary]
+    form = cut.form[example]
+    walks = [
+        Walk(boundary[(way == OUTSIDE) | (way == COPY_OUTSIDE)],
+             build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[example]), np.arange(len(example))),
+        _by_keys(boundary[way == STAY], cut, STAYING, form),
+        _by_keys(boundary[(way == NEAR) | (way == COPY)], cut, NEARING, form),
+    ]  # fmt: skip
+    steps, columns_sums, status = walk_rows(
+        columns, dfa.classes, walks, number, vocabulary.height, left, right, limits.work
     )
     limits.check(status, "lifting this constraint to tokens")
+    # Classes with equal columns are one after all (those with leaving bytes were kept apart from all others).
+    joined, used = number_equal(columns_sums)
+    offsets, symbols, targets = write_rows(steps, used, len(boundary))
+    number = np.empty(len(example), np.int32)
+    number[ascending] = joined
     accept = dfa.accept[boundary]
     distance = distances(*_inward(offsets, targets), accept)
     live = distance >= 0
+    count = len(used)
     if not live[0]:
         raise EmptyConstraint("no tokens of this vocabulary spell any text that satisfies the constraint")
-    trimmed = not live.all()
-    if trimmed:
+    if not live.all():
         offsets, symbols, targets = keep_states(offsets, symbols, targets, live)
         accept, distance = accept[live], distance[live]
-    return _with_classes(vocabulary, class_of, sums, trimmed, offsets, symbols, targets, accept, distance)
+        left_over = np.bincount(symbols, minlength=count) > 0
+        renamed = np.where(left_over, np.cumsum(left_over) - 1, -1).astype(np.int32)
+        symbols, number, count = renamed[symbols], np.append(renamed, np.int32(-1))[number], int(left_over.sum())
+    members = classes_of(class_of, number, count, touched, rest, cut.by_id, vocabulary.order)
+    return TokenAutomaton(*members, offsets, symbols, targets, accept, distance)
 
 
-def _has_all_bytes(dfa: ByteDFA, vocabulary: Vocabulary) -> bool:
-    """Whether every byte that occurs in a text is a token of its own, as in most vocabularies."""
-    needed = (dfa.table >= 0).any(0)[dfa.classes]
-    return not (needed & ~vocabulary.single_bytes).any()
-
-
-def _with_classes(vocabulary, class_of, sums, trimmed, offsets, symbols, targets, accept, distance) -> TokenAutomaton:
-    """Join classes with equal columns (those with leaving bytes were kept apart from all others), number those that are in
-    use, and list their members."""
-    _, first, inverse = np.unique(sums, return_index=True, return_inverse=True)
-    used = np.zeros(len(sums), bool)
-    used[first] = sums[first] != 0
-    if trimmed:
-        used &= np.bincount(symbols, minlength=len(sums)) > 0
-    number = np.where(used, np.cumsum(used) - 1, -1).astype(np.int32)
-    size = len(symbols) if used.all() else _rename(offsets, symbols, targets, number)
-    symbols, targets = symbols[:size].copy(), targets[:size].copy()
-    number = number[first[inverse]]
-    classes, member_offsets, members = _members(vocabulary.order, class_of, number, int(used.sum()), len(vocabulary))
-    return TokenAutomaton(classes, member_offsets, members, offsets, symbols, targets, accept, distance)
+def _by_keys(states: np.ndarray, cut: Cut, sort: int, form: np.ndarray) -> Walk:
+    """States that read classes of these forms by their keys."""
+    if not len(states):
+        return Walk(states, cut.keys[sort].only(form[:0]), form)
+    some, key = _ranked(cut.of_form[sort], form, len(cut.keys[sort].order))
+    return Walk(states, cut.keys[sort].only(some), key)
 
 
 @kernel
-def _rename(offsets, symbols, targets, number):
-    """Rename the symbols of rows, in place, and drop transitions on those that have no number; how many are left."""
-    used = 0
-    begin = offsets[0]
-    for s in range(len(offsets) - 1):
-        for e in range(begin, offsets[s + 1]):
-            if number[symbols[e]] >= 0:
-                symbols[used], targets[used] = number[symbols[e]], targets[e]
-                used += 1
-        begin = offsets[s + 1]
-        offsets[s + 1] = used
-    return used
-
-
-@kernel
-def _members(order, class_of, number, count, size):
-    """The class of each id under its final number, and the ids of each class."""
-    classes = np.full(size, -1, np.int32)
-    offsets = np.zeros(count + 1, np.int64)
-    last, run = np.int32(-1), 0  # neighbours in this order are alike more often than not
-    for i in range(len(order)):
-        c = number[class_of[i]] if class_of[i] >= 0 else np.int32(-1)
-        classes[order[i]] = c
-        if c != last:
-            if last >= 0:
-                offsets[last + 1] += run
-            last, run = c, 0
-        run += 1
-    if last >= 0:
-        offsets[last + 1] += run
-    for c in range(count):
-        offsets[c + 1] += offsets[c]
-    place = offsets.copy()
-    members = np.empty(offsets[count], np.int32)
-    for t in range(size):
-        if classes[t] >= 0:
-            members[place[classes[t]]] = t
-            place[classes[t]] += 1
-    return classes, offsets, members
+def _ranked(of_form, form, size):
+    """The keys of some forms, ascending, and which of these each form has."""
+    number = np.full(size, -1, np.int32)
+    for f in form:
+        number[of_form[f]] = 0
+    some = np.empty(size, np.int32)
+    count = 0
+    for k in range(size):
+        if number[k] == 0:
+            number[k], some[count] = count, k
+            count += 1
+    key = np.empty(len(form), np.int64)
+    for i in range(len(form)):
+        key[i] = number[of_form[form[i]]]
+    return some[:count], key
 
 
 def _with_leading_space(dfa: ByteDFA) -> ByteDFA:

@@ -21,8 +21,8 @@ from dgemma_constrain.automata.interning import new_heap, roomy
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.pushdown import PLACE, Network
 from dgemma_constrain.errors import LimitExceeded
-from dgemma_constrain.tokens.lift import _members
-from dgemma_constrain.tokens.region import number_equal
+from dgemma_constrain.tokens.classes import members_of
+from dgemma_constrain.tokens.keys import number_equal
 from dgemma_constrain.tokens.trie import build_trie
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 from dgemma_constrain.tokens.walk_network import FRAMES, WAYS, Bytes, settle, walk
@@ -150,10 +150,10 @@ def lift_network(network: Network, vocabulary: Vocabulary, limits: Limits = Limi
     class_of, example = number_equal(hashes)
     small = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[example])
     boundary, rows, _, heap = walked(small, True)
-    classes, member_offsets, members = _members(
-        vocabulary.order, class_of, np.arange(len(example), dtype=np.int32), len(example), len(vocabulary)
-    )
-    return _Assembly(over_bytes, boundary, heap, ends).network(rows, classes, member_offsets, members, network)
+    classes = np.full(len(vocabulary), -1, np.int32)
+    classes[vocabulary.order] = class_of
+    members = members_of(classes, len(example))
+    return _Assembly(over_bytes, boundary, heap, ends).network(rows, classes, *members, network)
 
 
 class _Assembly:

@@ -17,15 +17,13 @@ of a token, where the byte before is unknown, continuation bytes have finer part
 from __future__ import annotations
 
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
-from numba import njit
 
 from dgemma_constrain.automata.encodings import ByteDFA
-from dgemma_constrain.automata.kernels import grown, kernel
+from dgemma_constrain.automata.kernels import kernel, mix
 from dgemma_constrain.tokens.copies import find_copies
-from dgemma_constrain.tokens.trie import Trie, build_trie
+from dgemma_constrain.tokens.keys import HOPS, STAYING, Copied, Cut, cut, uncut
 from dgemma_constrain.tokens.vocabulary import Vocabulary
 
 MANY_BYTES = 40  # a state with so many live bytes walks much of the trie
@@ -36,19 +34,8 @@ SELDOM = 0.006  # of a vocabulary's bytes: what parts for other kinds may set ap
 # the region anyway (in an undeclared name, while it could still become a declared one); more would cost more than it saves
 ODD = 0.003  # of a vocabulary's bytes: a byte that is so frequent, and by which few states leave the region; these are left out
 ROUNDS = 4
-HOPS = 4  # bytes within which a near state's walks come into the region
 SAMPLE = 256  # busy states looked at to find the commonest kinds
-NONE = np.uint64(0)
 OUTSIDE, STAY, NEAR, COPY, COPY_OUTSIDE = range(5)  # ways to walk
-SEED, MULTIPLIER = np.uint64(0x2545F4914F6CDD1D), np.uint64(0x9E3779B97F4A7C15)
-
-
-def _apart(part: np.ndarray, finer: np.ndarray, weight: np.ndarray) -> int:
-    """The weight of the bytes that finer parts, int64[256], take out of the parts that they were in."""
-    left = np.bincount(finer, weight)
-    largest = np.zeros(part.max() + 1)
-    np.maximum.at(largest, part, left[finer])
-    return int(weight.sum() - largest.sum())
 
 
 def _byte_sets(*sets: tuple) -> np.ndarray:
@@ -70,329 +57,242 @@ FINE = _byte_sets(
 
 class Region(NamedTuple):
     """way int8[S]: how walks from each state go, one of the five below; enters bool[S, 2]: states whose predecessors
-    may go on in `enter`, by whether the byte between them is picky.
-
-    `stay`, `enter` and `near` have one token a key; `stay_key`, `enter_key` and `near_key`, int32[n], say which one has the
-    key of each sorted token. `copies` has those of `near` with leaving bytes (see copies.py), `leaving` all such tokens;
-    `copied` and `left`, int32[m], say which."""
+    may go on by ENTERING keys, by whether the byte between them is picky; the keys of the tokens (see keys.py), and what
+    is walked from copies."""
 
     way: np.ndarray
     enters: np.ndarray
-    stay: Trie
-    stay_key: np.ndarray
-    enter: Trie
-    enter_key: np.ndarray
-    near: Trie
-    near_key: np.ndarray
-    copies: Trie
-    copied: np.ndarray
-    leaving: Trie
-    left: np.ndarray
+    cut: Cut
+    copied: Copied
 
 
-def find_region(dfa: ByteDFA, vocabulary: Vocabulary, copies: bool = True) -> Region:
-    """The region of the commonest kinds of busy states; an empty one where it would not pay. `copies`: whether states
-    may be walked from as copies of others."""
-    widths = np.bincount(dfa.classes, minlength=dfa.table.shape[1])
-    busy = np.flatnonzero(_live_bytes(dfa.table, widths) >= MANY_BYTES)
+def find_region(
+    dfa: ByteDFA, columns: np.ndarray, live: np.ndarray, vocabulary: Vocabulary, copies: bool = True
+) -> Region:
+    """The region of the commonest kinds of busy states; an empty one where it would not pay. `columns` and `live` are as
+    `by_columns` makes them; `copies`: whether states may be walked from as copies of others."""
+    busy = np.flatnonzero(live >= MANY_BYTES).astype(np.int32)
     if len(busy) < WORTH_IT:
-        nothing = build_trie(vocabulary.data, vocabulary.offsets, vocabulary.order[:0])
-        enters = np.zeros((len(dfa.table), 2), bool)
-        return Region(np.zeros(len(dfa.table), np.int8), enters, *(nothing, np.zeros(0, np.int32)) * 5)
-    sample = busy[:: -(-len(busy) // SAMPLE)]
-    part = FINE
-    weight = np.bincount(vocabulary.data[::SAMPLE], minlength=256)
-    budget = SELDOM * weight.sum()
-    for kind, count, state in _kinds(dfa, sample):
-        finer = _finer(part, kind)
-        usual = np.bincount(dfa.table[state][dfa.classes] + 1, weight)[1:].argmax()  # where most bytes lead
-        needless = count * COMMON < len(sample) or _is_constant(dfa.table[usual][dfa.classes], part)
-        cost = _apart(part, finer, weight) if needless else 0
-        if finer.max() < MAX_PARTS and cost <= budget:
-            part, budget = finer, budget - cost
+        return Region(np.zeros(len(live), np.int8), np.zeros((len(live), 2), bool), *uncut(vocabulary))
+    weight = vocabulary.byte_weights
+    part = _finest(dfa.table, dfa.classes, busy[:: -(-len(busy) // SAMPLE)], FINE, weight, int(SELDOM * weight.sum()))
     coarse = np.where(CONTINUATION, part[0x80], part)
-    inside = _constant(dfa.table, *_pairs(dfa.classes, part))
-    plain = _constant(dfa.table, *_pairs(dfa.classes, coarse))
-    for _ in range(ROUNDS):
-        enters = np.stack([inside & plain, inside], 1)  # what may follow any byte, and a picky one
-        leaves = _leaving(dfa.table, dfa.classes, inside, enters, PICKY)
-        odd = (leaves > 0) & (weight > ODD * weight.sum()) & (leaves * COMMON < inside.sum())
-        if not odd.any():
-            break
-        inside = inside & ~_leave_by(dfa.table, dfa.classes, inside, enters, PICKY, odd)
-    leaves = leaves > 0
-    near, first = _near(dfa, part, inside, enters)
-    way = np.where(inside, STAY, np.where(near, NEAR, OUTSIDE)).astype(np.int8)
-    copy, leaving = find_copies(dfa, way > OUTSIDE) if copies else (inside & False, leaves & False)
-    region = Region(way, enters, *_tries(vocabulary, part, coarse, first, leaves, leaving & copy.any()))
-    if len(region.copies.byte) < len(region.stay.byte):
-        way[copy] = np.where(way[copy] > OUTSIDE, COPY, COPY_OUTSIDE)
-    return region
-
-
-def _near(dfa: ByteDFA, part: np.ndarray, inside: np.ndarray, enters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The near states, bool[S], and finer parts for the first bytes of their walks."""
+    inside, enters, leaves = _inside(columns, dfa.classes, part, coarse, PICKY, weight, int(ODD * weight.sum()))
     order = np.argsort(PICKY, kind="stable")[::-1]  # a class is picky if all of its bytes are
-    picky = np.ones(dfa.table.shape[1], bool)
+    picky = np.ones(len(columns), bool)
     picky[dfa.classes[order]] = PICKY[order]
     near = _coming(dfa.table, picky, ~inside, enters)
-    sample = np.flatnonzero(near)
-    sample = sample[:: max(1, -(-len(sample) // SAMPLE))]
-    for kind, count, _ in _kinds(dfa, sample):
-        finer = _finer(part, kind)
-        if count * COMMON >= len(sample) and finer.max() < MAX_PARTS:
-            part = finer
-    return _coming(dfa.table, picky, near & _constant(dfa.table, *_pairs(dfa.classes, part)), enters), part
-
-
-def _kinds(dfa: ByteDFA, sample: np.ndarray) -> list[tuple[np.ndarray, int, int]]:
-    """The kinds of some states, the commonest first: which bytes they treat alike (int[256]), how many there are, and one."""
-    patterns = _patterns(dfa.table[sample])
-    found: dict[bytes, list[int]] = {}
-    for state, pattern in zip(sample.tolist(), patterns):
-        found.setdefault(pattern.tobytes(), []).append(state)
-    ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [(np.frombuffer(kind, np.uint8)[dfa.classes], len(states), states[0]) for kind, states in ordered]
+    some = np.flatnonzero(near).astype(np.int32)
+    first = _finest(dfa.table, dfa.classes, some[:: max(1, -(-len(some) // SAMPLE))], part, weight, -1)
+    near = _coming(dfa.table, picky, near & _constant(columns, dfa.classes, first), enters)
+    way = np.where(inside, STAY, np.where(near, NEAR, OUTSIDE)).astype(np.int8)
+    copy, leaving = find_copies(dfa, way > OUTSIDE) if copies else (inside & False, leaves & False)
+    keys, copied = cut(vocabulary, part, coarse, first, PICKY, leaves, leaving & copy.any())
+    if len(copied.copies.byte) < len(keys.keys[STAYING].trie.byte):
+        way[copy] = np.where(way[copy] > OUTSIDE, COPY, COPY_OUTSIDE)
+    return Region(way, enters, keys, copied)
 
 
 @kernel
-def _finer(part, kind):
-    """The parts cut by a kind, int64[256]."""
+def by_columns(table, classes):
+    """The table by columns, int32[K, S]; how many bytes each state reads, int32[S]; and which classes any reads, bool[K]."""
+    states, width = table.shape
+    widths = np.zeros(width, np.int32)
+    for c in classes:
+        widths[c] += 1
+    columns, live, read = np.empty((width, states), np.int32), np.zeros(states, np.int32), np.zeros(width, np.bool_)
+    for begin in range(0, states, 64):  # of which the rows stay in the cache
+        past = min(states, begin + 64)
+        for c in range(width):
+            for s in range(begin, past):
+                columns[c, s] = table[s, c]
+    for c in range(width):
+        dead = np.int32(-1)
+        for s in range(states):
+            live[s] += widths[c] if columns[c, s] >= 0 else np.int32(0)
+            dead &= columns[c, s]
+        read[c] = dead >= 0
+    return columns, live, read
+
+
+@kernel
+def _finest(table, classes, sample, part, weight, budget):
+    """The parts, int64[256], cut by the commonest kinds of some states: by which bytes they treat alike. What is needless
+    may set bytes of so much weight apart as the budget allows; with none, -1, only kinds that are not common are needless."""
+    width = table.shape[1]
+    patterns, known = np.empty((len(sample), width), np.uint8), np.empty(len(sample), np.uint64)
+    count, example = np.zeros(len(sample), np.int64), np.empty(len(sample), np.int32)
+    kinds = 0
+    named, stamp = np.zeros(len(table) + 1, np.uint8), np.full(len(table) + 1, -1, np.int32)
+    for i in range(len(sample)):
+        h = np.uint64(0)
+        for c in range(width):
+            t = table[sample[i], c] + 1
+            if stamp[t] != i:
+                stamp[t], named[t] = i, c
+            patterns[kinds, c] = named[t]  # the first class with the same target
+            h = mix(h ^ np.uint64(named[t]))
+        k = 0
+        while k < kinds and known[k] != h:
+            k += 1
+        if k == kinds:
+            known[k], example[k] = h, sample[i]
+            kinds += 1
+        count[k] += 1
+    weights = np.zeros(len(table), np.int64)
+    for _ in range(kinds):
+        k = 0
+        for i in range(kinds):
+            if count[i] > count[k]:
+                k = i
+        finer, parts = _finer(part, patterns[k], classes)
+        needless = count[k] * COMMON < len(sample)
+        count[k] = 0
+        if not needless and budget >= 0:
+            usual = np.int32(-1)  # where most bytes lead from such a state
+            for b in range(256):
+                t = table[example[k], classes[b]]
+                if t >= 0:
+                    weights[t] += weight[b]
+                    if usual < 0 or weights[t] > weights[usual]:
+                        usual = t
+            for b in range(256):
+                weights[max(table[example[k], classes[b]], 0)] = 0
+            needless = usual >= 0 and _is_constant(table[usual], classes, part)
+        cost = _apart(part, finer, weight) if needless else budget
+        if parts <= MAX_PARTS and cost <= budget:
+            budget -= cost if needless else 0
+            part = finer
+    return part
+
+
+@kernel
+def _finer(part, kind, classes):
+    """The parts cut by a kind, int64[256], and how many they are."""
     finer = np.empty(256, np.int64)
     known = np.full((MAX_PARTS, 256), -1, np.int16)
     count = 0
     for b in range(256):
-        if known[part[b], kind[b]] < 0:
-            known[part[b], kind[b]] = count
+        k = kind[classes[b]]
+        if known[part[b], k] < 0:
+            known[part[b], k] = count
             count += 1
-        finer[b] = known[part[b], kind[b]]
-    return finer
-
-
-def _is_constant(row: np.ndarray, part: np.ndarray) -> bool:
-    """Whether a state that leads to row[b] by byte b cannot tell two bytes of one part apart."""
-    first = np.zeros(256, np.int64)
-    first[part] = row
-    return bool((first[part] == row).all())
-
-
-# Constraints of one kind (JSON strings, say) cut the bytes alike, so a vocabulary's last few sets of tries are kept.
-_KEPT = 16
-_KNOWN: WeakKeyDictionary[Vocabulary, dict[bytes, tuple]] = WeakKeyDictionary()
-
-
-def _tries(
-    vocabulary: Vocabulary,
-    part: np.ndarray,
-    coarse: np.ndarray,
-    first: np.ndarray,
-    leaves: np.ndarray,
-    leaving: np.ndarray,
-) -> tuple:
-    """What follows `way` and `enters` in `Region`."""
-    known = _KNOWN.setdefault(vocabulary, {})
-    cut = part.tobytes() + first.tobytes() + leaves.tobytes()
-    tries, tokens = known.get(cut, ([], vocabulary.order))
-    if not tries:
-        for hashes in _keys(tuple(vocabulary.trie)[:5], vocabulary.trie.height, part, coarse, first, PICKY, leaves):
-            key, example = number_equal(hashes)
-            tokens = vocabulary.order[example]
-            tries += [build_trie(vocabulary.data, vocabulary.offsets, tokens), key]
-        known[cut] = tries, tokens
-    cut += leaving.tobytes()
-    if cut not in known:
-        left = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, vocabulary.order, leaving)).astype(
-            np.int32
-        )
-        copied = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, tokens, leaving)).astype(np.int32)
-        known[cut] = ()
-        for ids, some in ((tokens, copied), (vocabulary.order, left)):
-            known[cut] += build_trie(vocabulary.data, vocabulary.offsets, ids[some]), some
-    copies = known[cut]
-    while len(known) > _KEPT:
-        del known[next(iter(known))]
-    return *tries, *copies
+        finer[b] = known[part[b], k]
+    return finer, count
 
 
 @kernel
-def _with_byte(data, offsets, ids, wanted):
-    """bool[n]: the tokens that hold a wanted byte."""
-    found = np.zeros(len(ids), np.bool_)
-    for i in range(len(ids)):
-        for at in range(offsets[ids[i]], offsets[ids[i] + 1]):
-            if wanted[data[at]]:
-                found[i] = True
-    return found
-
-
-def _pairs(classes: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The byte classes that share a part with another, and the first class of that part."""
-    _, first, inverse = np.unique(part, return_index=True, return_inverse=True)
-    pairs = np.unique(np.stack([classes, classes[first[inverse]]]), axis=1)
-    return np.ascontiguousarray(pairs[:, pairs[0] != pairs[1]])
-
-
-@kernel
-def _live_bytes(table, widths):
-    live = np.zeros(len(table), np.int32)
-    for s in range(len(table)):
-        for c in range(len(widths)):
-            if table[s, c] >= 0:
-                live[s] += widths[c]
-    return live
+def _apart(part, finer, weight):
+    """The weight of the bytes that finer parts take out of the parts that they were in."""
+    left, largest, of = np.zeros(256, np.int64), np.zeros(256, np.int64), np.zeros(256, np.int64)
+    total = np.int64(0)
+    for b in range(256):
+        left[finer[b]] += weight[b]
+        of[finer[b]] = part[b]
+        total += weight[b]
+    for p in range(256):
+        if left[p] > largest[of[p]]:
+            total -= left[p] - largest[of[p]]
+            largest[of[p]] = left[p]
+    return total
 
 
 @kernel
-def _constant(table, left, right):
-    """bool[S]: the states in which every class in `left` leads where its partner in `right` does."""
-    result = np.empty(len(table), np.bool_)
-    for s in range(len(table)):
-        result[s] = True
-        for i in range(len(left)):
-            if table[s, left[i]] != table[s, right[i]]:
-                result[s] = False
-                break
+def _is_constant(row, classes, part):
+    """Whether a state that leads to row[classes[b]] by byte b cannot tell two bytes of one part apart."""
+    first = np.full(256, -1, np.int64)
+    for b in range(256):
+        if first[part[b]] < 0:
+            first[part[b]] = b
+        elif row[classes[b]] != row[classes[first[part[b]]]]:
+            return False
+    return True
+
+
+@kernel
+def _constant(columns, classes, part):
+    """bool[S]: the states that cannot tell two bytes of one part apart."""
+    width, states = columns.shape
+    first, seen = np.full(256, -1, np.int64), np.zeros((width, width), np.bool_)
+    result = np.ones(states, np.bool_)
+    for b in range(256):
+        c = np.int64(classes[b])
+        if first[part[b]] < 0:
+            first[part[b]] = c
+        d = first[part[b]]
+        if c != d and not seen[c, d]:
+            seen[c, d] = True
+            for s in range(states):
+                result[s] &= columns[c, s] == columns[d, s]
     return result
+
+
+@kernel
+def _inside(columns, classes, part, coarse, picky, weight, frequent):
+    """The region, bool[S], its `enters`, and bool[256]: the bytes by which a state of it goes where a walk by parts could not
+    follow. States that do so by an odd byte are left out."""
+    width, states = columns.shape
+    inside, plain = _constant(columns, classes, part), _constant(columns, classes, coarse)
+    enters, leaves = np.empty((states, 2), np.bool_), np.zeros(256, np.int64)
+    some = np.empty(states, np.int32)
+    for _ in range(ROUNDS):
+        n = 0
+        for s in range(states):
+            enters[s, 0], enters[s, 1] = inside[s] & plain[s], inside[s]  # what may follow any byte, and a picky one
+            some[n] = s
+            n += np.int64(inside[s])
+        for after in range(2):
+            for c in range(width):
+                count = 0
+                for i in range(n):
+                    t = columns[c, some[i]]
+                    count += np.int64(t >= 0 and not enters[t, after])
+                for b in range(256):
+                    if classes[b] == c and np.int64(picky[b]) == after:
+                        leaves[b] = count
+        odd = False
+        for b in range(256):
+            if leaves[b] > 0 and weight[b] > frequent and leaves[b] * COMMON < n:
+                odd = True
+                for i in range(n):
+                    t = columns[classes[b], some[i]]
+                    if t >= 0 and not enters[t, np.int64(picky[b])]:
+                        inside[some[i]] = False
+        if not odd:
+            break
+    return inside, enters, leaves > 0
 
 
 @kernel
 def _coming(table, picky, able, enters):
     """bool[S]: those of the `able` states from which every walk is in the region after HOPS bytes at most, and in such
     states before that. A class of bytes is picky if all of its bytes are."""
-    far = np.full(len(table), HOPS + 1, np.int32)
-    for hop in range(1, HOPS + 1):
-        more = False
-        for s in range(len(table)):
-            if able[s] and far[s] > hop:
-                comes = True
-                for c in range(len(picky)):
-                    t = table[s, c]
-                    if t >= 0 and not enters[t, np.int64(picky[c])] and far[t] >= hop:
-                        comes = False
-                        break
-                if comes:
-                    far[s] = hop
-                    more = True
-        if not more:
-            break
-    return far <= HOPS
-
-
-@kernel
-def _leaving(table, classes, inside, enters, picky):
-    """int64[256]: from how many states of the region each byte goes where a walk by parts could not follow."""
-    leaves = np.zeros(256, np.int64)
-    for s in range(len(table)):
-        if inside[s]:
-            for b in range(256):
-                t = table[s, classes[b]]
-                if t >= 0 and not enters[t, np.int64(picky[b])]:
-                    leaves[b] += 1
-    return leaves
-
-
-@kernel
-def _leave_by(table, classes, inside, enters, picky, odd):
-    """bool[S]: the states of the region from which an odd byte goes where a walk by parts could not follow."""
-    found = np.zeros(len(table), np.bool_)
-    for b in range(256):
-        if odd[b]:
-            for s in range(len(table)):
-                t = table[s, classes[b]]
-                if inside[s] and t >= 0 and not enters[t, np.int64(picky[b])]:
-                    found[s] = True
-    return found
-
-
-@kernel
-def _patterns(rows):
-    """Which classes of bytes each row treats alike: each is named by the first one with the same target. uint8[n, K]."""
-    n, width = rows.shape
-    patterns = np.empty((n, width), np.uint8)
-    for i in range(n):
-        for c in range(width):
-            d = 0
-            while rows[i, d] != rows[i, c]:
-                d += 1
-            patterns[i, c] = d
-    return patterns
-
-
-@kernel
-def _keys(trie, height, part, coarse, first_part, picky, leaves):
-    """Three 64-bit hashes of each token's key, in sorted order: by parts; with its first byte as it is; and with the first
-    HOPS bytes by parts of their own.
-
-    Hashed along the trie, so that what tokens share is hashed once.
-    """
-    byte, depth, skip, first, last = trie
-    keys = np.empty((3, first[-1]), np.uint64)
-    hashes = np.empty((height + 1, 3), np.uint64)
-    left = np.zeros((height + 1, 3), np.bool_)
-    path = np.empty(height + 1, np.uint8)
-    for way in range(3):
-        hashes[0, way] = SEED
-    for k in range(len(byte)):
-        d, b = depth[k], byte[k]
-        path[d] = b
-        p = coarse[b] if d > 1 and not picky[path[d - 1]] else part[b]
-        for way in range(3):
-            left[d, way] = left[d - 1, way] or (leaves[b] and (d > 1 or way != 1))
-            letter = p
-            if left[d, way] or (way == 1 and d == 1):
-                letter = 256 + np.int64(b)
-            elif way == 2 and d <= HOPS:
-                letter = first_part[b]
-            h = (hashes[d - 1, way] ^ np.uint64(letter)) * MULTIPLIER
-            hashes[d, way] = h ^ (h >> np.uint64(32))
-        for i in range(first[k], last[k]):
-            for way in range(3):
-                keys[way, i] = hashes[d, way]
-    return keys
-
-
-@kernel
-def number_equal(hashes):
-    """Number equal non-zero hashes alike: (ids int32[n], -1 for zero; the first index of each)."""
-    size = 1 << 15
-    keys = np.zeros(size, np.uint64)  # the hash in each slot, NONE if free, and its number
-    numbers = np.empty(size, np.int32)
-    ids = np.empty(len(hashes), np.int32)
-    first = np.empty(1024, np.int32)
+    far, at = (
+        np.full(len(table), HOPS + 1, np.int32),
+        np.zeros(len(table), np.int32),
+    )  # at: the classes before are looked at
+    todo = np.empty(len(table), np.int32)
     count = 0
-    for i in range(len(hashes)):
-        h = hashes[i]
-        if h == NONE:
-            ids[i] = -1
-            continue
-        if i > 0 and h == hashes[i - 1]:  # neighbours are alike more often than not
-            ids[i] = ids[i - 1]
-            continue
-        slot = _slot(keys, h)
-        if keys[slot] == NONE:
-            first = grown(first, count + 1)
-            first[count] = i
-            keys[slot] = h
-            numbers[slot] = count
-            count += 1
-            if 4 * count > size:
-                size *= 4
-                keys = np.zeros(size, np.uint64)
-                numbers = np.empty(size, np.int32)
-                for j in range(count):
-                    slot = _slot(keys, hashes[first[j]])
-                    keys[slot] = hashes[first[j]]
-                    numbers[slot] = j
-            ids[i] = count - 1
-        else:
-            ids[i] = numbers[slot]
-    return ids, first[:count].copy()
-
-
-@njit(inline="always")
-def _slot(keys, h):
-    """Where a hash is in an open table, or would be."""
-    slot = np.int64(h >> np.uint64(20)) & (len(keys) - 1)
-    while keys[slot] != NONE and keys[slot] != h:
-        slot = (slot + 1) & (len(keys) - 1)
-    return slot
+    for s in range(len(table)):
+        todo[count] = s
+        count += np.int64(able[s])
+    for hop in range(1, HOPS + 1):
+        left = 0
+        for i in range(count):
+            s = todo[i]
+            c = at[s]
+            while c < len(picky):
+                t = table[s, c]
+                if t >= 0 and not enters[t, np.int64(picky[c])] and far[t] >= hop:
+                    break
+                c += 1
+            at[s] = c
+            if c == len(picky):
+                far[s] = hop
+            else:
+                todo[left] = s
+                left += 1
+        if left == count:
+            break
+        count = left
+    return far <= HOPS

@@ -93,13 +93,26 @@ def build_trie(data: np.ndarray, offsets: np.ndarray, ids_sorted: np.ndarray) ->
 
     data uint8[sum], offsets int64[V+1], ids_sorted int32[n]. Raises ValueError if they are not sorted, or empty.
     """
-    ids_sorted = np.ascontiguousarray(ids_sorted, np.int32)
-    common = _common_prefixes(data, offsets, ids_sorted)
-    if len(common) and common.min() < 0:
+    ordered, *rows = _build(data, offsets, np.ascontiguousarray(ids_sorted, np.int32), KIND)
+    if not ordered:
         raise ValueError("build_trie needs non-empty tokens in sorted order")
-    lengths = offsets[ids_sorted.astype(np.int64) + 1] - offsets[ids_sorted]
-    rows = _fill(data, offsets, ids_sorted, common, int((lengths - common).sum()))
-    return Trie(*rows, _below(rows[0], rows[1], int(lengths.max(initial=0)), KIND))
+    return Trie(*rows)
+
+
+@kernel
+def _build(data, offsets, ids, kind):
+    """Whether the ids are in order, and then the trie's arrays."""
+    common = _common_prefixes(data, offsets, ids)
+    nodes, height, ordered = np.int64(0), np.int64(0), True
+    for i in range(len(ids)):
+        length = offsets[ids[i] + 1] - offsets[ids[i]]
+        nodes += length - common[i]
+        height = max(height, length)
+        ordered &= common[i] >= 0
+    byte, depth, skip, first, last = _fill(
+        data, offsets, ids[: len(ids) if ordered else 0], common, nodes if ordered else 0
+    )
+    return ordered, byte, depth, skip, first, last, _below(byte, depth, height, kind)
 
 
 @kernel

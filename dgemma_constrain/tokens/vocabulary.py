@@ -145,6 +145,11 @@ class Vocabulary:
         return build_trie(self.data, self.offsets, self.order)
 
     @cached_property
+    def height(self) -> int:
+        """Bytes of the longest token."""
+        return self.trie.height
+
+    @cached_property
     def token_nodes(self) -> np.ndarray:
         """The node of `trie` at which each token of `order` ends."""
         return self.trie.token_nodes()
@@ -155,6 +160,11 @@ class Vocabulary:
         found = np.zeros(256, bool)
         found[self.data[self.offsets[:-1][np.diff(self.offsets) == 1]]] = True
         return found
+
+    @cached_property
+    def byte_weights(self) -> np.ndarray:
+        """int64[256]: how often each byte occurs in a sample of the vocabulary's."""
+        return np.bincount(self.data[::256], minlength=256)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,19 +1,19 @@
-"""The two walks of the trie in a lift: from which byte states tokens lead where, and then the rows; see `lift`."""
+"""The first walk of the trie in a lift: from which byte states tokens lead where; see `lift`."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from dgemma_constrain.automata.kernels import grown, kernel
+from dgemma_constrain.automata.kernels import kernel
 from dgemma_constrain.tokens.region import OUTSIDE, STAY
 
-TOGETHER_DEPTH = 3  # bytes from the root
-TOGETHER = 4096  # states that walk at a time: their vectors stay in the processor's cache
+TOGETHER_DEPTH = 2  # bytes from the root
+TOGETHER = 1 << 15  # states that walk at a time: the more, the more of them meet
 
 
 @njit(inline="always")
-def _move(columns, c, states, origins, d, count):
+def move(columns, c, states, origins, d, count):
     """Move the `count` states at depth d-1 along one column of the table to depth d; how many live on."""
     n = 0
     for j in range(count):
@@ -40,6 +40,14 @@ def _move_together(columns, c, states, weights, d, count, place):
     for j in range(n):
         place[states[d, j]] = -1
     return n
+
+
+@njit(inline="always")
+def add(column, mark, at, value):
+    if mark[at] == 0:
+        mark[at] = 1
+        column[at] = np.uint64(0)
+    column[at] += value
 
 
 @kernel
@@ -72,34 +80,42 @@ def _walk(
     place,
     right,
     column,
+    mark,
     known,
     found,
     count,
     max_work,
+    moved,
 ):
-    """Walk nodes k:end of a trie, where d is the depth of node k, from states[d-1, :counts[d-1]]; `weights` are the sums of
-    `left` over the states they began in. Adds to the hashes in `column`, one for each position of the sorted tokens, and
-    to the states in `found`. Returns how many those are, and the work.
+    """Walk nodes k:end of a trie, where node k has depth 1, from states[0, :counts[0]], or states[1, :counts[1]], where
+    bytes of the class `moved` have led (-1: none). `weights` are the sums of `left` over the states they began in. Adds to the states in `found`; returns how many those are, and the work. Adds to
+    hashes, of which `column` has the differences: what is at a position is added from there on. Where `mark` is 0, a
+    difference is 0, whatever `column` says.
 
     Many states soon lead to one (of a hundred names that are not to be written, most tokens are none), and the hash is
-    linear in `left`: so near the root, where it pays most, those that have met walk on as one. And most tokens go on
+    linear in `left`: so near the root, where it pays most, those that have met walk on as one. Siblings of one class of bytes are reached in one
+    go. And most tokens go on
     with letters in a state that letters do not change: where all bytes below a node are such bytes, all its tokens lead to
     where it does, and its nodes are passed over.
     """
     byte, depth, skip, first, last, below = trie
     work = np.int64(0)
+    last_class = np.full(len(counts) + 1, -1, np.int64)  # by which its last sibling was reached
+    last_class[1] = moved
     while k < end and work <= max_work:
         d = depth[k]
-        c = byte_class[byte[k]]
-        work += counts[d - 1]
-        if d <= TOGETHER_DEPTH and counts[d - 1] > 1:
-            n = _move_together(columns, c, states, weights, d, counts[d - 1], place)
-        else:
-            n = _move(columns, c, states, weights, d, counts[d - 1])
+        c = np.int64(byte_class[byte[k]])
+        if c != last_class[d]:
+            last_class[d] = c
+            work += counts[d - 1]
+            if d <= TOGETHER_DEPTH and counts[d - 1] > 1:
+                counts[d] = _move_together(columns, c, states, weights, d, counts[d - 1], place)
+            else:
+                counts[d] = move(columns, c, states, weights, d, counts[d - 1])
+        n = counts[d]
         if n == 0:
             k = skip[k]
             continue
-        counts[d] = n
         whole = True
         for j in range(n):
             if below[k] & ~lasting[states[d, j]] != np.uint64(0):
@@ -108,14 +124,16 @@ def _walk(
         if whole or last[k] > first[k]:
             total = np.uint64(0)
             for j in range(n):
-                t = states[d, j]
-                total += weights[d, j] * right[t]
-                found[count] = t
-                count += np.int64(not known[t])
-                known[t] = True
-            past = first[skip[k]] if whole else last[k]
-            for i in range(first[k], past):
-                column[i] += total
+                total += weights[d, j] * right[states[d, j]]
+            if count < len(known):
+                for j in range(n):
+                    t = states[d, j]
+                    found[count] = t
+                    count += np.int64(not known[t])
+                    known[t] = True
+            add(column, mark, first[k], total)
+            add(column, mark, first[skip[k]] if whole else last[k], np.uint64(0) - total)
+        last_class[d + 1] = -1
         k = skip[k] if whole else k + 1
     return count, work
 
@@ -126,7 +144,8 @@ def discover(
     columns,
     byte_class,
     tries,
-    hashes,
+    sums,
+    marks,
     way,
     enters,
     picky,
@@ -140,8 +159,7 @@ def discover(
 ):
     """Walk from every byte state that stands between two tokens. Returns those states in order of discovery, and a
     status. With `all_bytes`, tokens of single bytes, those are all states, so none need be discovered first. The tries:
-    those of each way, and those to `enter` the region; their hashes, one entry a token,
-    receive the sums."""
+    those of each way, and those to `enter` the region; `sums` and `marks`, of each, are as in `_walk`."""
     trie, enter = tries[0], tries[-1]
     lasting = _lasting(table, byte_class, kind)
     total = columns.shape[1]
@@ -152,13 +170,16 @@ def discover(
     place = np.full(total, -1, np.int32)
     counts = np.zeros(height + 1, np.int64)
     outside = np.empty(width + 1, np.int32)
-    live, live_past = np.empty(4096, np.int32), np.zeros(len(columns) + 1, np.int64)  # states outside that read a class
-    child, child_past = np.full(256, -1, np.int64), np.empty(256, np.int64)  # the subtree of each first byte in `enter`
-    k = 0
-    while k < len(enter[0]):
-        child[enter[0][k]] = k
-        child_past[enter[0][k]] = enter[2][k]
-        k = enter[2][k]
+    met, met_weights = (
+        np.empty(width, np.int32),
+        np.empty(width, np.uint64),
+    )  # where the bytes of a class lead from there
+    child, enter_child = np.full(256, -1, np.int64), np.full(256, -1, np.int64)  # the node of each first byte
+    for nodes, of in ((trie, child), (enter, enter_child)):
+        k = 0
+        while k < len(nodes[0]):
+            of[nodes[0][k]] = k
+            k = nodes[2][k]
     found[0] = 0
     known[0] = True
     count, begin = np.int64(1), 0
@@ -170,16 +191,10 @@ def discover(
     work = np.int64(0)
     while begin < count:
         past = min(count, begin + width)
-        outsiders = out = 0
+        outsiders = 0
         for i in range(begin, past):
             outside[outsiders] = found[i]
             outsiders += np.int64(way[found[i]] == OUTSIDE)
-        for c in range(len(columns)):
-            live = grown(live, out + outsiders + 1)
-            for i in range(outsiders):
-                live[out] = outside[i]
-                out += np.int64(columns[c, outside[i]] >= 0)
-            live_past[c + 1] = out
         for w in range(STAY, len(tries) - 1):
             n = 0
             for i in range(begin, past):
@@ -189,91 +204,45 @@ def discover(
             counts[0] = n
             if n:
                 count, steps = _walk(columns, byte_class, lasting, tries[w], np.int64(0), len(tries[w][0]), states, weights,
-                                     counts, place, right, hashes[w], known, found, count, max_work - work)  # fmt: skip
+                                     counts, place, right, sums[w], marks[w], known, found, count, max_work - work,
+                                     np.int64(-1))  # fmt: skip
                 work += steps
         begin = past
-        k = np.int64(0)
-        while out and k < len(trie[0]):
-            b, past_k = trie[0][k], np.int64(trie[2][k])
-            c = byte_class[b]
-            for entering in (True, False):
-                n = 0
-                for j in range(live_past[c], live_past[c + 1]):
-                    states[0, n], weights[0, n] = live[j], left[live[j]]
-                    enter_here = child[b] >= 0 and enters[columns[c, live[j]], np.int64(picky[b])]
-                    n += np.int64(enter_here == entering)
-                counts[0] = n
-                if n and entering:
-                    count, steps = _walk(columns, byte_class, lasting, enter, child[b], child_past[b], states, weights, counts,
-                                         place, right, hashes[-1], known, found, count, max_work - work)  # fmt: skip
-                    work += steps
-                elif n:
-                    count, steps = _walk(columns, byte_class, lasting, trie, k, past_k, states, weights, counts,
-                                         place, right, hashes[0], known, found, count, max_work - work)  # fmt: skip
-                    work += steps
-            k = past_k
+        for c in range(len(columns) if outsiders else 0):
+            n = 0
+            for i in range(outsiders):
+                t = columns[c, outside[i]]
+                if t >= 0:
+                    if place[t] < 0:
+                        place[t], met[n], met_weights[n] = n, t, np.uint64(0)
+                        n += 1
+                    met_weights[place[t]] += left[outside[i]]
+            for i in range(n):
+                place[met[i]] = -1
+            work += outsiders
+            for b in range(256):
+                k = child[b]
+                if n == 0 or byte_class[b] != c or k < 0:
+                    continue
+                for entering in (True, False):
+                    counts[1] = 0
+                    for i in range(n):
+                        states[1, counts[1]], weights[1, counts[1]] = met[i], met_weights[i]
+                        enter_here = enter_child[b] >= 0 and enters[met[i], np.int64(picky[b])]
+                        counts[1] += np.int64(enter_here == entering)
+                    if counts[1] and entering:
+                        e = enter_child[b]
+                        count, steps = _walk(columns, byte_class, lasting, enter, e, np.int64(enter[2][e]), states, weights,
+                                             counts, place, right, sums[-1], marks[-1], known, found, count,
+                                             max_work - work, np.int64(c))  # fmt: skip
+                        work += steps
+                    elif counts[1]:
+                        count, steps = _walk(columns, byte_class, lasting, trie, k, np.int64(trie[2][k]), states, weights,
+                                             counts, place, right, sums[0], marks[0], known, found, count,
+                                             max_work - work, np.int64(c))  # fmt: skip
+                        work += steps
         if count > max_states:
             return found[:count].copy(), 1
         if work > max_work:
             return found[:count].copy(), 2
     return found[:count].copy(), 0
-
-
-@kernel
-def write_rows(columns, byte_class, boundary, number, trie, height, left, right, max_work):
-    """Rows of the token automaton, the hash of each class's column (0: it has no transitions), and a status; the trie holds
-    one token a class, and position i of it is class i."""
-    byte, depth, skip, first, last = trie
-    offsets = np.zeros(len(boundary) + 1, np.int64)
-    symbols, targets = np.empty(4096, np.int32), np.empty(4096, np.int32)
-    width = min(TOGETHER, len(boundary))
-    states, origins = np.empty((height + 1, width + 1), np.int32), np.empty((height + 1, width + 1), np.int32)
-    counts = np.zeros(height + 1, np.int64)
-    source, target = np.empty(4096, np.int32), np.empty(4096, np.int32)  # transitions of one walk, class by class:
-    group, ends = np.empty(len(byte), np.int32), np.zeros(len(byte), np.int64)  # those of group[g] end at ends[g]
-    at = np.empty(width, np.int64)
-    sums = np.zeros(first[-1], np.uint64)
-    work = np.int64(0)
-    for begin in range(0, len(boundary), width):
-        together = min(width, len(boundary) - begin)
-        for i in range(together):
-            states[0, i], origins[0, i] = boundary[begin + i], i
-        counts[0] = together
-        used = groups = k = 0
-        while k < len(byte):
-            d = depth[k]
-            c = byte_class[byte[k]]
-            work += counts[d - 1]
-            n = _move(columns, c, states, origins, d, counts[d - 1])
-            if n == 0:
-                k = skip[k]
-                continue
-            counts[d] = n
-            if last[k] > first[k]:
-                source, target = grown(source, used + n), grown(target, used + n)
-                total = np.uint64(0)
-                for j in range(n):
-                    source[used] = origins[d, j]
-                    target[used] = states[d, j]
-                    total += left[boundary[begin + origins[d, j]]] * right[states[d, j]]
-                    offsets[begin + origins[d, j] + 1] += 1
-                    used += 1
-                sums[first[k]] += total
-                group[groups], ends[groups] = first[k], used
-                groups += 1
-            k += 1
-        for i in range(together):  # sizes of rows → where they begin
-            at[i] = offsets[begin + i]
-            offsets[begin + i + 1] += offsets[begin + i]
-        symbols, targets = grown(symbols, offsets[begin + together]), grown(targets, offsets[begin + together])
-        e = 0
-        for g in range(groups):
-            while e < ends[g]:
-                place = at[source[e]]
-                at[source[e]] += 1
-                symbols[place] = group[g]
-                targets[place] = number[target[e]]
-                e += 1
-        if work > max_work:
-            return offsets, symbols, targets, sums, 2
-    return offsets, symbols[: offsets[-1]], targets[: offsets[-1]], sums, 0
