@@ -23,6 +23,7 @@ from dgemma_constrain.infill.languages import KNOWN, detect, grammar
 
 SIZES = 300, 60_000
 KINDS = "node", "end", "span", "lines"
+OPENING = re.compile(rb"/[/*]|<!--|<<|[a-zA-Z]{,2}(?:\"{3}|'{3}|[\"'`])|.", re.DOTALL)  # of a comment or a string
 
 
 class Cut(NamedTuple):
@@ -105,12 +106,14 @@ def takes_in(language: str, cut: Cut) -> bool:
     ahead = cut.after.lstrip()
     if not ahead:
         return False
-    start, stop = len(cut.before.encode()), len((cut.before + cut.middle).encode())
+    data, start = "".join(cut[:3]).encode(), len(cut.before.encode())
+    stop = start + len(cut.middle.encode())
     at = stop + len(cut.after[: len(cut.after) - len(ahead)].encode())
-    node = Parser(grammar(language)).parse("".join(cut[:3]).encode()).root_node.descendant_for_byte_range(at, at + 1)
+    node = Parser(grammar(language)).parse(data).root_node.descendant_for_byte_range(at, at + 1)
     while node is not None:
-        if start <= node.start_byte < stop and any(word in node.type for word in ("comment", "string", "heredoc", "char")):
-            return True
+        if node.start_byte < stop and any(word in node.type for word in ("comment", "string", "heredoc", "char")):
+            if OPENING.match(data, node.start_byte).end() > start:
+                return True
         node = node.parent
     return False
 
