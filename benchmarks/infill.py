@@ -10,6 +10,7 @@ fixed, true     the same on canvases of 8 tokens (32 where several lines are wan
 random          logits that know nothing, in place of the model's
 free, free true the embedded model without a constraint, its first line where one line is wanted; the same with the true length
 frequent        the most frequent token of the language's files
+model together  two or three holes of a file in one call; random together the same. All are to be right for "exact"
 
 Columns: holes without an answer. Answers (all of them) that lead to no more ERROR and MISSING nodes than the file has with a
 placeholder, and than it had before the cut, by new parses. First answers that are the very text, and how similar to it
@@ -37,13 +38,14 @@ import torch
 from tree_sitter import Parser
 
 import dgemma_constrain as dc
-from benchmarks.infill_holes import Cut, cuts, errors, files
+from benchmarks.infill_holes import Cut, apart, cuts, errors, files
 from dgemma_constrain.infill.hole import find
 from dgemma_constrain.infill.judge import IDENTIFIER, OF_LANGUAGE
 from dgemma_constrain.infill.languages import KNOWN, grammar
+from dgemma_constrain.infill.regions import joined, kept, placeholders
 
 LONGEST = 64
-RUNS = "model", "fixed", "true", "random", "free", "free true", "frequent"
+RUNS = "model", "fixed", "true", "random", "free", "free true", "frequent", "model together", "random together"
 
 
 class Guesses:
@@ -141,6 +143,25 @@ def answered(cut: Cut, language: str, call: Callable[[], list[str]]) -> Answered
     )  # fmt: skip
 
 
+def answered_together(group: list[Cut], language: str, model: dc.Model, budget: float | None) -> Answered:
+    """The same of several holes of a file."""
+    whole = "".join(group[0][:3])
+    pieces = kept(whole, [(len(cut.before), len(cut.before) + len(cut.middle)) for cut in group])
+    source, places = joined(pieces, [""] * len(group))
+    began = time.process_time()
+    answers = dc.infill.complete(source, None, language, model, budget, spans=places)
+    ms = 1e3 * (time.process_time() - began)
+    texts = [[one.text for one in answer] for answer in answers]
+    most = errors(language, joined(pieces, placeholders(language, source, places))[0]) if texts else 0
+    uncut = errors(language, whole)
+    left = [errors(language, joined(pieces, some)[0]) for some in texts]
+    first, true = ([one.strip() for one in some] for some in (texts[0] if texts else [], [cut.middle for cut in group]))
+    similar = difflib.SequenceMatcher(None, "\n".join(first), "\n".join(true), autojunk=False).ratio()
+    return Answered(
+        len(texts), sum(n <= most for n in left), sum(n <= uncut for n in left), first == true, similar if texts else 0.0, None, ms
+    )
+
+
 def _reads(text: str) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -184,8 +205,14 @@ def main() -> None:
         holes = [cut for _, text in found for cut in cuts(language, text, options.each, draw)]
         holes = [cut for cut in holes if cut.middle.strip() and bench.tokens(cut.middle) <= LONGEST]
         frequent = most_frequent(language, [text for _, text in found]) if found else ""
+        groups = [g for _, text in found for g in apart(language, text, options.each // 2, 2 + len(text) % 2, draw)]
+        groups = [g for g in groups if all(cut.middle.strip() and bench.tokens(cut.middle) <= LONGEST for cut in g)]
         for run in options.runs.split(","):
             rows = []
+            if run.endswith("together"):
+                model = bench.model if run.startswith("model") else bench.random
+                _print(language, run, [answered_together(group, language, model, options.budget) for group in groups])
+                continue
             for cut in holes:
                 rows.append(answered(cut, language, bench.answers(run, cut, language, frequent)))
                 if options.show and rows[-1].clean < rows[-1].count:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sysconfig
+from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +23,7 @@ from dgemma_constrain.infill.languages import KNOWN, detect, grammar
 
 SIZES = 300, 60_000
 KINDS = "node", "end", "span", "lines"
+OPENING = re.compile(rb"/[/*]|<!--|<<|[a-zA-Z]{,2}(?:\"{3}|'{3}|[\"'`])|.", re.DOTALL)  # of a comment or a string
 
 
 class Cut(NamedTuple):
@@ -78,15 +82,64 @@ def _text(path: Path, language: str) -> str | None:
 
 
 def errors(language: str, source: str | bytes) -> int:
-    """ERROR and MISSING nodes of a file parsed anew."""
+    """How many ERROR and MISSING nodes a file has, parsed anew."""
+    return error_nodes(language, source).total()
+
+
+def error_nodes(language: str, source: str | bytes) -> Counter[tuple[str, int, int]]:
+    """What a file's ERROR and MISSING nodes are, and where they start and end, in bytes; of one that the grammar hides, its parent."""
     root = Parser(grammar(language)).parse(source.encode() if isinstance(source, str) else source).root_node
-    found, todo = 0, [root] if root.has_error else []
+    found: Counter[tuple[str, int, int]] = Counter()
+    todo = [root] if root.has_error else []
     while todo:
         node = todo.pop()
         inner = [child for child in node.children if child.has_error or child.is_error or child.is_missing]
-        found += node.is_error or node.is_missing or not inner  # a MISSING node may be hidden: its parent says that there is one
+        if node.is_error or node.is_missing or not inner:
+            what = f"missing {node.type}" if node.is_missing else "error" if node.is_error else "hidden"
+            found[what, node.start_byte, node.end_byte] += 1
         todo += inner
     return found
+
+
+def takes_in(language: str, cut: Cut) -> bool:
+    """Whether a comment, a string or a heredoc that begins in what was cut out goes on in the text right of it."""
+    ahead = cut.after.lstrip()
+    if not ahead:
+        return False
+    data, start = "".join(cut[:3]).encode(), len(cut.before.encode())
+    stop = start + len(cut.middle.encode())
+    at = stop + len(cut.after[: len(cut.after) - len(ahead)].encode())
+    node = Parser(grammar(language)).parse(data).root_node.descendant_for_byte_range(at, at + 1)
+    while node is not None:
+        if node.start_byte < stop and any(word in node.type for word in ("comment", "string", "heredoc", "char")):
+            if OPENING.match(data, node.start_byte).end() > start:
+                return True
+        node = node.parent
+    return False
+
+
+def changed(language: str, text: str, how: str, draw: random.Random) -> str:
+    """A file as others write it: with "crlf", a "bom", or "u2028" in place of blanks within lines, where that makes no error."""
+    if how == "crlf":
+        return re.sub("\r?\n", "\r\n", text)
+    if how == "bom":
+        return "\ufeff" + text.removeprefix("\ufeff")
+    places, most = [m.start() for m in re.finditer(r"(?<=\w) (?=\w)", text)], errors(language, text)
+    for at in draw.sample(places, min(9, len(places))):
+        other = text[:at] + "\u2028" + text[at + 1 :]
+        text = other if errors(language, other) <= most else text
+    return text
+
+
+def apart(language: str, text: str, count: int, holes: int, draw: random.Random) -> Iterator[list[Cut]]:
+    """Several holes of one file, in order and apart from each other."""
+    for _ in range(count):
+        for _ in range(20):
+            some = [next(cuts(language, text, 1, draw, (draw.choice(KINDS),))) for _ in range(holes)]
+            some.sort(key=lambda cut: len(cut.before))
+            if all(len(a.before) + len(a.middle) < len(b.before) for a, b in pairwise(some)):
+                yield some
+                break
 
 
 def cuts(language: str, text: str, count: int, draw: random.Random, kinds: tuple[str, ...] = KINDS) -> Iterator[Cut]:
@@ -115,6 +168,5 @@ def cuts(language: str, text: str, count: int, draw: random.Random, kinds: tuple
             start = text.rfind("\n", 0, ends[i]) + 1
             a = draw.randrange(start, ends[i] + 1)
             b = ends[min(i + (draw.randrange(1, 3) if kind == "lines" else 0), len(ends) - 1)]
-            while b > a and text[b - 1] == "\r":
-                b -= 1
+        a, b = (at - (text[at - 1 : at + 1] == "\r\n") for at in (a, b))
         yield Cut(text[:a], text[a:b], text[b:], what)

@@ -268,3 +268,10 @@ def test_a_candidate_that_is_no_text_spoils_no_other():
     edge = Edge("python", b"x = f(")
     assert edge.alive_each([b"\x80", b"a", b")", b"a b", b"\xff"]).tolist() == [0, 1, 1, 0, 0]
     assert edge.alive_each([b"\x80\x80", b"\xc1"]).tolist() == [0, 0] and edge.alive_each([b"\xc1", b"1"]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("before", ['f"{', 'x = f"{a} b', "f'{a["])
+def test_what_was_read_last_leaves_no_trace_in_the_scanner(before):
+    """Python's keeps that it is in an f-string when it is told to load nothing."""
+    after = b"try:\n    a\nexcept E:\n    b\n\n\nc = 1\n"
+    assert Edge("python", before.encode()).known and Edge("python", after).known

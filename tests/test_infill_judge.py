@@ -120,3 +120,26 @@ def test_an_answers_errors_are_among_the_placeholders_in_broken_files():
         assert judge.verdict(text) == (True, fewest)
     for text in ("1)", "+", "("):
         assert not judge.verdict(text).clean
+
+
+@pytest.mark.parametrize(
+    "language, before, after, good, bad",
+    [
+        ("c", "#define A 1\n#def", "efaults */\n#define B 2\n", ["ine C 3\n/* d"], ["ine C 3\n// d", "ine C 3\n'"]),
+        ("c", "int a;\n", "int b; /* c */\nint d;\n", ["int c;"], ["/*", "//"]),
+        ("bash", "cat ", "\none\nEOF\necho two\n", ["x", "<<EOF"], ["<<END", "'"]),
+        ("python", "x = (\n    ", "\n    f'b'\n)\n", ["'a'", "f'a' 'c'"], ["'"]),
+        ("html", "<p ", ">text</p>\n", ["a='b'", "a"], ["<!--"]),
+        ("python", "x = 1 ", "# why\n", ["# that is", "+ 1", ""], ["'"]),
+    ],
+)
+def test_code_is_taken_into_a_comment_or_string_only_where_its_end_waits_there(language, before, after, good, bad):
+    judge = Judge(language, before, after)
+    assert [t for t in good if not judge.verdict(t).clean] == []
+    assert [t for t in bad if judge.verdict(t).clean] == []
+
+
+def test_an_error_on_the_holes_line_that_no_placeholder_mends_is_tolerated():
+    judge = Judge("c", "FGAPI void FGAPIENTRY f( ", ", int );\nint x;\n")
+    assert judge.verdict("int") == (True, 1) and judge.verdict("char *p") == (True, 1)
+    assert not judge.verdict("+").clean and not judge.verdict("(").clean

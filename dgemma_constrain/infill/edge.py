@@ -20,7 +20,7 @@ from dgemma_constrain.infill.languages import grammar
 from dgemma_constrain.infill.lexer import keywords, new_block
 from dgemma_constrain.infill.recogniser import ALIVE, COLLECT, NEVER, WHOLE, run
 from dgemma_constrain.infill.stacks import LIMIT, LONGEST, new_item, new_work
-from dgemma_constrain.infill.tables import Tables, tables
+from dgemma_constrain.infill.tables import Tables, tables, unread
 
 ROOM, KEPT = 4096, 1 << 22  # characters of a candidate, numbers in the heap before it is emptied
 SPELLINGS = 4096  # of a language at most
@@ -142,7 +142,7 @@ class Edge:
 
     def __init__(self, language: str, before: bytes):
         self._tables, self._words = _compiled(language)
-        self._block = new_block()
+        self._block, self._unread = new_block(), unread(language)
         text = _codes(before.decode())
         self._after, self._room, self._memo, self._stamp = None, 0, NEVER, 0
         self._right = self._changed = np.zeros(0, np.int32)
@@ -214,7 +214,7 @@ class Edge:
         """The items that the end of a text leaves open."""
         start = int(len(text) > 0 and text[0] == 0xFEFF)
         while True:
-            node, at, scanner = self._interned(Open((1,), start, b""))
+            node, at, scanner = self._interned(Open((1,), start, self._unread))
             starts = np.array([self._row([node, at, scanner])], np.int32)
             self._stamp += 1
             with _lock:

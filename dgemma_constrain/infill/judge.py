@@ -3,9 +3,10 @@
 A file may have errors elsewhere, and while it is written it usually has some. So a text is judged against the same file with
 another text in its hole: a placeholder, or one with the brackets that are missing, or what stands there now. Of these the one
 that leads to the fewest errors tells which lie elsewhere. A filled hole must not lead to an ERROR or MISSING node that this one
-doesn't lead to, nor to any that begins in the hole or on its line; and in an error that spans the hole no more of its tokens
-may lie bare than of the placeholder's. Places are compared from the start of the file left of the hole, and from its end right of
-it.
+doesn't lead to, nor to any that begins in the hole, nor on its line unless no placeholder mends it; and in an error that spans
+the hole no more of its tokens may lie bare than of the placeholder's. Places are compared from the start of the file left of the
+hole, and from its end right of it. Nor may it take code right of the hole into a comment or a string, unless what ends that is
+there and ends nothing else.
 """
 
 from __future__ import annotations
@@ -67,20 +68,20 @@ class Judge:
         stop = self._after.find(b"\n")
         self._rest = len(self._after) if stop < 0 else stop
         self._tree, self._kept = None, b""
-        errors, text, tree = self._best_placeholder(now)
+        errors, unmended, text, tree = self._best_placeholder(now)
         self._tree, self._kept, self.placeholder = tree, text.encode(), text
         length, at = len(self._kept), len(self._before)
         elsewhere = {one: count for one, count in errors.nodes.items() if not self._on_the_line(one[1])}
-        self._tolerated, self._loose = Counter(elsewhere), errors.loose
+        self._tolerated, self._loose = Counter(elsewhere) | unmended, errors.loose
         closing = text.removeprefix(IDENTIFIER)
         self.ending = closing if text != closing and (closing in ENDINGS or closing == self._missing[0]) else ""
-        self._code_follows = not errors.nodes and self._follows(tree, length) is None
+        self._code_follows = not errors.nodes and self._code_is_next(tree, length)
         self.node = tree.root_node.descendant_for_byte_range(at, at + length)
         top = self.node
         while top.parent and (top.parent.start_byte, top.parent.end_byte) == (top.start_byte, top.end_byte):
             top = top.parent
         self.kind = top.type
-        self.inside = self._opaque(self.node, at)
+        self.inside = next(self._opaque(self.node, at), (None, None))[0]
 
     def verdict(self, text: str) -> Verdict:
         """Of the file with `text` in the hole."""
@@ -89,32 +90,38 @@ class Judge:
         errors = self._errors(tree, len(data))
         clean = errors.nodes <= self._tolerated and errors.nodes.total() <= self._fewest and errors.loose <= self._loose
         # A `#` would take the code right of the hole into a comment, even where the file stays whole.
-        if clean and self._code_follows and self._follows(tree, len(data)):
-            clean = False
+        if clean and self._code_follows:
+            taken = self._follows(tree, len(data))
+            clean = taken is None or self._waited_for(*taken, len(data))
         return Verdict(clean, errors.nodes.total())
 
-    def _best_placeholder(self, now: str) -> tuple[Errors, str, Any]:
-        """The errors that it leads to, the text, its tree: the first without any, or of the fewest in the time there is. Where
-        several lead to as few, what each of them leads to is tolerated, though not more of it."""
+    def _best_placeholder(self, now: str) -> tuple[Errors, Counter, str, Any]:
+        """The errors that it leads to, those on the hole's line that none of all placeholders mends, the text, its tree: the first
+        without any, or of the fewest in the time there is. Where several lead to as few, what each of them leads to is
+        tolerated, though not more of it."""
         best: Any = None
+        always, tried = None, True
         in_code, began = True, time.monotonic()
         for text in self._placeholders(now):
             data = text.encode()
             tree = self._parsed(data)
             if best is None:
                 self._tree, self._kept = tree, data
-                in_code = not self._follows(tree, len(data))
+                in_code = self._code_is_next(tree, len(data))
             elif in_code and self._follows(tree, len(data)):
                 continue  # a quote that takes the errors right of it into a string mends nothing
             nodes, loose = self._errors(tree, len(data))
+            always = nodes if always is None else always & nodes
             if best is None or nodes.total() < self._fewest:
                 self._fewest = nodes.total()
                 best = Errors(nodes, loose), text, tree
             elif nodes.total() == self._fewest:
                 best = Errors(nodes | best[0].nodes, max(loose, best[0].loose)), *best[1:]
             if not nodes or time.monotonic() - began > PATIENCE:
+                tried = False
                 break
-        return best
+        beside = {one: n for one, n in always.items() if one[1][0] == one[2][0] != "in"} if tried else {}
+        return best[0], Counter(beside), *best[1:]
 
     def _placeholders(self, now: str) -> Iterator[str]:
         first, *others = OF_LANGUAGE.get(self._language, PLACEHOLDERS)
@@ -232,24 +239,48 @@ class Judge:
             todo += inner
         return Errors(found, loose)
 
-    def _follows(self, tree: Any, length: int) -> str | None:
-        """Whether the text right of the hole begins within a "comment" or a "string"."""
-        blank = len(self._after) - len(self._after.lstrip())
-        if blank == len(self._after):
+    def _follows(self, tree: Any, length: int) -> tuple[str, Any] | None:
+        """ "comment" or "string" and its node, where the text right of the hole begins within one."""
+        at = self._next(length)
+        if at is None:
             return None
-        at = len(self._before) + length + blank
-        return self._opaque(tree.root_node.descendant_for_byte_range(at, at + 1), at)
+        return next(self._opaque(tree.root_node.descendant_for_byte_range(at, at + 1), at), None)
+
+    def _code_is_next(self, tree: Any, length: int) -> bool:
+        """Whether the text right of the hole begins outside of comments and strings, and isn't HTML's plain text."""
+        at = self._next(length)
+        if at is None or self._follows(tree, length):
+            return at is None
+        return tree.root_node.descendant_for_byte_range(at, at + 1).type != "text"
+
+    def _next(self, length: int) -> int | None:
+        """Where the first that isn't blank stands right of the hole, with so many bytes in it."""
+        blank = len(self._after) - len(self._after.lstrip())
+        return None if blank == len(self._after) else len(self._before) + length + blank
+
+    def _waited_for(self, what: str, node: Any, length: int) -> bool:
+        """Whether the text right of the hole waits for the comment or string that the hole begins: what ends it there belongs
+        to none with the placeholder, or is the end of a comment that begins right there."""
+        ends = [one for one in (node.next_sibling, *node.children[-1:]) if one and one.type == "heredoc_end"]
+        stop, begin = (ends[0] if ends else node).end_byte + len(self._kept) - length, self._next(len(self._kept))
+        leaf = self._tree.root_node.descendant_for_byte_range(stop - 1, stop)
+        there = list(self._opaque(leaf, stop))
+        if not there:
+            if what == "string":
+                return bool(ends) or node.text.endswith((b'"', b"'", b"`"))
+            return any(node.text.startswith(a) and node.text.endswith(b) for a, b in ((b"/*", b"*/"), (b"<!--", b"-->")))
+        return what == "comment" and any((one.start_byte, one.end_byte) == (begin, stop) for kind, one in there if kind == what)
 
     @staticmethod
-    def _opaque(leaf: Any, at: int) -> str | None:
-        """ "comment" or "string", where a leaf is part of one that starts before `at`."""
+    def _opaque(leaf: Any, at: int) -> Iterator[tuple[str, Any]]:
+        """What a leaf is part of that starts before `at`: "comment" or "string", and the node."""
         node, climbed = leaf, 0
         while node is not None and climbed < 4:
             if any(word in node.type for word in ("substitution", "interpolation", "expansion")):
-                return None
-            if node.is_named and node.start_byte < at and node.parent is not None:
+                return
+            if node.is_named and node.start_byte < at and node.parent is not None and node.type != "concatenated_string":
                 for word in _OPAQUE:
                     if node.type.split("_")[-1] == word or node.type.startswith(word):
-                        return "comment" if word == "comment" else "string"
+                        yield ("comment" if word == "comment" else "string"), node
+                        break
             node, climbed = node.parent, climbed + 1
-        return None

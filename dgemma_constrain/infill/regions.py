@@ -16,7 +16,7 @@ from typing import NamedTuple
 from dgemma_constrain.errors import ConstraintError
 from dgemma_constrain.infill.completion import BUDGET, CodeCompletion, Task, one_hole
 from dgemma_constrain.infill.hole import find
-from dgemma_constrain.infill.judge import IDENTIFIER, Judge
+from dgemma_constrain.infill.judge import IDENTIFIER, OF_LANGUAGE, Judge
 
 AGAIN = 8  # completions of a hole that what stands in it is looked for among
 
@@ -43,15 +43,15 @@ def several_holes(task: Task, source: str, spans: Sequence[int | tuple[int, int]
             raise ConstraintError(f"the spans {one} and {other} overlap or are out of order; give them in order, apart")
     budget = task.budget if task.budget is not None else sum(BUDGET[hole.several] for hole in holes)
     end = time.monotonic() + budget / 1e3
-    pieces = _kept(source, places)
-    placeholders = _placeholders(task, source, places, pieces)
+    pieces = kept(source, places)
+    unwritten = placeholders(task.language, source, places, task.several)
 
     fillings = [_Filling((), ())]
     for k in range(len(places)):
         grown = []
         for n, filling in enumerate(fillings):
             calls = len(fillings) - n + (len(places) - 1 - k) * task.count
-            answers = _write(task, pieces, [*filling.texts, *placeholders[k:]], k, k + 1, end, calls, task.count)
+            answers = _write(task, pieces, [*filling.texts, *unwritten[k:]], k, k + 1, end, calls, task.count)
             grown += [_Filling((*filling.texts, one.text), (*filling.scores, one.score)) for one in answers]
         fillings = sorted(grown, key=lambda one: -one.score)[: task.count]
     for k in range(len(places) - 1):
@@ -83,28 +83,30 @@ def _write(
     left = 1e3 * (end - time.monotonic()) / max(calls, 1)
     if left <= 0:
         return []
-    source, places = _joined(pieces, texts)
+    source, places = joined(pieces, texts)
     return one_hole(task._replace(budget=left, count=count), source, places[k], places[written:])
 
 
-def _placeholders(task: Task, source: str, places: list[tuple[int, int]], pieces: list[str]) -> list[str]:
+def placeholders(
+    language: str, source: str, places: Sequence[tuple[int, int]], several: bool | None = None
+) -> list[str]:
     """For each hole a text with which the file has the fewest errors, as far as a placeholder can tell."""
-    texts = [IDENTIFIER] * len(places)
+    pieces, texts = kept(source, places), [OF_LANGUAGE.get(language, (IDENTIFIER,))[0]] * len(places)
     for k in range(len(places)):
-        now, spots = _joined(pieces, texts)
-        hole = find(now, spots[k], task.several)
+        now, spots = joined(pieces, texts)
+        hole = find(now, spots[k], several)
         if not hole.head and not hole.tail:
-            texts[k] = Judge(task.language, hole.before, hole.after, source[slice(*places[k])]).placeholder
+            texts[k] = Judge(language, hole.before, hole.after, source[slice(*places[k])]).placeholder
     return texts
 
 
-def _kept(source: str, places: list[tuple[int, int]]) -> list[str]:
+def kept(source: str, places: Sequence[tuple[int, int]]) -> list[str]:
     """The texts before, between and behind the holes."""
     stops = [0, *(stop for _, stop in places)]
     return [source[a:b] for a, b in zip(stops, [*(start for start, _ in places), len(source)])]
 
 
-def _joined(pieces: list[str], texts: list[str]) -> tuple[str, list[tuple[int, int]]]:
+def joined(pieces: list[str], texts: list[str]) -> tuple[str, list[tuple[int, int]]]:
     """The source with texts in its holes, and where they stand."""
     source, places = pieces[0], []
     for text, piece in zip(texts, pieces[1:]):

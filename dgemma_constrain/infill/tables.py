@@ -14,6 +14,7 @@ import numpy as np
 
 from dgemma_constrain.errors import LanguageError
 from dgemma_constrain.infill.languages import capsule, grammar
+from dgemma_constrain.infill.lexer import STATE
 
 SHIFT, REDUCE, ACCEPT, RECOVER = 0, 1, 2, 3
 SKIP = 4  # a shift that a reduction does as well: tree-sitter's mark of a repetition
@@ -70,12 +71,16 @@ def _array(address: int, kind: type, count: int) -> np.ndarray:
     return np.ctypeslib.as_array((kind * max(count, 1)).from_address(address))[:count].copy()
 
 
+def _raw(language: str) -> _Language:
+    pointer = C.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = C.c_void_p, [C.py_object, C.c_char_p]
+    return _Language.from_address(pointer(capsule(language), b"tree_sitter.Language"))
+
+
 @cache
 def tables(language: str) -> Tables:
     """The tables of a language's grammar. Raises LanguageError where the wheel is of another ABI, or the check fails."""
-    pointer = C.pythonapi.PyCapsule_GetPointer
-    pointer.restype, pointer.argtypes = C.c_void_p, [C.py_object, C.c_char_p]
-    raw = _Language.from_address(pointer(capsule(language), b"tree_sitter.Language"))
+    raw = _raw(language)
     if raw.abi not in (14, 15):
         raise LanguageError(f"the grammar of {language} has ABI {raw.abi}; tables are read of 14 and 15")
     table = _table(raw)
@@ -97,6 +102,18 @@ def tables(language: str) -> Tables:
     )  # fmt: skip
     _check(language, read, raw.tokens)
     return read
+
+
+@cache
+def unread(language: str) -> bytes:
+    """The state of a scanner that has read nothing yet: one that loads b"" may keep some of its state, as Python's does."""
+    outer, state = _raw(language).external, (_u8 * STATE)()
+    if not outer.create:
+        return b""
+    scanner = C.CFUNCTYPE(_at)(outer.create)()
+    size = C.CFUNCTYPE(_u32, _at, _at)(outer.save)(scanner, C.addressof(state))
+    C.CFUNCTYPE(None, _at)(outer.destroy)(scanner)
+    return bytes(state[:size])
 
 
 def _table(raw: _Language) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 from dgemma_constrain.automata.kernels import kernel, slot_of
 from dgemma_constrain.infill.languages import grammar
 from dgemma_constrain.infill.lexer import STATE, new_block, token
-from dgemma_constrain.infill.tables import REDUCE, SHIFT, Tables, tables
+from dgemma_constrain.infill.tables import REDUCE, SHIFT, Tables, tables, unread
 
 NEVER = 1 << 20  # a cost
 SPELLINGS = 4  # of a terminal
@@ -203,7 +203,7 @@ def spellings(language: str) -> tuple[tuple[str, ...], ...]:
     texts = [(a,) for a in ascii_] + [(a, b) for a in ascii_ for b in ascii_] + [(a, a, a) for a in (34, 39, 96)]
     padded = np.array([[10, *x, *[-1] * (3 - len(x))] for x in texts], np.int32)
     sizes = np.array([len(x) for x in texts], np.int32)
-    external = {int(x) for x in t.externals}
+    external, scanners = {int(x) for x in t.externals}, [unread(language)]
     block, answers = new_block(), np.empty((len(texts), 2), np.int32)
     saved, room, kept = np.zeros(STATE, np.uint8), np.zeros(STATE, np.uint8), np.zeros((len(texts), KEPT), np.uint8)
 
@@ -225,13 +225,12 @@ def spellings(language: str) -> tuple[tuple[str, ...], ...]:
         _, kinds = np.unique(t.modes[states], axis=0, return_index=True)
         for state in states[kinds[:PLACES]] if x not in external else ():
             if not found[x]:
-                own = [text for symbol, text, _ in probed(state, b"", slice(None)) if symbol == x]
+                own = [text for symbol, text, _ in probed(state, scanners[0], slice(None)) if symbol == x]
                 found[x] += own[: 2 * SPELLINGS]
     states = np.flatnonzero((t.modes[:, 1] > 0) & (t.modes[:, 0] != 0xFFFF))
     _, kinds = np.unique(t.modes[states, 1], return_index=True)
-    scanners = [b""]
     for scanner in scanners if external else ():  # which grows: a string is ended only behind what begins one
-        few = slice(None) if not scanner else np.flatnonzero(sizes != 2)
+        few = slice(None) if scanner is scanners[0] else np.flatnonzero(sizes != 2)
         for state in states[kinds]:
             for symbol, text, after in probed(state, scanner, few):
                 if symbol in external:
