@@ -244,8 +244,9 @@ def json_string(dfa: DFA, limits: Limits = Limits()) -> DFA:
     raw = ~(Charset.ranges([(0, 0x1F)]) | Charset.of('"\\'))
     spelt, _, decoded = refine(alphabet_of([raw, *map(char, '"\\/bfnrtu0123456789abcdefABCDEF')]), dfa.alphabet)
     triples, states = _spell(dfa, json_tree(dfa.alphabet, spelt, np.where(inside(spelt, raw), decoded, DEAD)), limits)
-    order = np.lexsort((triples[:, 1], triples[:, 0]))
-    offsets = np.searchsorted(triples[order, 0], np.arange(states + 1))
+    _, order = grouped(np.ascontiguousarray(triples[:, 1]), spelt.size)
+    offsets, by_source = grouped(triples[order, 0], states)
+    order = order[by_source]
     accept = np.zeros(states, bool)
     accept[: dfa.states] = dfa.accept
     return minimal(spelt, offsets, triples[order, 1], triples[order, 2], accept)

@@ -320,9 +320,11 @@ def minimize_rows(offsets, symbols, targets, accept, size: int):
     offsets, symbols, targets, accept = _reachable(offsets, symbols, targets, accept)
     each = np.arange(size + 1), np.arange(size, dtype=np.int32)
     new_class, first = _merged(_columns(offsets, symbols, targets, *each, size))
-    joined = grouped(new_class, len(first))
+    if len(first) == size:
+        return minimize(offsets, symbols, targets, accept, each, size)
     number = np.full(size, -1, np.int32)
     number[first] = np.arange(len(first))
     stay = number[symbols] >= 0
     offsets = np.append(0, np.cumsum(stay))[offsets]
+    joined = grouped(new_class, len(first))
     return minimize(offsets, number[symbols[stay]], targets[stay], accept, joined, size)
