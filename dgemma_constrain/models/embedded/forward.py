@@ -8,7 +8,8 @@ added up along the layers stays in float32, which is nearer to the exact result 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from functools import partial
+from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
 import torch
@@ -18,15 +19,17 @@ from dgemma_constrain.models.embedded import kernels
 from dgemma_constrain.models.embedded.network import FLOOR, MASK, SPECIALS, Block, Denoiser
 
 LOG2_E = 1.44269504
+TYPICAL = 192  # tokens of a forward pass: what packed weights are laid out for; others are right, too
+Product = Callable[[Tensor], Tensor]
 
 
 class _Layer(NamedTuple):
-    """A block's matrices, transposed, and its vectors in float32, as the kernels take them."""
+    """A block: what multiplies by its matrices, and its vectors in float32, as the kernels take them."""
 
-    qkv: Tensor
-    out: Tensor
-    up: Tensor
-    down: Tensor
+    qkv: Product
+    out: Product
+    up: Product
+    down: Product
     norm: np.ndarray
     norm2: np.ndarray
     scales: np.ndarray
@@ -35,7 +38,7 @@ class _Layer(NamedTuple):
 
 
 class Forward:
-    """A `Denoiser` whose weights are float32 or bfloat16 and stay as they are, ready for use."""
+    """A `Denoiser` in float32 or bfloat16, with the weights that it has when this is made."""
 
     def __init__(self, network: Denoiser):
         self.shape, self.dtype = network.shape, network.embed.weight.dtype
@@ -43,11 +46,13 @@ class Forward:
             raise TypeError(f"the embedded model computes in float32 or bfloat16, not in {self.dtype}")
         with torch.no_grad():
             self.layers = [_layer(block) for block in network.blocks]
-            self.table = network.embed.weight.detach()
+            self.table = _array(network.embed.weight.detach())
             self.region = _floats(network.region.weight.T)
             self.norm = _floats(1 + network.norm.scale.float())
-            self.query, self.key = network.query.weight.detach().T, network.key.weight.detach().T
-            self.gate, self.gate_bias = network.gate.weight.detach().T, network.gate.bias.detach().float()
+            self.words, self.query, self.key, self.gate = (
+                _product(one.weight) for one in (network.embed, network.query, network.key, network.gate)
+            )
+            self.gate_bias = network.gate.bias.detach().float()
             self.cos, self.sin = _floats(network.cos), _floats(network.sin)
 
     @torch.inference_mode()
@@ -60,10 +65,10 @@ class Forward:
         hidden = self._hidden(ids, starts, places)
         at = torch.from_numpy(np.concatenate([np.arange(*place) for place in places]))
         chosen = hidden[at]
-        words = chosen @ self.table.T
-        share = torch.sigmoid((chosen @ self.gate).float() + self.gate_bias)[:, 0]
-        queries = (chosen @ self.query).float() * (LOG2_E * self.shape.pointer**-0.5)
-        keys = (hidden @ self.key).float()
+        words = self.words(chosen)
+        share = torch.sigmoid(self.gate(chosen).float() + self.gate_bias)[:, 0]
+        queries = self.query(chosen).float() * (LOG2_E * self.shape.pointer**-0.5)
+        keys = self.key(hidden).float()
         answers, done = torch.empty(words.shape), 0
         for (first, last), begin, end in zip(places.tolist(), starts.tolist(), starts[1:].tolist()):
             here = slice(done, done + last - first)
@@ -82,45 +87,65 @@ class Forward:
 
     def _hidden(self, ids: np.ndarray, starts: np.ndarray, places: np.ndarray) -> Tensor:
         """What the transformer makes of ids int64[N]: [N, width]."""
-        N, D, H = len(ids), self.shape.width, self.shape.heads
-        x = np.empty((N, D), np.float32)
-        kernels.embed(ids, starts, places, MASK, _array(self.table), self.region, x)
-        plain, normed = torch.empty(N, D), torch.empty(N, D, dtype=self.dtype)
-        qkv, up = (torch.empty(N, n, dtype=self.dtype) for n in (3 * D, 2 * self.shape.hidden))
-        inner, branch, mixed = (torch.empty(N, n, dtype=self.dtype) for n in (self.shape.hidden, D, D))
-        turned, values = torch.empty(2, N * H, D // H), torch.empty(N * H, D // H, dtype=self.dtype)
-        added = _array(branch)[:0]
+        N, D = len(ids), self.shape.width
+        head = D // self.shape.heads
+        x, normed, turned = np.empty((N, D), np.float32), np.empty((N, D), np.float32), torch.empty(2, N, D)
+        given, mixed, inner = (torch.empty(N, n, dtype=self.dtype) for n in (D, D, self.shape.hidden))
+        into = _array(given)
+        kernels.embed(ids, starts, places, MASK, self.table, self.region, x)
+        added = into[:0]
         for layer in self.layers:
-            kernels.add_norm(x, added, layer.norm, _array(plain))
-            kernels.mix_neighbours(_array(plain), starts, layer.before, layer.after, _array(normed))
-            torch.mm(normed, layer.qkv, out=qkv)
-            kernels.split_heads(_array(qkv), starts, layer.scales, self.cos, self.sin, _array(turned), _array(values))
-            self._attend(*turned, values, starts, mixed)
-            torch.mm(mixed, layer.out, out=branch)
-            kernels.add_norm(x, _array(branch), layer.norm2, _array(normed))
-            torch.mm(normed, layer.up, out=up)
-            kernels.geglu(_array(up), _array(inner))
-            torch.mm(inner, layer.down, out=branch)
-            added = _array(branch)
-        kernels.add_norm(x, added, self.norm, _array(normed))
-        return normed
+            kernels.add_norm(x, added, layer.norm, normed)
+            kernels.mix_neighbours(normed, starts, layer.before, layer.after, into)
+            qkv = layer.qkv(given)
+            kernels.turn(
+                _array(qkv).reshape(-1, head),
+                starts,
+                layer.scales,
+                self.cos,
+                self.sin,
+                turned.numpy().reshape(-1, head),
+            )
+            self._attend(*turned, qkv[:, 2 * D :], starts, mixed)
+            kernels.add_norm(x, _array(layer.out(mixed)), layer.norm2, into)
+            kernels.geglu(_array(layer.up(given)), _array(inner))
+            added = _array(layer.down(inner))
+        kernels.add_norm(x, added, self.norm, into)
+        return given
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, starts: np.ndarray, mixed: Tensor) -> None:
-        """Fill mixed [N, width] with each text's attention, given its [H, T, head] one after another; q is scaled."""
-        H = self.shape.heads
+        """Fill mixed with each text's attention; all [N, width], and q such that weights are powers of two."""
         for begin, end in zip(starts.tolist(), starts[1:].tolist()):
-            T, here = end - begin, slice(begin * H, end * H)
-            queries, keys, values = (one[here].view(H, T, -1) for one in (q, k, v))
-            scores = torch.bmm(queries, keys.transpose(1, 2)).view(H * T, T)
-            weights = torch.empty(H * T, T, dtype=self.dtype)
-            kernels.softmax(_array(scores), _array(weights))
-            mixed[begin:end].view(T, H, -1).copy_(torch.bmm(weights.view(H, T, T), values).transpose(0, 1))
+            queries, keys, values, out = (
+                one[begin:end].unflatten(1, (self.shape.heads, -1)).transpose(0, 1) for one in (q, k, v, mixed)
+            )
+            scores = torch.bmm(queries, keys.transpose(1, 2))
+            weights = torch.empty(scores.shape, dtype=self.dtype)
+            kernels.softmax(_array(scores.flatten(0, 1)), _array(weights.view(-1, end - begin)))
+            torch.bmm(weights, values, out=out)
+
+
+def _product(weight: Tensor) -> Product:
+    """x [n, K] → x @ weight.T; with the weight laid out in advance as oneDNN's kernels read it, where torch can do that."""
+    weight = weight.detach()
+    try:
+        with torch.inference_mode():
+            packed = torch.ops.mkldnn._reorder_linear_weight(weight, TYPICAL)
+            multiply = partial(_by_packed, packed)
+            multiply(weight[:1])
+    except (AttributeError, NotImplementedError, RuntimeError):
+        return partial(torch.matmul, other=weight.T)
+    return multiply
+
+
+def _by_packed(packed: Tensor, x: Tensor) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
 
 
 def _layer(block: Block) -> _Layer:
     q, k = 1 + block.q_norm.scale.float(), 1 + block.k_norm.scale.float()
     return _Layer(
-        *(linear.weight.detach().T for linear in (block.qkv, block.out, block.up, block.down)),
+        *(_product(linear.weight) for linear in (block.qkv, block.out, block.up, block.down)),
         norm=_floats(1 + block.norm.scale.float()),
         norm2=_floats(1 + block.norm2.scale.float()),
         scales=_floats(torch.stack([q * (LOG2_E * len(q) ** -0.5), k])),
