@@ -12,8 +12,8 @@ from dgemma_constrain.automata import nfa as fragments
 from dgemma_constrain.automata.acyclic import equal_states
 from dgemma_constrain.automata.alphabet import alphabet_of, members, refine
 from dgemma_constrain.automata.charset import ANY, EMPTY, Charset
-from dgemma_constrain.automata.determinize import determinize
-from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersect, subtract, unite
+from dgemma_constrain.automata.determinize import LISTS, determinize
+from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersect, reduced, subtract, unite
 from dgemma_constrain.automata.kernels import random_words
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.minimize import equivalent_states, trim
@@ -152,6 +152,26 @@ def test_a_dfa_has_as_few_states_as_there_can_be(nfa):
     dfa = compile_nfa(nfa)
     assert dfa.states == fewest_states(nfa)
     assert dfa.is_empty == (not language(nfa))
+
+
+@given(nfas)
+def test_a_reduced_fragment_is_the_minimal_automaton(nfa):
+    dfa, fragment = compile_nfa(nfa), reduced(nfa)
+    assert fragment.states == dfa.states + 1
+    assert compile_nfa(fragment).same_language(dfa)
+
+
+def test_more_lists_of_sets_than_are_remembered_are_cut_as_well():
+    letters = [chr(0x4E00 + i) for i in range(60)]
+    texts = [
+        chr(0x100 + i) + letter + end
+        for i, pair in enumerate(itertools.combinations(letters, 2))
+        for letter, end in zip(pair, "xy")
+    ]
+    assert len(texts) > 2 * LISTS
+    assert set(compile_nfa(fragments.strings(texts)).words()) == set(texts)
+    either = fragments.union([fragments.strings(texts), fragments.literal(texts[7] + "!")])
+    assert set(compile_nfa(either).words()) == {*texts, texts[7] + "!"}
 
 
 @given(nfas, nfas)

@@ -241,12 +241,12 @@ def _go_on(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, set_
 
 
 @kernel
-def _rehashed(size, pool, pool_offsets, rows, least):
-    """A hash table of the rows with `least` items or more, but for those with one if that is 0."""
+def _rehashed(size, pool, pool_offsets, rows, singles):
+    """A hash table of rows; of those with one item only if `singles` is 1, since subsets of one are not looked up here."""
     table = np.full(size, -1, np.int64)
     for i in range(rows):
         a, b = pool_offsets[i], pool_offsets[i + 1]
-        if b - a != 1 or least == 1:
+        if b - a != 1 or singles == 1:
             _, slot = _intern(pool[a:b], b - a, pool, pool_offsets, table)
             table[slot] = i
     return table
@@ -311,14 +311,14 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
         if pool_offsets[made] + states > len(pool):
             pool = grown(pool, pool_offsets[made] + states)
         if 2 * (sizes[2] + classes) > len(table):
-            table = _rehashed(4 * len(table), pool, pool_offsets, made, 0)
+            table = _rehashed(4 * len(table), pool, pool_offsets, made, np.int64(0))
         set_offsets = grown(set_offsets, sizes[7] + classes + 1)
         set_classes = grown(set_classes, set_offsets[sizes[7]] + classes)
         more = len(set_table)
         while 2 * (sizes[7] + classes) > more:
             more *= 4
         if more > len(set_table):
-            set_table = _rehashed(more, set_classes, set_offsets, sizes[7], 1)
+            set_table = _rehashed(more, set_classes, set_offsets, sizes[7], np.int64(1))
         bucket = grown(bucket, sizes[6])
         piece_edges = grown(piece_edges, 4 * len(bucket))
         status = _go_on(

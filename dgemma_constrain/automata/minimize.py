@@ -38,7 +38,7 @@ def _on_the_way(offsets, labels, weights, targets, distance):
     Most states of a large automaton are told apart by them, in one pass instead of one for each step of such a way.
     """
     hashes = np.empty(len(distance), np.uint64)
-    _, order = grouped(distance, distance.max() + 1)
+    _, order = grouped(distance, len(distance))  # no distance is as long
     for s in order:
         h = np.uint64(0)
         for e in range(offsets[s], offsets[s + 1]):
