@@ -72,6 +72,17 @@ def test_a_property_that_fits_nothing_never_appears():
     assert accepted(schema, ["{}", '{"a":null}', '{"b":null}']) == ["{}", '{"b":null}']
 
 
+def test_a_property_that_must_be_there_and_fits_nothing_leaves_no_object():
+    """What é holds contains the object, so that it holds nothing is known only when all has been read."""
+    schema = {
+        "type": ["object", "null"],
+        "properties": {"é": {"$ref": "#"}},
+        "required": ["é"],
+        "patternProperties": {"^.$": {"enum": [3, {"a": 1}]}},
+    }
+    assert accepted(schema, ["{}", '{"é": null}', '{"é": {"a": 1}}', '{"b": 3}', "null"]) == ["null"]
+
+
 @pytest.mark.parametrize(
     "least, most", [(0, 0), (0, 1), (1, 1), (0, 3), (2, 3), (3, 3), (0, None), (1, None), (3, None)]
 )

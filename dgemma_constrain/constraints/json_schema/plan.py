@@ -207,6 +207,8 @@ def _unused(space: Space, item: Expr, values: tuple[Expr, ...], used: frozenset 
 def plan_object(space: Space, shape: ObjectShape, any_order: bool, loose: bool = False) -> Plan:
     """loose: to `least`, a name that is written twice may count twice."""
     plan = Plan()
+    if any(must and space.is_never(part) for _, part, must in shape.members):
+        return plan  # which nobody could know when it was read, if the member contains what it stands in
     members = [member for member in shape.members if not space.is_never(member[1])]
     free = (shape.free or any_order) and 1 < len(members) <= MAX_FREE
     last = frozenset(range(len(members))) if free else len(members)
