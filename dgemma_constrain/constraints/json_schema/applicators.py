@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dgemma_constrain.constraints.json_schema.documents import Place
 from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
-from dgemma_constrain.constraints.json_schema.keywords import step
+from dgemma_constrain.constraints.json_schema.keywords import shown, step
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
 from dgemma_constrain.constraints.json_schema.values import EVERYTHING, Values, of_type
 from dgemma_constrain.errors import SchemaError
@@ -42,12 +42,12 @@ def dependent(reader: Reader, place: Place, said: dict[str, Any], at: str) -> Ex
     keyword, space = at.rpartition("/")[2], reader.space
     cases = []
     for name, what in said[keyword].items():
-        if isinstance(what, list):
+        if isinstance(what, list) and keyword != "dependentSchemas":
             if not all(isinstance(other, str) for other in what):
                 raise SchemaError(f"{keyword!r} must list names", at + step(name), keyword)
             more = space.known(requiring(what))
         elif keyword == "dependentRequired":
-            raise SchemaError(f"{keyword!r} must list names, not {what!r:.60}", at + step(name), keyword)
+            raise SchemaError(f"{keyword!r} must list names, not {shown(what)}", at + step(name), keyword)
         else:
             more = reader.inside(place, keyword, name)
         cases.append(space.either(space.known(lacks(name)), space.both(space.known(has(name)), more)))

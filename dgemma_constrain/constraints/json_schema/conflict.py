@@ -6,7 +6,10 @@ import dataclasses
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.documents import Place
+from dgemma_constrain.constraints.json_schema.exprs import Expr
+from dgemma_constrain.constraints.json_schema.write import Outline
 from dgemma_constrain.errors import ConstraintError, SchemaError
 
 if TYPE_CHECKING:
@@ -45,9 +48,17 @@ def conflict(reader: Reader, place: Place, deep: int = 0) -> SchemaError:
 def _never(reader: Reader, place: Place, keywords: list[str]) -> bool:
     some = dataclasses.replace(place, schema={k: place.schema[k] for k in keywords})
     try:
-        return reader.values(some).is_never
+        return _fits_nothing(reader, reader.space.known(reader.values(some)))
     except ConstraintError:
         return False
+
+
+def _fits_nothing(reader: Reader, expr: Expr) -> bool:
+    """Whether the normal form is empty, or shows no way to count items as it must."""
+    values = reader.space.values(expr)
+    if values.null or values.booleans or values.numbers is not leaves.NONE or values.all_strings is not leaves.NONE:
+        return False
+    return values.is_never or Outline(reader.space, expr).contradicts()
 
 
 def _name(reader: Reader, place: Place, keywords: list[str], deep: int) -> SchemaError:
@@ -76,11 +87,14 @@ def _name(reader: Reader, place: Place, keywords: list[str], deep: int) -> Schem
 
 def _inner(reader: Reader, place: Place, keywords: list[str]) -> Place | None:
     """The place inside that already is the trouble."""
-    documents, space = reader.documents, reader.space
+    documents = reader.documents
 
     def bad(*steps: str | int) -> Place | None:
         inner = documents.inside(place, *steps)
-        return inner if space.is_never(reader.expr(inner)) else None
+        try:
+            return inner if _fits_nothing(reader, reader.expr(inner)) else None
+        except ConstraintError:
+            return None
 
     if set(keywords) == {"properties", "required"}:
         names = (n for n in place.schema["required"] if n in place.schema["properties"])
@@ -90,7 +104,8 @@ def _inner(reader: Reader, place: Place, keywords: list[str]) -> Place | None:
     if keywords == ["allOf"]:
         return next((inner for i in range(len(place.schema["allOf"])) if (inner := bad("allOf", i))), None)
     if len(keywords) == 1 and keywords[0] in ("$ref", "$dynamicRef", "$recursiveRef"):
-        return documents.target(place, keywords[0])
+        target = documents.target(place, keywords[0])
+        return target if _fits_nothing(reader, reader.expr(target)) else None
     return None
 
 

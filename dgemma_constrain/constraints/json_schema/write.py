@@ -108,6 +108,21 @@ class Outline:
                     able.add(expr)
         return self.root not in able
 
+    def contradicts(self) -> bool:
+        """Whether no value would fit the root even if one could contain others without end, and all strings that the
+        schema allows were known: the greatest fixed point."""
+        able, before = set(self.plans), -1
+        while len(able) != before:
+            before = len(able)
+            able = {
+                expr
+                for expr in able
+                if self._has_scalar(expr)
+                or self.space.values(expr).all_strings is not leaves.NONE
+                or any(plan.leads(able) for plan in self.plans[expr])
+            }
+        return self.root not in able
+
     def _has_scalar(self, expr: Expr) -> bool:
         values = self.space.values(expr)
         listed = values.null or values.booleans or values.strings is not leaves.NONE
