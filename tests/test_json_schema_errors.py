@@ -219,7 +219,7 @@ def test_a_boolean_bound_belongs_to_draft_04_and_a_number_beside_it_does_not():
         ({"enum": ["\ud800"]}, "surrogate"),
         ({"type": "object", "properties": {"\ud800": STRING}}, "surrogate"),
         ("3", "an object, true or false, not 3"),
-        ('[{"a": 1}]', "an object, true or false, not .{\"a\": 1}."),
+        ('[{"a": 1}]', 'an object, true or false, not .{"a": 1}.'),
         (3, "int"),
         (None, "NoneType"),
         (pathlib.Path("schema.json"), "schema.json.*cannot be read"),

@@ -185,7 +185,9 @@ class Space:
                     "#" + name
                     for name in [*names[names.index(expr.name) if expr.name in names else 0 :], expr.name or ""]
                 )
-                raise _Circle(expr, f"references lead in a circle: {circle}; nothing is said on the way: let one lead elsewhere")
+                raise _Circle(
+                    expr, f"references lead in a circle: {circle}; nothing is said on the way: let one lead elsewhere"
+                )
             if len(self._active) > MAX_DEEP:
                 raise TooDeep(
                     f"more than {MAX_DEEP} schemas inside one another (at {self.where() or '/'}); flatten the schema"
