@@ -86,6 +86,15 @@ def test_not_a_schema_or_one_that_contradicts_itself(schema, pointer, keyword, p
             {"type": "array", "items": {"enum": [1, 2]}, "uniqueItems": True, "minItems": 3},
             ["items", "uniqueItems", "minItems"],
         ),
+        (
+            {"prefixItems": [{}, {}], "items": False, "minItems": 2, "maxItems": 1, "type": "array"},
+            ["minItems", "maxItems"],
+        ),
+        (
+            {"type": "object", "properties": dict.fromkeys("abc", {}), "required": ["a"], "additionalProperties": False}
+            | {"minProperties": 3, "maxProperties": 2},
+            ["maxProperties", "minProperties"],
+        ),
         ({"$ref": "#/$defs/a", "type": "null", "$defs": {"a": STRING}}, ["type", "$ref"]),
         ({**STRING, "enum": [1]}, ["type", "enum"]),
         ({**STRING, "minLength": 2, "const": "a"}, ["minLength", "const"]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.documents import Place
 from dgemma_constrain.constraints.json_schema.exprs import Expr
+from dgemma_constrain.constraints.json_schema.keywords import ANNOTATIONS, PLACES, VALIDATION
 from dgemma_constrain.constraints.json_schema.write import Outline
 from dgemma_constrain.errors import ConstraintError, SchemaError
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 MAX_KEYWORDS = 24
 
+_REST = frozenset(("additionalProperties", "items", "additionalItems", "unevaluatedProperties", "unevaluatedItems"))
+_TAKING = frozenset(("properties", "patternProperties", "prefixItems", "items"))
+# Without these, what is unevaluated is the same.
+_LEAVES = VALIDATION | ANNOTATIONS | PLACES.keys() | _TAKING | {"format", "not", "propertyNames"}
 # Mean something together only.
 _TOGETHER = (("contains", "minContains", "maxContains"), ("if", "then", "else"))
 # At which of several keywords to point: the last of them here.
@@ -46,7 +51,17 @@ def conflict(reader: Reader, place: Place, deep: int = 0) -> SchemaError:
 
 
 def _never(reader: Reader, place: Place, keywords: list[str]) -> bool:
-    some = dataclasses.replace(place, schema={k: place.schema[k] for k in keywords})
+    said = {k: place.schema[k] for k in keywords}
+    if any(k.startswith("unevaluated") for k in keywords) and not place.schema.keys() - said.keys() <= _LEAVES:
+        return False
+    if not _REST.isdisjoint(keywords):  # what is left over depends on which names and places the others take, if not on how
+        for keyword in _TAKING & place.schema.keys() - said.keys():
+            value = place.schema[keyword]
+            if isinstance(value, dict) and keyword != "items":
+                said[keyword] = dict.fromkeys(value, True)
+            elif isinstance(value, list):
+                said[keyword] = [True] * len(value)
+    some = dataclasses.replace(place, schema=said)
     try:
         return _fits_nothing(reader, reader.space.known(reader.values(some)))
     except ConstraintError:
