@@ -27,6 +27,7 @@ from dgemma_constrain.errors import LimitExceeded
 
 MAX_STRUCTURED = 2_000  # formulas with arrays or objects; each takes some hundred states
 ESCAPED = 1_000  # characters in names and strings; with more of them, spellings that nobody writes are left out
+REPEATED = 50_000  # and if single values are written again and again (see `plan`), characters of them all
 LARGE = 4
 NUMBER = 20  # so many characters stands a set of numbers for
 
@@ -66,14 +67,16 @@ class Outline:
     @cached_property
     def escapes(self) -> bool:
         """Whether names, strings and numbers are few enough to write each one in every way (see spelling)."""
-        size = 0
+        size = repeated = 0
         for expr, plans in self.plans.items():
             values = self.space.values(expr)
             size += values.strings.states
             if values.numbers not in (leaves.NUMBERS, leaves.INTEGERS, leaves.NONE):
                 size += NUMBER
             size += sum(piece.states for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
-        return size <= ESCAPED
+            if len(values.strings.targets) < values.strings.states and len(values.numbers.targets) < values.numbers.states:
+                repeated += self.copies[expr] * (values.strings.states - 1 + 4 * (values.numbers.states - 1))
+        return size <= ESCAPED and repeated <= REPEATED
 
     def _collect(self, root: Expr) -> None:
         agenda, structured = [root], 0
