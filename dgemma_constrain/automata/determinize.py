@@ -3,6 +3,12 @@
 Rabin & Scott 1959. A subset is kept as the sorted list of its *important* states (those with edges, and the accepting
 one); ε-closures are computed once per edge target. Classes of characters that lead to the same raw targets share one
 look-up, which is what makes wide character sets cheap.
+
+*Copies.* A state may be left out of a subset that holds another one from which at least the same texts are accepted: a
+subset stands for the union of what its states accept, and so do all that follow from it. In X{m,n}, written as n copies of
+X of which those from copy m on may be left out, place p of copy i ≥ m - 1 accepts R·X{0,n-1-i}, where R is what leads from p
+to the end of X: the less, the greater i. So of the copies of one place only the first counts, and (a|ab){0,n}, which reaches
+a place in up to n ways, has n·|X| subsets and not n²·|X|. (An antichain: De Wulf, Doyen, Henzinger and Raskin, CAV 2006.)
 """
 
 from __future__ import annotations
@@ -72,7 +78,31 @@ def _intern(subset, n, pool, pool_offsets, table):
 
 
 @kernel
-def _go_on(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, closure_offsets, closure, final,
+def _first_of_copies(subset, n, copies, earliest):
+    """Leave out states of which an earlier copy is there, too. Returns how many are left.
+
+    copies: states from copies[0] up to copies[1] are copies of copies[2] places; earliest: scratch for each place
+    """
+    low, high, size = copies[0], copies[1], copies[2]
+    for i in range(n):
+        q = subset[i]
+        if low <= q < high:
+            earliest[(q - low) % size] = high
+    for i in range(n):
+        q = subset[i]
+        if low <= q < high:
+            earliest[(q - low) % size] = min(earliest[(q - low) % size], q)
+    kept = 0
+    for i in range(n):
+        q = subset[i]
+        if not low <= q < high or earliest[(q - low) % size] == q:
+            subset[kept] = q
+            kept += 1
+    return kept
+
+
+@kernel
+def _go_on(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, closure_offsets, closure, final, copies, earliest,
            pool, pool_offsets, table, single, alone, symbols, targets, offsets, accept,
            count, sums, touched, place, bucket, group_class, group_state, stamp, subset, sizes, max_states, max_work):  # fmt: skip
     """The rows of one DFA state after the other, while there is room for them: a status as in Limits, or ROOM, when the
@@ -153,6 +183,8 @@ def _go_on(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, clos
                             subset[n] = q
                             n += 1
                     work += closure_offsets[t + 1] - closure_offsets[t]
+                if n > 1 and copies[2] > 0:
+                    n = _first_of_copies(subset, n, copies, earliest)
                 if n == 1:  # most subsets: no hashing
                     target, slot = single[subset[0]], np.int64(-1)
                 else:
@@ -195,7 +227,7 @@ def _go_on(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, clos
 
 @kernel
 def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, classes,
-                        closure_offsets, closure, final, max_states, max_work):  # fmt: skip
+                        closure_offsets, closure, final, copies, max_states, max_work):  # fmt: skip
     """Returns (offsets, symbols, targets, accept, status): rows of a DFA, state 0 the start; status as in Limits."""
     states = len(edge_offsets) - 1
     n = closure_offsets[1]
@@ -218,6 +250,7 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
     subset = np.empty(states + 1, np.int32)
     single = np.full(states, -1, np.int64)  # the DFA state of each subset of one
     alone = np.full(states, -1, np.int64)  # and of what one raw target comes to
+    earliest = np.empty(copies[2], np.int64)
 
     for i in range(n):
         pool[i] = closure[i]
@@ -249,7 +282,7 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
                     _, slot = _intern(pool[a:b], b - a, pool, pool_offsets, table)
                     table[slot] = i
         status = _go_on(
-            edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, closure_offsets, closure, final,
+            edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, closure_offsets, closure, final, copies, earliest,
             pool, pool_offsets, table, single, alone, symbols, targets, offsets, accept,
             count, sums, touched, place, bucket, group_class, group_state, stamp, subset, sizes, max_states, max_work,
         )  # fmt: skip
@@ -258,10 +291,11 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
     return offsets[: made + 1], symbols[:used], targets[:used], accept[:made], status
 
 
-def determinize(nfa, alphabet_rows, classes: int, limits):
+def determinize(nfa, alphabet_rows, classes: int, limits, copies: tuple[int, int, int] = (0, 0, 0)):
     """The DFA of an NFA over an alphabet of `classes`, as rows (offsets, symbols, targets, accept).
 
     alphabet_rows: (offsets, classes) of each of `nfa.charsets`, from `alphabet.members`.
+    copies: (first state, state after the last, states of each) of copies of which the earlier ones accept more
     """
     set_offsets, set_classes = alphabet_rows
     source, labels, target = np.ascontiguousarray(nfa.edges.T)
@@ -277,7 +311,7 @@ def determinize(nfa, alphabet_rows, classes: int, limits):
     limits.check(status, "following the empty steps of this constraint")
     *rows, status = subset_construction(
         edge_offsets, labels[order], target[order], set_offsets, set_classes, classes,
-        closure_offsets, closure, nfa.states - 1, limits.states, limits.work,
+        closure_offsets, closure, nfa.states - 1, np.array(copies, np.int64), limits.states, limits.work,
     )  # fmt: skip
     limits.check(status, "making this constraint deterministic")
     return rows
