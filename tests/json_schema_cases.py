@@ -273,7 +273,9 @@ def older(schema, year):
             value = older(value, year)
         if keyword not in gone and renamed.get(keyword, keyword) not in found:
             found[renamed.get(keyword, keyword)] = value
-    return {"allOf": [{"$ref": found.pop("$ref")}], **found} if year == 7 and len(found) > 1 and "$ref" in found else found
+    return (
+        {"allOf": [{"$ref": found.pop("$ref")}], **found} if year == 7 and len(found) > 1 and "$ref" in found else found
+    )
 
 
 def orders(value):

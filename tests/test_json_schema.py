@@ -411,5 +411,7 @@ def test_many_names_that_need_the_same_others_are_few_cases():
         "dependentRequired": {name: ["n1", "n0"] if k % 2 else ["n0"] for k, name in enumerate(names) if k > 1},
         "additionalProperties": False,
     }
-    texts = [nulls(some) for some in (["n0"], ["n0", "n2", "n12"], ["n1", "n2"], ["n0", "n3"], ["n0", "n1", "n3"], ["n4"])]
+    texts = [
+        nulls(some) for some in (["n0"], ["n0", "n2", "n12"], ["n1", "n2"], ["n0", "n3"], ["n0", "n1", "n3"], ["n4"])
+    ]
     assert accepted(schema, texts) == [texts[0], texts[1], texts[4]]

@@ -143,7 +143,9 @@ def _with_known_formats(schema: Any) -> Any:
         return list(map(_with_known_formats, schema))
     if not isinstance(schema, dict):
         return schema
-    kept = {k: v if k in ("const", "enum", "default", "examples") else _with_known_formats(v) for k, v in schema.items()}
+    kept = {
+        k: v if k in ("const", "enum", "default", "examples") else _with_known_formats(v) for k, v in schema.items()
+    }
     name = kept.get("format")
     if not isinstance(name, str) or name not in _FORMATS:
         return kept

@@ -74,7 +74,10 @@ class Outline:
             if values.numbers not in (leaves.NUMBERS, leaves.INTEGERS, leaves.NONE):
                 size += NUMBER
             size += sum(piece.states for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
-            if len(values.strings.targets) < values.strings.states and len(values.numbers.targets) < values.numbers.states:
+            if (
+                len(values.strings.targets) < values.strings.states
+                and len(values.numbers.targets) < values.numbers.states
+            ):
                 repeated += self.copies[expr] * (values.strings.states - 1 + 4 * (values.numbers.states - 1))
         return size <= ESCAPED and repeated <= REPEATED
 

@@ -169,7 +169,9 @@ def _rest_from(items: list[Node]) -> int | None:
     """Where nothing can come after these items: from which of them on they say of the rest of the text what only that
     decides, since they look ahead and what stands before asserts nothing."""
     split = next((k for k, item in enumerate(items) if is_assertion(item)), 0)
-    ahead = all(isinstance(part, Look) and part.ahead for item in items[split:] for part in walk(item) if is_assertion(part))
+    ahead = all(
+        isinstance(part, Look) and part.ahead for item in items[split:] for part in walk(item) if is_assertion(part)
+    )
     return split if split and ahead and not any(map(_asserts, items[:split])) else None
 
 
