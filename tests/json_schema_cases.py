@@ -3,6 +3,7 @@
 Small worlds, so that keywords meet: few names, few values, numbers near the bounds.
 """
 
+import copy
 import itertools
 import json
 import random
@@ -184,6 +185,97 @@ class Cases:
         return self.pick(
             [plain, plain, plain, escaped, escaped.upper().replace("\\U", "\\u"), "\\/" if c == "/" else plain]
         )
+
+
+FORMATS = {
+    "date": ["2024-02-29", "2023-02-29", "2024-1-01", "20240101"],
+    "ipv4": ["1.2.3.4", "1.2.3", "256.1.1.1", "01.2.3.4"],
+    "ipv6": ["::1", "1::2::3", "fe80::1", "1:2:3:4:5:6:7:8", "12345::", "::ffff:1.2.3.4"],
+}
+
+
+class Wild(Cases):
+    """More that meets: references back to the root, equal items, formats, names that need one another."""
+
+    inside = 0  # arrays and objects around; only there may a reference lead back
+
+    def schema(self):
+        self.root = super().schema()
+        return self.root
+
+    def part(self, depth):
+        return {"$ref": "#"} if self.inside and self.chance(0.1) else super().part(depth)
+
+    def keywords(self, kind, depth):
+        self.inside += 1
+        schema = super().keywords(kind, depth)
+        self.inside -= 1
+        if kind == "array" and self.chance(0.3):
+            schema["uniqueItems"] = self.chance(0.9)
+        if kind == "string" and self.chance(0.2):
+            schema["format"] = self.pick(list(FORMATS))
+        if kind == "object" and self.chance(0.15):
+            schema["dependentRequired"] = {name: self.some(NAMES, 2) for name in self.some(NAMES, 3)}
+        if kind == "object" and self.chance(0.15):
+            schema["minProperties"] = self.random.randrange(4)
+        return schema
+
+    def value(self, schema, wild=0.1, deep=0):
+        if deep > 6:
+            return self.pick(LISTED)
+        if isinstance(schema, dict) and schema.get("$ref") == "#":
+            return self.value(self.root, wild, deep + 1)
+        if isinstance(schema, dict) and "format" in schema and self.chance(0.7):
+            return self.pick(FORMATS[schema["format"]])
+        return super().value(schema, wild, deep)
+
+    def nearly(self, value):
+        """The value with a change at some place."""
+        value = holder = [copy.deepcopy(value)]
+        key = 0
+        while isinstance(holder[key], (list, dict)) and holder[key] and self.chance(0.6):
+            holder = holder[key]
+            key = self.pick(list(holder) if isinstance(holder, dict) else range(len(holder)))
+        old = holder[key]
+        if isinstance(old, list) and old:
+            i = self.random.randrange(len(old))
+            self.pick([lambda: old.pop(i), lambda: old.append(copy.deepcopy(old[i])), old.reverse])()
+        elif isinstance(old, dict) and old:
+            name = self.pick([*old, *NAMES])
+            if old.pop(name, None) is None:
+                old[name] = self.pick(LISTED)
+        elif isinstance(old, (int, float)) and not isinstance(old, bool):
+            holder[key] = self.pick([old + 1, float(old), -old, old + 0.5])
+        elif isinstance(old, str):
+            holder[key] = self.pick([old + "a", old[1:], old.upper(), "é" + old])
+        else:
+            holder[key] = self.pick(LISTED)
+        return value[0]
+
+
+def older(schema, year):
+    """The schema as draft 2019-09 or 07 writes it, without what that doesn't have or `jsonschema` gets wrong there."""
+    if isinstance(schema, list):
+        return [older(part, year) for part in schema]
+    if not isinstance(schema, dict) or year == 2020:
+        return schema
+    found = {}
+    gone = {"unevaluatedItems", "unevaluatedProperties", *(["minContains", "maxContains"] if year == 7 else [])}
+    renamed = {"prefixItems": "items", "items": "additionalItems"} if "prefixItems" in schema else {}
+    if year == 7:
+        renamed |= {"$defs": "definitions", "dependentRequired": "dependencies", "dependentSchemas": "dependencies"}
+    for keyword, value in schema.items():
+        if keyword in ("properties", "patternProperties", "dependentSchemas", "$defs"):
+            value = {name: older(part, year) for name, part in value.items()}
+        elif keyword == "$ref":
+            value = value.replace("$defs", renamed.get("$defs", "$defs"))
+        elif keyword not in ("enum", "const", "required", "dependentRequired"):
+            value = older(value, year)
+        if keyword not in gone and renamed.get(keyword, keyword) not in found:
+            found[renamed.get(keyword, keyword)] = value
+    return (
+        {"allOf": [{"$ref": found.pop("$ref")}], **found} if year == 7 and len(found) > 1 and "$ref" in found else found
+    )
 
 
 def orders(value):

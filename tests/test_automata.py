@@ -245,6 +245,25 @@ def test_combinators_build_what_they_say(first, second, least, more):
     assert accepted(compile_nfa(fragments.concat([]))) == {""} and compile_nfa(fragments.union([])).is_empty
 
 
+@given(nfas, st.integers(0, 3), st.integers(0, 5))
+def test_of_overlapping_copies_the_first_say_it_all(nfa, least, more):
+    repeated = fragments.repeat(nfa, least, least + more)
+    copies = fragments.copies_of(nfa, least, least + more) if least + more else (0, 0, 0)
+    dfa = compile_nfa(repeated, copies=copies)
+    assert dfa.same_language(compile_nfa(repeated))
+    assert all(dfa.accepts(word) == simulate(repeated, word) for word in WORDS[:120])
+
+
+def test_overlapping_copies_take_a_state_for_each_count():
+    """And not one for each two of them; measured in subsets, before the automaton is minimal."""
+    letter, pair = fragments.symbol(Charset.ranges([(0x61, 0x7A)])), fragments.literal("xy")
+    part = fragments.union([letter, pair])
+    repeated = fragments.repeat(part, 0, 300)
+    with pytest.raises(LimitExceeded):
+        compile_nfa(repeated, Limits(states=2_000))
+    assert compile_nfa(repeated, Limits(states=2_000), fragments.copies_of(part, 0, 300)).states == 601
+
+
 def test_a_symbol_of_no_characters_is_nothing():
     assert compile_nfa(fragments.symbol(EMPTY)).is_empty
     assert compile_nfa(fragments.symbol(ANY)).accepts("\U0010ffff") and not compile_nfa(fragments.symbol(ANY)).accepts(

@@ -72,6 +72,17 @@ def test_a_property_that_fits_nothing_never_appears():
     assert accepted(schema, ["{}", '{"a":null}', '{"b":null}']) == ["{}", '{"b":null}']
 
 
+def test_a_property_that_must_be_there_and_fits_nothing_leaves_no_object():
+    """What é holds contains the object, so that it holds nothing is known only when all has been read."""
+    schema = {
+        "type": ["object", "null"],
+        "properties": {"é": {"$ref": "#"}},
+        "required": ["é"],
+        "patternProperties": {"^.$": {"enum": [3, {"a": 1}]}},
+    }
+    assert accepted(schema, ["{}", '{"é": null}', '{"é": {"a": 1}}', '{"b": 3}', "null"]) == ["null"]
+
+
 @pytest.mark.parametrize(
     "least, most", [(0, 0), (0, 1), (1, 1), (0, 3), (2, 3), (3, 3), (0, None), (1, None), (3, None)]
 )
@@ -390,3 +401,17 @@ def test_large_schemas_stay_small(name):
     nfa = compile_schema(LARGE[name]).nfa()
     assert nfa.states < 40_000
     assert compile_nfa(nfa).states < 30_000
+
+
+def test_many_names_that_need_the_same_others_are_few_cases():
+    names = [f"n{k}" for k in range(14)]
+    schema = {
+        "type": "object",
+        "properties": dict.fromkeys(names, NULL),
+        "dependentRequired": {name: ["n1", "n0"] if k % 2 else ["n0"] for k, name in enumerate(names) if k > 1},
+        "additionalProperties": False,
+    }
+    texts = [
+        nulls(some) for some in (["n0"], ["n0", "n2", "n12"], ["n1", "n2"], ["n0", "n3"], ["n0", "n1", "n3"], ["n4"])
+    ]
+    assert accepted(schema, texts) == [texts[0], texts[1], texts[4]]

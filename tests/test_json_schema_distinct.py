@@ -57,6 +57,28 @@ def test_what_is_written_is_right_and_whatever_is_right_matches(schema):
     assert seen == {True, False}
 
 
+@pytest.mark.parametrize(
+    "values, bounds",
+    [
+        (list(range(12)), {}),
+        (["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Moon", "Tuna", True, None, 0], {}),
+        ([f"code {k}" for k in range(40)], {"maxItems": 2}),
+        (list("abcdef"), {"minItems": 3, "maxItems": 4}),
+    ],
+)
+def test_few_values_stand_on_a_canvas_in_any_order(values, bounds):
+    constraint = dc.json_schema({"type": "array", "items": {"enum": values}, "uniqueItems": True, **bounds})
+    assert all(note.keyword != "uniqueItems" for note in constraint.narrowed)
+    dfa, chance = constraint.dfa(), random.Random(0)
+    least, most = bounds.get("minItems", 0), bounds.get("maxItems", len(values))
+    for size in [*range(len(values) + 1)] * 12:
+        some = chance.sample(values, size)
+        assert dfa.accepts(json.dumps(some)) == (least <= size <= most), some
+        if some:
+            some.insert(chance.randrange(size + 1), chance.choice(some))
+            assert not dfa.accepts(json.dumps(some)), some
+
+
 def test_what_is_left_out_is_listed_and_only_where_something_is():
     assert [(n.pointer, n.keyword) for n in dc.json_schema({"properties": {"x": SET}}).narrowed] == [
         ("/properties/x", "uniqueItems")

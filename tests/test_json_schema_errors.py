@@ -11,7 +11,7 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.constraints.json_schema import compile_schema
 from dgemma_constrain.errors import LimitExceeded, SchemaError, UnsupportedSchema
 
-STRING = {"type": "string"}
+STRING, NULL = {"type": "string"}, {"type": "null"}
 
 
 def inside(schema):
@@ -51,7 +51,10 @@ BAD = [
     ({**STRING, "minLength": 3, "anyOf": [{"maxLength": 2}]}, "/anyOf", "anyOf"),
     ({"anyOf": []}, "/anyOf", "anyOf"),
     ({"anyOf": [False]}, "/anyOf", "anyOf"),
+    ({"dependentSchemas": {"a": ["b"]}}, "/dependentSchemas/a", None),
     ({"$ref": 3}, "/$ref", "$ref"),
+    ({"$id": 3}, "/$id", "$id"),
+    ({"$id": "http://[x"}, "/$id", "$id"),
     ({"$ref": "#/$defs/gone"}, "/$ref", "$ref"),
     ({"type": "integer", "$defs": []}, "/$defs", "$defs"),
 ]
@@ -77,6 +80,22 @@ def test_not_a_schema_or_one_that_contradicts_itself(schema, pointer, keyword, p
             {"type": "object", "required": ["a"], "additionalProperties": False},
             ["'a'", "required", "additionalProperties"],
         ),
+        ({"type": "array", "contains": STRING, "items": NULL}, ["contains", "items"]),
+        ({"type": "array", "contains": {}, "minContains": 3, "maxItems": 2}, ["minContains", "maxItems"]),
+        (
+            {"type": "array", "items": {"enum": [1, 2]}, "uniqueItems": True, "minItems": 3},
+            ["items", "uniqueItems", "minItems"],
+        ),
+        (
+            {"prefixItems": [{}, {}], "items": False, "minItems": 2, "maxItems": 1, "type": "array"},
+            ["minItems", "maxItems"],
+        ),
+        (
+            {"type": "object", "properties": dict.fromkeys("abc", {}), "required": ["a"], "additionalProperties": False}
+            | {"minProperties": 3, "maxProperties": 2},
+            ["maxProperties", "minProperties"],
+        ),
+        ({"$ref": "#/$defs/a", "type": "null", "$defs": {"a": STRING}}, ["type", "$ref"]),
         ({**STRING, "enum": [1]}, ["type", "enum"]),
         ({**STRING, "minLength": 2, "const": "a"}, ["minLength", "const"]),
         ({**STRING, "anyOf": [{"type": "null"}]}, ["type", "anyOf"]),
@@ -87,6 +106,16 @@ def test_contradictions_name_both_sides(schema, named):
     with pytest.raises(SchemaError) as caught:
         compile_schema(schema)
     assert all(name in str(caught.value) for name in named)
+
+
+def test_a_contradiction_inside_is_pointed_at_where_it_stands():
+    """Also one that only counting shows, and not as something that contains itself without end."""
+    empty = {"type": "array", "contains": STRING, "items": NULL}
+    with pytest.raises(SchemaError, match="'contains' and 'items' together") as caught:
+        compile_schema(inside({"allOf": [{"$ref": "#/$defs/a"}]}) | {"$defs": {"a": empty}})
+    assert caught.value.pointer == "/$defs/a/contains"
+    with pytest.raises(SchemaError, match="contains itself without end"):
+        compile_schema({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]})
 
 
 def test_a_pattern_that_no_length_allows():
@@ -198,6 +227,8 @@ def test_a_boolean_bound_belongs_to_draft_04_and_a_number_beside_it_does_not():
         ({"enum": ("a", "b")}, "not JSON"),
         ({"enum": ["\ud800"]}, "surrogate"),
         ({"type": "object", "properties": {"\ud800": STRING}}, "surrogate"),
+        ("3", "an object, true or false, not 3"),
+        ('[{"a": 1}]', 'an object, true or false, not .{"a": 1}.'),
         (3, "int"),
         (None, "NoneType"),
         (pathlib.Path("schema.json"), "schema.json.*cannot be read"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dgemma_constrain.automata.charset import Charset
 from dgemma_constrain.automata.dfa import compile_nfa, intersect, subtract, unite
 from dgemma_constrain.automata.nfa import repeat, symbol
-from dgemma_constrain.constraints.json_schema import numbers
+from dgemma_constrain.constraints.json_schema import compile_schema, numbers
 from dgemma_constrain.constraints.json_schema.number_spellings import LARGEST, spellings
 from dgemma_constrain.errors import ConstraintError, LimitExceeded
 
@@ -204,3 +204,14 @@ def test_floats_are_what_they_are_written_as():
     assert numbers.canonical(0.1) == "0.1"
     assert numbers.canonical(1e22) == "1" + "0" * 22
     assert numbers.accepts(numbers.integers(), 1e300) and numbers.accepts(numbers.multiples(Decimal("0.01")), 0.07)
+
+
+def test_a_double_holds_what_is_written_of_multiples():
+    constraint = compile_schema({"type": "number", "multipleOf": 7})
+    for text in ("700", "7e2", "7.0", "70000000000000000000000000000", "-21.000", "2100e-2", "4.2e1"):
+        assert constraint.dfa().accepts(text) and constraint.accepts(text)
+    for text in ("7e23", "644439790914341014.39e63"):
+        assert constraint.accepts(text) and not constraint.dfa().accepts(text)
+    for schema in ({"type": "integer", "minimum": 0}, {"type": "number", "maximum": 10**18}, {"type": ["number"]}):
+        assert compile_schema(schema).dfa().accepts("1e7") and compile_schema(schema).dfa().accepts("7.5e8")
+    assert compile_schema({"type": "integer", "minimum": 0}).dfa().accepts("1e23")

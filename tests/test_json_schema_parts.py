@@ -82,3 +82,20 @@ def test_parts_agree_with_the_normal_form(monkeypatch, seed):
             texts = list(map(cases.spelling, ways))
             assert any(map(whole.accepts, texts)) == any(map(parts.accepts, texts)), (schema, value)
             assert not any(whole.accepts(text) and not parts.accepts(text) for text in texts), (schema, value)
+
+
+def test_what_has_many_cases_is_negated_law_by_law():
+    jsonschema = pytest.importorskip("jsonschema")
+    needs = {
+        "dependentRequired": {"b": ["c"], "e": ["b"], "a": ["e", "c"]},
+        "properties": dict.fromkeys("abd", {"const": 1}),
+    }
+    schema = {"type": "object", "not": needs}
+    constraint, judge = dc.json_schema(schema), jsonschema.Draft202012Validator(schema)
+    dfa, seen = constraint.dfa(), set()
+    for names in (c for size in range(6) for c in itertools.combinations("abcde", size)):
+        for value in (dict.fromkeys(names, 1), dict.fromkeys(names, 1) | {"d": 2}):
+            texts, right = list(map(json.dumps, orders(value))), judge.is_valid(value)
+            assert any(map(dfa.accepts, texts)) == any(map(constraint.matches, texts)) == right, value
+            seen.add(right)
+    assert seen == {True, False}

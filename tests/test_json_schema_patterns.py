@@ -106,3 +106,16 @@ def test_names_that_are_known_in_part_have_no_complement():
     assert compile_schema(schema).accepts('{"a.de": 1}')
     with pytest.raises(UnsupportedSchema, match="format"):
         compile_schema({"not": schema})
+
+
+def test_a_length_that_is_looked_ahead_for_is_counted_where_it_stands():
+    """As Kubernetes names its labels: a prefix of 253 characters, if any, and a name of 63."""
+    label = (
+        "^((?=.{1,253}/)[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(?=.{1,63}$)[A-Za-z0-9]+$"
+    )
+    constraint = dc.json_schema({"type": "string", "pattern": label})
+    assert not constraint.narrowed and constraint.dfa().states < 10_000
+    for prefix in (0, 1, 253, 254):
+        for name in (0, 1, 63, 64):
+            text = '"' + ("a" * prefix + "/" if prefix else "") + "b" * name + '"'
+            assert constraint.matches(text) == constraint.dfa().accepts(text) == (prefix <= 253 and 1 <= name <= 63)

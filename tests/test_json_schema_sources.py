@@ -99,6 +99,11 @@ class Everything(pydantic.BaseModel):
     known_as: int = pydantic.Field(alias="knownAs")
     distinct: set[int]
     maybe: Optional[int] = None
+    random_id: pydantic.UUID4
+    address: pydantic.IPvAnyAddress
+    data: pydantic.Base64Bytes
+    url_data: pydantic.Base64UrlBytes
+    by_word: dict[Annotated[str, pydantic.Field(pattern="^k")], int]
 
 
 Number = typing.NewType("Number", int)

@@ -30,6 +30,8 @@ def test_a_choice_keeps_its_longer_texts_and_repeats_are_not_greedy():
     assert language("(?:(?:ab){0,3}){2,4}").same_language(language("(?:ab){0,12}"))
     assert language("(?:a+){3,5}|(?:(?:b+)*)?").same_language(language("a{3,}|b*"))
     assert language("(?:a?){5000}").states == 5001
+    assert language("(?:a|ab|bc){2,9}c?").same_language(language("(?:a|ab|bc){2,7}(?:a|ab|bc)?(?:a|ab|bc)?c?"))
+    assert language("(?:[a-z]|xy){0,500}").states == 1001
     assert language("(?:ab?)*").same_language(language("(?:a|ab)*"))
 
 

@@ -22,6 +22,13 @@ from dgemma_constrain.errors import LimitExceeded, RegexError
         (r"\bfoo\b", True, ["foo", "a foo.", "foo"], ["food", "xfoo", "fo o"]),
         (r"(?<!\d)\d{3}(?!\d)", True, ["a123b", "123", "12345 678"], ["1234", "12"]),
         (r"^(?!.*\.\.)[a-z.]+$", True, ["a.b", "a"], ["a..b", ""]),
+        (
+            r"^((?=.{1,4}/)[a-z]+(-[a-z]+)*/)?(?=.{1,3}$)\w+(_\w+)*$",
+            True,
+            ["ab/c", "a-b/cde", "c"],
+            ["abcde/c", "a/cdef", "/c"],
+        ),
+        (r"^(?:(?=a)[ab]|b(?!$))[ab]*(?=c)(c|cd)$", True, ["ac", "abcd", "bac", "bc"], ["b", "cc", "bca"]),
         (r"(?:a(?!b)|b(?!a))*", False, ["aaa", "bbb", ""], ["ab", "ba"]),
         (r"(?:\b\w+\b\W*)+", False, ["some words, here"], [" x"]),
         (r"(?m)^a$(?:\n^b$)*", False, ["a", "a\nb\nb"], ["a\n", "ab"]),

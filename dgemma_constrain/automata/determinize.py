@@ -7,6 +7,12 @@ Transitions carry *sets* of characters, as those of symbolic automata do (D'Anto
 automata", POPL 2014): a string's loop over sixty classes is one transition. For a state to be deterministic, the sets of
 its transitions must be disjoint. Into which pieces the sets of its edges cut the alphabet depends only on the list of
 these sets, of which there are some hundred different ones however many states there are, so that is remembered.
+
+*Copies.* A state may be left out of a subset that holds another one from which at least the same texts are accepted: a
+subset stands for the union of what its states accept, and so do all that follow from it. In X{m,n}, written as n copies of
+X of which those from copy m on may be left out, place p of copy i ≥ m - 1 accepts R·X{0,n-1-i}, where R is what leads from p
+to the end of X: the less, the greater i. So of the copies of one place only the first counts, and (a|ab){0,n}, which reaches
+a place in up to n ways, has n·|X| subsets and not n²·|X|. (An antichain: De Wulf, Doyen, Henzinger and Raskin, CAV 2006.)
 """
 
 from __future__ import annotations
@@ -40,6 +46,31 @@ def _intern(row, n, pool, pool_offsets, table):
                 return d, slot
         slot = (slot + 1) & mask
     return -1, slot
+
+
+@kernel
+def _first_of_copies(subset, n, copies, earliest):
+    """Leave out states of which an earlier copy is there, too. Returns how many are left.
+
+    copies: states from copies[0] up to copies[1] are copies of copies[2] places; earliest: scratch for each place
+    """
+    low, high, size = copies[0], copies[1], copies[2]
+    for i in range(n):
+        q = subset[i]
+        if low <= q < high:
+            earliest[(q - low) % size] = high
+    for i in range(n):
+        q = subset[i]
+        if low <= q < high:
+            earliest[(q - low) % size] = min(earliest[(q - low) % size], q)
+    kept = 0
+    for i in range(n):
+        q = subset[i]
+        if not low <= q < high or earliest[(q - low) % size] == q:
+            subset[kept] = q
+            kept += 1
+    return kept
+
 
 
 @kernel
@@ -126,7 +157,7 @@ def _cut(sets, m, set_offsets, set_classes, set_table, piece_sets, piece_offsets
 
 @kernel
 def _go_on(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, set_table, closure_offsets, closure, final,
-           pool, pool_offsets, table, single, alone, labels, targets, offsets, accept,
+           copies, earliest, pool, pool_offsets, table, single, alone, labels, targets, offsets, accept,
            lists, list_offsets, list_table, list_pieces, piece_sets, piece_offsets, piece_edges,
            sets, heads, count, sums, touched, place, bucket, piece_of, size, edge_piece, stamp, subset,
            sizes, max_states, max_work):  # fmt: skip
@@ -204,6 +235,8 @@ def _go_on(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, set_
                             subset[n] = q
                             n += 1
                     work += closure_offsets[t + 1] - closure_offsets[t]
+                if n > 1 and copies[2] > 0:
+                    n = _first_of_copies(subset, n, copies, earliest)
                 if n == 1:  # most subsets: no hashing
                     target, slot = single[subset[0]], np.int64(-1)
                 else:
@@ -254,7 +287,7 @@ def _rehashed(size, pool, pool_offsets, rows, singles):
 
 @kernel
 def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, classes,
-                        closure_offsets, closure, final, max_states, max_work):  # fmt: skip
+                        closure_offsets, closure, final, copies, max_states, max_work):  # fmt: skip
     """Returns (offsets, labels, targets, accept, set_offsets, set_classes, status): rows of a DFA, state 0 the start, their
     transitions by first class; the sets, and those that were cut from them; status as in Limits."""
     states, edges, given = len(edge_offsets) - 1, len(edge_sets), len(set_offsets) - 1
@@ -287,6 +320,7 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
     subset = np.empty(states + 1, np.int32)
     single = np.full(states, -1, np.int64)  # the DFA state of each subset of one
     alone = np.full(states, -1, np.int64)  # and of what one raw target comes to
+    earliest = np.empty(copies[2], np.int64)
 
     for i in range(n):
         pool[i] = closure[i]
@@ -323,7 +357,7 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
         piece_edges = grown(piece_edges, 4 * len(bucket))
         status = _go_on(
             edge_offsets, edge_sets, edge_targets, set_offsets, set_classes, set_table, closure_offsets, closure, final,
-            pool, pool_offsets, table, single, alone, labels, targets, offsets, accept,
+            copies, earliest, pool, pool_offsets, table, single, alone, labels, targets, offsets, accept,
             lists, list_offsets, list_table, list_pieces, piece_sets, piece_offsets, piece_edges,
             sets, heads, count, sums, touched, place, bucket, piece_of, size, edge_piece, stamp, subset,
             sizes, max_states, max_work,
@@ -333,11 +367,12 @@ def subset_construction(edge_offsets, edge_sets, edge_targets, set_offsets, set_
     return offsets[: made + 1], labels[:used], targets[:used], accept[:made], set_offsets, set_classes, status
 
 
-def determinize(nfa, alphabet_rows, classes: int, limits):
+def determinize(nfa, alphabet_rows, classes: int, limits, copies: tuple[int, int, int] = (0, 0, 0)):
     """The DFA of an NFA over an alphabet of `classes`, as rows (offsets, labels, targets, accept) and the sets that the
     labels stand for, as rows (offsets, classes). Those of one state are disjoint, and stand by their first classes.
 
     alphabet_rows: (offsets, classes) of each of `nfa.charsets`, from `alphabet.members`; these stay the first labels.
+    copies: (first state, state after the last, states of each) of copies of which the earlier ones accept more
     """
     set_offsets, set_classes = alphabet_rows
     source, labels, target = np.ascontiguousarray(nfa.edges.T)
@@ -354,7 +389,7 @@ def determinize(nfa, alphabet_rows, classes: int, limits):
     limits.check(status, "following the empty steps of this constraint")
     *rows, status = subset_construction(
         edge_offsets, labels[order], target, set_offsets, set_classes, classes,
-        closure_offsets, closure, nfa.states - 1, limits.states, limits.work,
+        closure_offsets, closure, nfa.states - 1, np.array(copies, np.int64), limits.states, limits.work,
     )  # fmt: skip
     limits.check(status, "making this constraint deterministic")
     return rows

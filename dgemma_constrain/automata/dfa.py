@@ -170,10 +170,13 @@ def minimal(alphabet: Alphabet, offsets, symbols, targets, accept) -> DFA:
     return DFA(merge_classes(alphabet, renamed), *rows)
 
 
-def compile_nfa(nfa: NFA, limits: Limits = Limits()) -> DFA:
-    """The minimal DFA of a fragment. Raises LimitExceeded when it grows past `limits`."""
+def compile_nfa(nfa: NFA, limits: Limits = Limits(), copies: tuple[int, int, int] = (0, 0, 0)) -> DFA:
+    """The minimal DFA of a fragment. Raises LimitExceeded when it grows past `limits`.
+
+    copies: of a repeat, where its copies are (see `determinize`)
+    """
     alphabet = alphabet_of(nfa.charsets)
-    *rows, offsets, classes = determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, limits)
+    *rows, offsets, classes = determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, limits, copies)
     renamed, *rows = minimize(*rows, (offsets, classes), alphabet.size)
     return DFA(merge_classes(alphabet, renamed), *rows)
 

@@ -158,6 +158,12 @@ def _copies(part: NFA, least: int, most: int) -> NFA:
     return _assemble(end + 1, [edges], [jumps, enter, leave, skip], part.charsets)
 
 
+def copies_of(part: NFA, least: int, most: int) -> tuple[int, int, int]:
+    """Where in `repeat(part, least, most)` the copies are whose end may be the end: first state, state after the last, size."""
+    size = part.states + 1
+    return max(least - 1, 0) * size, most * size, size
+
+
 def strings(texts: Sequence[str]) -> NFA:
     """Any one of many texts, as a trie: thousands of them cost what their characters cost."""
     ordered = sorted(set(texts))

@@ -140,6 +140,8 @@ class Schema:
             counted = [note for note in reader.narrowed if note.keyword in COUNTED]
             if counted and not Outline(reader.space, root, loose=True).fits_nothing():
                 reader.cannot(*counted[0], "drop it and check the value afterwards")
+            if outline.contradicts():
+                raise conflict(reader, reader.documents.root)
             if reader.narrowed:
                 reader.cannot(*next(iter(reader.narrowed)), "of the strings that are left none fits")
             raise SchemaError("no value fits this schema: what it requires contains itself without end")

@@ -6,7 +6,11 @@ import dataclasses
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.documents import Place
+from dgemma_constrain.constraints.json_schema.exprs import Expr
+from dgemma_constrain.constraints.json_schema.keywords import ANNOTATIONS, PLACES, VALIDATION
+from dgemma_constrain.constraints.json_schema.write import Outline
 from dgemma_constrain.errors import ConstraintError, SchemaError
 
 if TYPE_CHECKING:
@@ -14,6 +18,10 @@ if TYPE_CHECKING:
 
 MAX_KEYWORDS = 24
 
+_REST = frozenset(("additionalProperties", "items", "additionalItems", "unevaluatedProperties", "unevaluatedItems"))
+_TAKING = frozenset(("properties", "patternProperties", "prefixItems", "items"))
+# Without these, what is unevaluated is the same.
+_LEAVES = VALIDATION | ANNOTATIONS | PLACES.keys() | _TAKING | {"format", "not", "propertyNames"}
 # Mean something together only.
 _TOGETHER = (("contains", "minContains", "maxContains"), ("if", "then", "else"))
 # At which of several keywords to point: the last of them here.
@@ -43,11 +51,31 @@ def conflict(reader: Reader, place: Place, deep: int = 0) -> SchemaError:
 
 
 def _never(reader: Reader, place: Place, keywords: list[str]) -> bool:
-    some = dataclasses.replace(place, schema={k: place.schema[k] for k in keywords})
+    said = {k: place.schema[k] for k in keywords}
+    if any(k.startswith("unevaluated") for k in keywords) and not place.schema.keys() - said.keys() <= _LEAVES:
+        return False
+    if not _REST.isdisjoint(
+        keywords
+    ):  # what is left over depends on which names and places the others take, if not on how
+        for keyword in _TAKING & place.schema.keys() - said.keys():
+            value = place.schema[keyword]
+            if isinstance(value, dict) and keyword != "items":
+                said[keyword] = dict.fromkeys(value, True)
+            elif isinstance(value, list):
+                said[keyword] = [True] * len(value)
+    some = dataclasses.replace(place, schema=said)
     try:
-        return reader.values(some).is_never
+        return _fits_nothing(reader, reader.space.known(reader.values(some)))
     except ConstraintError:
         return False
+
+
+def _fits_nothing(reader: Reader, expr: Expr) -> bool:
+    """Whether the normal form is empty, or shows no way to count items as it must."""
+    values = reader.space.values(expr)
+    if values.null or values.booleans or values.numbers is not leaves.NONE or values.all_strings is not leaves.NONE:
+        return False
+    return values.is_never or Outline(reader.space, expr).contradicts()
 
 
 def _name(reader: Reader, place: Place, keywords: list[str], deep: int) -> SchemaError:
@@ -76,11 +104,14 @@ def _name(reader: Reader, place: Place, keywords: list[str], deep: int) -> Schem
 
 def _inner(reader: Reader, place: Place, keywords: list[str]) -> Place | None:
     """The place inside that already is the trouble."""
-    documents, space = reader.documents, reader.space
+    documents = reader.documents
 
     def bad(*steps: str | int) -> Place | None:
         inner = documents.inside(place, *steps)
-        return inner if space.is_never(reader.expr(inner)) else None
+        try:
+            return inner if _fits_nothing(reader, reader.expr(inner)) else None
+        except ConstraintError:
+            return None
 
     if set(keywords) == {"properties", "required"}:
         names = (n for n in place.schema["required"] if n in place.schema["properties"])
@@ -90,7 +121,8 @@ def _inner(reader: Reader, place: Place, keywords: list[str]) -> Place | None:
     if keywords == ["allOf"]:
         return next((inner for i in range(len(place.schema["allOf"])) if (inner := bad("allOf", i))), None)
     if len(keywords) == 1 and keywords[0] in ("$ref", "$dynamicRef", "$recursiveRef"):
-        return documents.target(place, keywords[0])
+        target = documents.target(place, keywords[0])
+        return target if _fits_nothing(reader, reader.expr(target)) else None
     return None
 
 

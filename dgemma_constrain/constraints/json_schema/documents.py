@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from referencing import Registry, exceptions
 from referencing.jsonschema import lookup_recursive_ref, specification_with
 
-from dgemma_constrain.constraints.json_schema.keywords import CURRENT, GUESSED, Dialect, dialect_of, step
+from dgemma_constrain.constraints.json_schema.keywords import CURRENT, GUESSED, Dialect, dialect_of, shown, step
 from dgemma_constrain.errors import SchemaError, UnsupportedSchema
 
 _VOCABULARY = "https://json-schema.org/draft/{}/vocab/{}"
@@ -42,13 +43,12 @@ class Documents:
 
         self.registry = REGISTRY if registry is None else REGISTRY.combine(registry)
         self._dialects: dict[str, Dialect] = {}
+        if not isinstance(schema, (dict, bool)):
+            raise _no_schema(schema, "")
         declared = isinstance(schema, dict) and "$schema" in schema
         dialect = self.dialect(schema["$schema"], "/$schema") if declared else GUESSED
-        resource = specification_with(dialect.uri).create_resource(schema)
-        try:
-            resolver = self.registry.resolver_with_root(resource)
-        except (TypeError, AttributeError, ValueError) as error:
-            raise SchemaError(f"the schema cannot be read: {str(error).splitlines()[0]:.100}") from None
+        _check_names(schema, dialect, "")
+        resolver = self.registry.resolver_with_root(specification_with(dialect.uri).create_resource(schema))
         self.document = schema
         self.pointers: dict[int, str] = {}  # where everything stands, from the first reference on
         self.root = self.enter(schema, resolver, dialect, "")
@@ -66,7 +66,7 @@ class Documents:
     def dialect(self, uri: Any, pointer: str) -> Dialect:
         """The draft of a `$schema`; that of a meta-schema in the registry is the one it is written in."""
         if not isinstance(uri, str):
-            raise SchemaError(f"'$schema' must be a string, not {uri!r:.60}", pointer, "$schema")
+            raise SchemaError(f"'$schema' must be a string, not {shown(uri)}", pointer, "$schema")
         known = dialect_of(uri)
         if known is not None:
             return known
@@ -103,17 +103,14 @@ class Documents:
         """A schema as a place: with the base URI that it sets (unless `entered`: then the resolver has that already),
         and its own draft if it names one."""
         if not isinstance(schema, (dict, bool)):
-            raise SchemaError(f"a schema must be an object, true or false, not {schema!r:.60}", pointer)
+            raise _no_schema(schema, pointer)
         if isinstance(schema, dict):
             if "$schema" in schema:
                 dialect = self.dialect(schema["$schema"], f"{pointer}/$schema")
             if dialect.guessed and isinstance(schema.get("items"), list):
                 dialect = dataclasses.replace(dialect, year=2019)
-            base = "id" if dialect.year == 4 else "$id"
-            for keyword in (base, "$anchor", "$dynamicAnchor", "$ref"):
-                if keyword in schema and not isinstance(schema[keyword], str):
-                    raise SchemaError(f"{keyword!r} must be a string", f"{pointer}/{keyword}", keyword)
-            if base in schema and not entered:
+            _check_names(schema, dialect, pointer)
+            if ("id" if dialect.year == 4 else "$id") in schema and not entered:
                 resolver = resolver.in_subresource(specification_with(dialect.uri).create_resource(schema))
         return Place(schema, resolver, dialect, pointer)
 
@@ -159,6 +156,24 @@ class Documents:
         if isinstance(found.contents, (dict, list)) and id(found.contents) not in self.pointers:
             self._index(root, reference.partition("#")[0] + "#")
         return self.enter(found.contents, found.resolver, dialect, self.pointers.get(id(found.contents), at), True)
+
+
+def _no_schema(value: Any, pointer: str) -> SchemaError:
+    return SchemaError(f"a schema must be an object, true or false, not {shown(value)}", pointer)
+
+
+def _check_names(schema: Any, dialect: Dialect, pointer: str) -> None:
+    """Raise SchemaError unless what names a schema is a string, and its base URI one that can be resolved."""
+    if not isinstance(schema, dict):
+        return
+    base = "id" if dialect.year == 4 else "$id"
+    for keyword in (base, "$anchor", "$dynamicAnchor", "$ref"):
+        if not isinstance(schema.get(keyword, ""), str):
+            raise SchemaError(f"{keyword!r} must be a string", f"{pointer}/{keyword}", keyword)
+    try:
+        urlsplit(schema.get(base, ""))
+    except ValueError as error:
+        raise SchemaError(f"{base!r} is no URI: {error}", f"{pointer}/{base}", base) from None
 
 
 _VOCABULARIES = """core applicator unevaluated validation format format-annotation format-assertion content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -72,9 +73,14 @@ def _shape(expected: str, holds: Callable[[Any], bool]) -> Callable[[Any, str, s
 
     def check_value(value: Any, place: str, keyword: str) -> None:
         if not holds(value):
-            raise SchemaError(f"{keyword!r} must be {expected}, not {value!r:.60}", place, keyword)
+            raise SchemaError(f"{keyword!r} must be {expected}, not {shown(value)}", place, keyword)
 
     return check_value
+
+
+def shown(value: Any) -> str:
+    """As JSON, and short."""
+    return f"{json.dumps(value, default=float):.60}"
 
 
 def is_number(value: Any) -> bool:
@@ -97,7 +103,7 @@ def _type(value: Any, place: str, keyword: str) -> None:
     listed = [value] if isinstance(value, str) else value
     if not (_is_names(listed) and listed and all(name in TYPES for name in listed)):
         known = ", ".join(TYPES)
-        raise SchemaError(f"'type' must be one of {known}, or a list of some, not {value!r:.60}", place, keyword)
+        raise SchemaError(f"'type' must be one of {known}, or a list of some, not {shown(value)}", place, keyword)
 
 
 _count = _shape("a whole number from 0", lambda v: is_number(v) and v >= 0 and v == int(v))

@@ -166,7 +166,24 @@ def representable() -> DFA:
 @lru_cache(maxsize=256)
 def number_texts(dfa: DFA, limits: Limits = Limits()) -> NFA:
     """The JSON texts of a set of numbers."""
-    return automata.intersect(compile_nfa(spellings(dfa, limits), limits), representable(), limits).nfa()
+    held = held_exactly() if _is_stepped(dfa) else representable()
+    return automata.intersect(compile_nfa(spellings(dfa, limits), limits), held, limits).nfa()
+
+
+def _is_stepped(dfa: DFA) -> bool:
+    """Whether some large whole numbers are in a set and others aren't, as of multiples: then 7e23 is one of 7, but what a
+    double makes of it is not."""
+    large = [interval(frozenset([("least", 10**20)])), interval(frozenset([("most", -(10**20))]))]
+    whole = [meet(part, INTEGERS) for part in large]
+    return any(meet(dfa, part) not in (NONE, part) for part in whole)
+
+
+@lru_cache(maxsize=1)
+def held_exactly() -> DFA:
+    """Of `representable`, spellings that a reader into doubles keeps as they are if they are whole: without point and
+    exponent (it reads an integer), or below 10¹⁴."""
+    pattern = r"-?[0-9]+|-?[0-9]{1,12}(\.[0-9]+)?([eE](-[0-9]+|\+?0*[0-2]))?"
+    return automata.intersect(representable(), compile_nfa(regex.parse(pattern).nfa(Limits())))
 
 
 _ZEROS = concat([literal("."), repeat(literal("0"), 1, None)])

@@ -18,8 +18,9 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, Callable, Hashable, Iterable
 
 from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
@@ -212,22 +213,18 @@ def _is_string(values: Values, text: str) -> int:
     return LEFT_OUT if values.wide is not None and values.wide.accepts(text) else FALSE
 
 
-def _all(found: Iterable[int]) -> int:
-    least = TRUE
+def _joined(choose: Callable[[int, int], int], unit: int, zero: int, found: Iterable[int]) -> int:
+    """Kleene's "and" or "or"; no more is asked once it is decided."""
+    total = unit
     for truth in found:
-        least = min(least, truth)
-        if least == FALSE:
+        total = choose(total, truth)
+        if total == zero:
             break
-    return least
+    return total
 
 
-def _any(found: Iterable[int]) -> int:
-    most = FALSE
-    for truth in found:
-        most = max(most, truth)
-        if most == TRUE:
-            break
-    return most
+_all = partial(_joined, min, TRUE, FALSE)
+_any = partial(_joined, max, FALSE, TRUE)
 
 
 def _frozen(value: Any) -> Hashable:

@@ -11,6 +11,7 @@ later ones with such names must fit, too; and to `least` the others count for on
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import comb
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
@@ -23,8 +24,8 @@ from dgemma_constrain.errors import LimitExceeded
 if TYPE_CHECKING:
     from dgemma_constrain.constraints.json_schema.values import Space
 
-MAX_UNIQUE = 10  # values that are told apart in an array without repetition, in any order
-MAX_LISTED = 60  # in one order
+MAX_SETS = 200_000  # characters of an array without repetition whose values, told apart, may stand in any order
+MAX_LISTED = 60  # values that are told apart, in one order
 MAX_FREE = 8  # members that may stand in any order
 MAX_JOINTS = 50_000
 
@@ -167,12 +168,23 @@ def _distinguishable(space: Space, shape: ArrayShape) -> tuple[tuple[Expr, ...] 
                 return None, False
             return distinct.marks(space, parts), True
         found.update(dict.fromkeys(some))
-    if len(found) <= MAX_UNIQUE:
+    if _fit_in_any_order(space, list(found), shape.most):
         return tuple(found), False
-    why = (
-        f"of more than {MAX_UNIQUE} values that must all be different, all stand in the order in which they are listed"
-    )
+    why = f"of {len(found)} values that must all be different, all stand in the order in which they are listed"
     return (tuple(found), True) if space.narrow(space.where(), "uniqueItems", why) else (None, False)
+
+
+def _fit_in_any_order(space: Space, values: list[Expr], most: int | None) -> bool:
+    """Whether the arrays of distinct values are few enough. What may follow depends on the set that was used, so each value
+    is written once for each set that it is not in, of fewer than `most`."""
+    count = len(values)
+    copies = 0
+    for used in range(count if most is None else min(count, most)):
+        copies += comb(count - 1, used)
+        if copies * count > MAX_JOINTS // 2:  # the other half are the sets
+            return False
+    known = map(space.values, values)
+    return copies * sum(v.strings.states + v.numbers.states - 2 for v in known) <= MAX_SETS
 
 
 def finite(space: Space, part: Expr) -> list[Expr] | None:
@@ -207,6 +219,8 @@ def _unused(space: Space, item: Expr, values: tuple[Expr, ...], used: frozenset 
 def plan_object(space: Space, shape: ObjectShape, any_order: bool, loose: bool = False) -> Plan:
     """loose: to `least`, a name that is written twice may count twice."""
     plan = Plan()
+    if any(must and space.is_never(part) for _, part, must in shape.members):
+        return plan  # which nobody could know when it was read, if the member contains what it stands in
     members = [member for member in shape.members if not space.is_never(member[1])]
     free = (shape.free or any_order) and 1 < len(members) <= MAX_FREE
     last = frozenset(range(len(members))) if free else len(members)

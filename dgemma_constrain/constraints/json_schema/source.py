@@ -98,7 +98,7 @@ def _schema_of(kind: Any) -> Any:
             found = super().dict_schema(schema)
             if schema.get("keys_schema", {}).get("type") == "int" and "propertyNames" not in found:
                 found["propertyNames"] = {"pattern": "^(0|-?[1-9][0-9]*)$"}
-            return found
+            return found | ({"additionalProperties": False} if "patternProperties" in found else {})
 
         def url_schema(self, schema):
             found = super().url_schema(schema)
@@ -125,9 +125,32 @@ def _schema_of(kind: Any) -> Any:
             raise SchemaError("JSON inside a string has no JSON Schema; use the type that it holds")
 
     try:
-        return _adapter(kind).json_schema(schema_generator=Strict)
+        return _with_known_formats(_adapter(kind).json_schema(schema_generator=Strict))
     except (pydantic.PydanticUserError, pydantic.PydanticUndefinedAnnotation, ImportError) as error:
         raise SchemaError(f"pydantic finds no JSON Schema for {name}: {str(error).splitlines()[0]}") from None
+
+
+# Formats of pydantic's own.
+_FORMATS = {f"uuid{k}": {"format": "uuid", "pattern": f"^.{{14}}{k}.{{4}}[89ABab]"} for k in range(1, 9)} | {
+    "ipvanyaddress": {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]},
+    "base64": {"contentEncoding": "base64"},
+    "base64url": {"pattern": "^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-][AQgw]==|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048]=)?$"},
+}
+
+
+def _with_known_formats(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return list(map(_with_known_formats, schema))
+    if not isinstance(schema, dict):
+        return schema
+    kept = {
+        k: v if k in ("const", "enum", "default", "examples") else _with_known_formats(v) for k, v in schema.items()
+    }
+    name = kept.get("format")
+    if not isinstance(name, str) or name not in _FORMATS:
+        return kept
+    del kept["format"]
+    return {"allOf": [kept, _FORMATS[name]]}
 
 
 def instance(kind: Any, text: str) -> Any:

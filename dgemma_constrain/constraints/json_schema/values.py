@@ -24,6 +24,7 @@ from dgemma_constrain.constraints.json_schema.objects import ALL_OBJECTS, Object
 from dgemma_constrain.errors import LimitExceeded, SchemaError
 
 MAX_SHAPES = 2_000  # of one type, in one union
+FEW_SHAPES = 3  # of arrays and objects in a set whose complement is taken case by case
 MAX_WORK = 400_000  # members and items that were intersected, in a schema
 SOME_WORK = 20  # what two sets take besides
 MAX_DEEP = 120  # places inside one another that are being read
@@ -196,7 +197,9 @@ class Space:
                     "#" + name
                     for name in [*names[names.index(expr.name) if expr.name in names else 0 :], expr.name or ""]
                 )
-                raise _Circle(expr, f"references lead in a circle: {circle}; nothing is said on the way")
+                raise _Circle(
+                    expr, f"references lead in a circle: {circle}; nothing is said on the way: let one lead elsewhere"
+                )
             if len(self._active) > MAX_DEEP:
                 raise TooDeep(
                     f"more than {MAX_DEEP} schemas inside one another (at {self.where() or '/'}); flatten the schema"
@@ -225,12 +228,28 @@ class Space:
         if expr.op == "place":
             return self.together(self.said(expr))
         if expr.op == "non":
-            return self.complement(self.values(expr.parts[0]))
+            return self._negated(expr.parts[0])
         if expr.op == "both":
             return self.together(expr.parts)
         total = NOTHING
         for part in expr.parts:
             total = self.unite(total, self.values(part))
+        return total
+
+    def _negated(self, part: Expr) -> Values:
+        """The complement; of what has many cases by De Morgan's laws, since for each case every way to fail it is one."""
+        try:
+            values = self.values(part)
+            if len(values.arrays) + len(values.objects) <= FEW_SHAPES:
+                return self.complement(values)
+        except _TooMany:
+            pass
+        if part.op == "either":
+            return self.together(map(self.non, part.parts))
+        total = NOTHING
+        for inner in self.said(part) if part.op == "place" else part.parts:
+            negated = self.values(self.non(inner)) if isinstance(inner, Expr) else self.complement(inner)
+            total = self.unite(total, negated)
         return total
 
     def together(self, parts: Iterable[Values | Expr]) -> Values:

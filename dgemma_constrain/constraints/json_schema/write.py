@@ -27,6 +27,7 @@ from dgemma_constrain.errors import LimitExceeded
 
 MAX_STRUCTURED = 2_000  # formulas with arrays or objects; each takes some hundred states
 ESCAPED = 1_000  # characters in names and strings; with more of them, spellings that nobody writes are left out
+REPEATED = 50_000  # and if single values are written again and again (see `plan`), characters of them all
 LARGE = 4
 NUMBER = 20  # so many characters stands a set of numbers for
 
@@ -63,14 +64,19 @@ class Outline:
     @cached_property
     def escapes(self) -> bool:
         """Whether names, strings and numbers are few enough to write each one in every way (see spelling)."""
-        size = 0
+        size = repeated = 0
         for expr, plans in self.plans.items():
             values = self.space.values(expr)
             size += values.strings.states
             if values.numbers not in (leaves.NUMBERS, leaves.INTEGERS, leaves.NONE):
                 size += NUMBER
             size += sum(piece.states for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
-        return size <= ESCAPED
+            if (
+                len(values.strings.targets) < values.strings.states
+                and len(values.numbers.targets) < values.numbers.states
+            ):
+                repeated += self.copies[expr] * (values.strings.states - 1 + 4 * (values.numbers.states - 1))
+        return size <= ESCAPED and repeated <= REPEATED
 
     def _collect(self, root: Expr) -> None:
         agenda, structured = [root], 0
@@ -104,6 +110,21 @@ class Outline:
             for expr in sorted(self.plans.keys() - able, key=self.group.__getitem__):
                 if scalar(expr) or any(p.leads(able) for p in self.plans[expr]):
                     able.add(expr)
+        return self.root not in able
+
+    def contradicts(self) -> bool:
+        """Whether no value would fit the root even if one could contain others without end, and all strings that the
+        schema allows were known: the greatest fixed point."""
+        able, before = set(self.plans), -1
+        while len(able) != before:
+            before = len(able)
+            able = {
+                expr
+                for expr in able
+                if self._has_scalar(expr)
+                or self.space.values(expr).all_strings is not leaves.NONE
+                or any(plan.leads(able) for plan in self.plans[expr])
+            }
         return self.root not in able
 
     def _has_scalar(self, expr: Expr) -> bool:

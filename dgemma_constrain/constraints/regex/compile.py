@@ -32,6 +32,9 @@ from dgemma_constrain.constraints.regex.syntax import (
 from dgemma_constrain.constraints.regex.thompson import thompson
 
 
+MAX_CHOICES = 4  # with assertions in them, that are made outside
+
+
 def to_nfa(root: Node, search: bool = False, limits: Limits = Limits()) -> NFA:
     """The texts that match as a whole; with `search`, those with a match somewhere."""
     node = simplified(root)
@@ -90,6 +93,8 @@ def _whole(node: Node, search: bool, limits: Limits) -> NFA:
     if not _asserts(node):
         return concat([thompson(p) for p in ((ANY_TEXT, node, ANY_TEXT) if search else (node,))])
     parts = node.parts if isinstance(node, Alt) else (node,)
+    if not search:
+        parts = [case for part in parts for case in _cases(part)]
     plain = [part for part in parts if not _asserts(part)]  # of one kind: with a loop at each end of each, a search has
     others = [
         _branch(part, search, limits) for part in parts if _asserts(part)
@@ -107,6 +112,8 @@ def _branch(node: Node, search: bool, limits: Limits) -> NFA:
     items = list(node.parts) if isinstance(node, Cat) else [node]
     before = _outside(_take(items, False, _looks(ahead=False)), False, search, limits)
     after = _outside(_take(items, True, _looks(ahead=True)), True, search, limits)
+    if search and before is after is EPSILON:
+        return _whole(cat(items), False, limits)
     conditions: list[tuple[Node, bool]] = []
     if before is EPSILON:
         for look in _take(items, False, lambda item: _seen_from_edge(item, ahead=True)):
@@ -118,6 +125,9 @@ def _branch(node: Node, search: bool, limits: Limits) -> NFA:
             conditions.append((cat([ANY_TEXT, look.body]), look.negative))
     if before is after is EPSILON and len(items) == 1 and isinstance(items[0], Alt):
         nfa = _whole(items[0], False, limits)
+    elif after is EPSILON and (split := _rest_from(items)):
+        rest = _whole(cat(items[split:]), False, limits)
+        nfa = concat([part for part in (before, thompson(cat(items[:split])), rest) if part is not EPSILON])
     else:
 
         def main(marks: Mapping[Node, int]) -> NFA:
@@ -130,6 +140,39 @@ def _branch(node: Node, search: bool, limits: Limits) -> NFA:
     for condition, negative in conditions:
         dfa = (subtract if negative else intersect)(dfa, compile_nfa(_whole(condition, False, limits), limits), limits)
     return dfa.nfa()
+
+
+def _cases(node: Node) -> list[Node]:
+    """A whole text's pattern with the first choice in it that holds assertions made outside: (A)?B is AB or B. Their
+    assertions then stand at an edge, or in a row with what they look at."""
+    cases = [node]
+    for _ in range(MAX_CHOICES):
+        opened = []
+        for case in cases:
+            items = case.parts if isinstance(case, Cat) else (case,)
+            k = next((k for k, item in enumerate(items) if isinstance(item, (Alt, Repeat)) and _asserts(item)), None)
+            ways = () if k is None or (len(items) == 1 and isinstance(items[0], Alt)) else _ways(items[k])
+            opened += [cat([*items[:k], way, *items[k + 1 :]]) for way in ways] or [case]
+        if len(opened) == len(cases) or len(opened) > 2**MAX_CHOICES:
+            break
+        cases = opened
+    return cases
+
+
+def _ways(item: Node) -> tuple[Node, ...]:
+    if isinstance(item, Alt):
+        return item.parts
+    return (item.body, EMPTY_TEXT) if (item.least, item.most) == (0, 1) else ()
+
+
+def _rest_from(items: list[Node]) -> int | None:
+    """Where nothing can come after these items: from which of them on they say of the rest of the text what only that
+    decides, since they look ahead and what stands before asserts nothing."""
+    split = next((k for k, item in enumerate(items) if is_assertion(item)), 0)
+    ahead = all(
+        isinstance(part, Look) and part.ahead for item in items[split:] for part in walk(item) if is_assertion(part)
+    )
+    return split if split and ahead and not any(map(_asserts, items[:split])) else None
 
 
 def _take(items: list[Node], at_end: bool, wanted) -> tuple[Node, ...]:

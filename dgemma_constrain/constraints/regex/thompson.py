@@ -8,8 +8,14 @@ from typing import Mapping, Sequence
 import numpy as np
 
 from dgemma_constrain.automata.charset import Charset
-from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, repeat, symbol, union
+from dgemma_constrain.automata.dfa import compile_nfa
+from dgemma_constrain.automata.limits import Limits
+from dgemma_constrain.automata.nfa import EPSILON, NFA, NOTHING, concat, copies_of, repeat, symbol, union
 from dgemma_constrain.constraints.regex.syntax import Alt, Cat, Chars, Group, Node, Repeat
+from dgemma_constrain.errors import LimitExceeded
+
+MANY = 8  # copies
+COUNTED = Limits(states=100_000, seconds=0.3)
 
 
 def thompson(node: Node, marks: Mapping[Node, int] = {}) -> NFA:
@@ -22,7 +28,9 @@ def thompson(node: Node, marks: Mapping[Node, int] = {}) -> NFA:
         body = thompson(node.body, marks)
         if node.most is None and node.least > 0:
             return concat([repeat(body, node.least - 1, node.least - 1), _plus(body)])
-        return repeat(body, node.least, node.most)
+        if node.most is None or node.most < MANY or isinstance(node.body, Chars):
+            return repeat(body, node.least, node.most)
+        return _deterministic(body, node.least, node.most)
     if isinstance(node, Group):
         return thompson(node.body, marks)
     if isinstance(node, Cat):
@@ -31,6 +39,15 @@ def thompson(node: Node, marks: Mapping[Node, int] = {}) -> NFA:
             parts.extend([_row([p.charset for p in run])] if plain else [thompson(p, marks) for p in run])
         return concat(parts)
     return symbol(Charset.marker(marks[node]))
+
+
+def _deterministic(part: NFA, least: int, most: int) -> NFA:
+    """A bounded repeat whose copies may overlap, with a state for each count (see `determinize`), if that is not too much."""
+    nfa = repeat(part, least, most)
+    try:
+        return compile_nfa(nfa, COUNTED, copies_of(part, least, most)).nfa()
+    except LimitExceeded:
+        return nfa
 
 
 def _plus(part: NFA) -> NFA:
