@@ -72,12 +72,11 @@ def shortest(class_of, classes, touched, mark, lengths, first, following, order,
     example, length = np.empty(classes, np.int32), np.full(classes, 1 << 30, np.int64)
     for f in range(len(first)):
         c = class_of[f]
-        if c >= 0:
-            if lengths[f] < length[c]:
-                at = first[f]
-                while mark[at] & TOUCHED:
-                    at = following[at]
-                example[c], length[c] = at, lengths[f]
+        if c >= 0 and lengths[f] < length[c]:
+            at = first[f]
+            while mark[at] & TOUCHED:
+                at = following[at]
+            example[c], length[c] = at, lengths[f]
     last = np.int32(-1)
     for j in range(len(touched)):
         c = class_of[len(first) + j]

@@ -37,7 +37,8 @@ class Keys(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """The keys of a vocabulary's tokens, cut by what a region cannot tell apart. Tokens with the same three keys have one *form*.
+    """The keys of a vocabulary's tokens, cut by what a region cannot tell apart. Tokens with the same three keys are of one
+    *form*.
 
     keys     the distinct keys of the three sorts: STAYING, ENTERING and NEARING
     of_form  int32[3, F]  the keys of each form
@@ -102,12 +103,11 @@ def cut(
     if name not in known:
         known[name] = _cut(vocabulary, part, coarse, first, picky, leaves)
     keys, examples = known[name]
-    ids = vocabulary.order
     name += leaving.tobytes()
     if name not in known:
         some = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, examples, leaving)).astype(np.int32)
-        left = np.flatnonzero(_with_byte(vocabulary.data, vocabulary.offsets, ids, leaving)).astype(np.int32)
-        known[name] = Copied(keys.keys[NEARING].only(some), some, _trie(vocabulary, ids[left]), left)
+        left = _through(tuple(vocabulary.trie)[:5], vocabulary.height, leaving)
+        known[name] = Copied(keys.keys[NEARING].only(some), some, _trie(vocabulary, vocabulary.order[left]), left)
     copied = known[name]
     while len(known) > _KEPT:
         del known[next(iter(known))]
@@ -131,10 +131,11 @@ def _cut(vocabulary, part, coarse, first, picky, leaves) -> tuple[Cut, np.ndarra
         keys.append(Keys(data, offsets, order, build_trie(data, offsets, order)))
         rank = np.empty(len(order), np.int32)
         rank[order] = np.arange(len(order))
-        numbers.append(rank[number])
+        numbers.append((rank, number))
     form, example = number_equal(hashes[0] + hashes[1] * MULTIPLIER + hashes[2] * SEED)
     forms = _forms(form, len(example), vocabulary)
-    return Cut(tuple(keys), np.stack(numbers)[:, example], *forms), examples[order]
+    of_form = np.stack([rank[number[example]] for rank, number in numbers])
+    return Cut(tuple(keys), of_form, *forms), examples[order]
 
 
 def _forms(form: np.ndarray, count: int, vocabulary: Vocabulary) -> tuple:
@@ -205,12 +206,29 @@ def _with_byte(data, offsets, ids, wanted):
 
 
 @kernel
+def _through(trie, height, wanted):
+    """The positions of the sorted tokens that hold a wanted byte, int32[m]."""
+    byte, depth, _, first, last = trie
+    on_way = np.zeros(height + 1, np.bool_)
+    found = np.empty(first[-1], np.int32)
+    count = 0
+    for k in range(len(byte)):
+        d = depth[k]
+        on_way[d] = on_way[d - 1] | wanted[byte[k]]
+        if on_way[d]:
+            for i in range(first[k], last[k]):
+                found[count] = i
+                count += 1
+    return found[:count].copy()
+
+
+@kernel
 def _hashes(trie, height, part, coarse, first_part, picky, leaves):
     """64-bit hashes of each token's three keys, in sorted order.
 
     Hashed along the trie, so that what tokens share is hashed once.
     """
-    byte, depth, skip, first, last = trie
+    byte, depth, _, first, last = trie
     keys = np.empty((3, first[-1]), np.uint64)
     hashes = np.empty((height + 1, 3), np.uint64)
     left = np.zeros((height + 1, 3), np.bool_)

@@ -1,14 +1,16 @@
 """Lifting: from an automaton over bytes to one over the tokens of a vocabulary.
 
-A walk of the trie tells where every token leads; it is walked once for thousands of states at a time, with one vector of
-states per depth, from which those that die are dropped. One byte then moves all of them along one column of the table.
+A walk of the trie (`walk.py`) tells where every token leads; it is walked once for thousands of states at a time, with one
+vector of states per depth, from which those that die are dropped. One byte then moves all of them along one column of
+the table.
 
 Tokens that lead to the same place from every state are one *class*. A token's column of targets is hashed as the sum of
 left[state] · right[target] over random 64-bit words; equal hashes are equal columns but for odds of about n²/2⁶⁰. A
-second walk, over one token of each class, writes the transitions. Nothing is kept per token but its class.
+second walk, over one token of each class, writes the transitions (`rows.py`). Nothing is kept per token but its class.
 
 Long runs of similar states (the inside of a string, 500 characters of a bounded one) would walk the whole trie once
-each. `region.py` finds them and gives them smaller tries, in which tokens that none of them can tell apart are one.
+each. `region.py` finds them, and `keys.py` gives them smaller tries, in which tokens that none of them can tell apart are
+one.
 """
 
 from __future__ import annotations
@@ -152,12 +154,10 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
         _by_keys(boundary[way == STAY], cut, STAYING, form),
         _by_keys(boundary[(way == NEAR) | (way == COPY)], cut, NEARING, form),
     ]  # fmt: skip
-    steps, columns_sums, status = walk_rows(
-        columns, dfa.classes, walks, number, vocabulary.height, left, right, limits.work
-    )
+    steps, sums, status = walk_rows(columns, dfa.classes, walks, number, vocabulary.height, left, right, limits.work)
     limits.check(status, "lifting this constraint to tokens")
     # Classes with equal columns are one after all (those with leaving bytes were kept apart from all others).
-    joined, used = number_equal(columns_sums)
+    joined, used = number_equal(sums)
     offsets, symbols, targets = write_rows(steps, used, len(boundary))
     number = np.empty(len(example), np.int32)
     number[ascending] = joined

@@ -71,19 +71,18 @@ def find_region(
 ) -> Region:
     """The region of the commonest kinds of busy states; an empty one where it would not pay. `columns` and `live` are as
     `by_columns` makes them; `copies`: whether states may be walked from as copies of others."""
-    busy = np.flatnonzero(live >= MANY_BYTES).astype(np.int32)
+    busy = np.flatnonzero(live >= MANY_BYTES)
     if len(busy) < WORTH_IT:
         return Region(np.zeros(len(live), np.int8), np.zeros((len(live), 2), bool), *uncut(vocabulary))
     weight = vocabulary.byte_weights
-    part = _finest(dfa.table, dfa.classes, busy[:: -(-len(busy) // SAMPLE)], FINE, weight, int(SELDOM * weight.sum()))
+    part = _finest(dfa.table, dfa.classes, _sample(busy), FINE, weight, int(SELDOM * weight.sum()))
     coarse = np.where(CONTINUATION, part[0x80], part)
     inside, enters, leaves = _inside(columns, dfa.classes, part, coarse, PICKY, weight, int(ODD * weight.sum()))
     order = np.argsort(PICKY, kind="stable")[::-1]  # a class is picky if all of its bytes are
     picky = np.ones(len(columns), bool)
     picky[dfa.classes[order]] = PICKY[order]
     near = _coming(dfa.table, picky, ~inside, enters)
-    some = np.flatnonzero(near).astype(np.int32)
-    first = _finest(dfa.table, dfa.classes, some[:: max(1, -(-len(some) // SAMPLE))], part, weight, -1)
+    first = _finest(dfa.table, dfa.classes, _sample(np.flatnonzero(near)), part, weight, -1)
     near = _coming(dfa.table, picky, near & _constant(columns, dfa.classes, first), enters)
     way = np.where(inside, STAY, np.where(near, NEAR, OUTSIDE)).astype(np.int8)
     copy, leaving = find_copies(dfa, way > OUTSIDE) if copies else (inside & False, leaves & False)
@@ -91,6 +90,10 @@ def find_region(
     if len(copied.copies.byte) < len(keys.keys[STAYING].trie.byte):
         way[copy] = np.where(way[copy] > OUTSIDE, COPY, COPY_OUTSIDE)
     return Region(way, enters, keys, copied)
+
+
+def _sample(states: np.ndarray) -> np.ndarray:
+    return states[:: max(1, -(-len(states) // SAMPLE))].astype(np.int32)
 
 
 @kernel
@@ -107,7 +110,7 @@ def by_columns(table, classes):
             for s in range(begin, past):
                 columns[c, s] = table[s, c]
     for c in range(width):
-        dead = np.int32(-1)
+        dead = np.int32(-1)  # keeps its sign as long as all are negative
         for s in range(states):
             live[s] += widths[c] if columns[c, s] >= 0 else np.int32(0)
             dead &= columns[c, s]

@@ -75,8 +75,8 @@ def write_rows(found: list[Steps], classes: np.ndarray, rows: int):
 
 @kernel
 def _walk_some(columns, byte_class, starts, number, trie, height, left, right, source, target, sums):
-    """Write the transitions of the first states, as many as there is room for, by the keys in a trie, and add to the hash of each
-    key's column. Returns where they end, for those that walk together, and the work."""
+    """Write the transitions of the first states, as many as there is room for, by the keys in a trie, and add to the hash
+    of each key's column. Returns where they end, for those that walk together, and the work."""
     byte, depth, skip, first, last = trie
     keys = len(sums)
     states, origins = np.empty((height + 1, TOGETHER + 1), np.int32), np.empty((height + 1, TOGETHER + 1), np.int32)

@@ -87,16 +87,15 @@ def _walk(
     max_work,
     moved,
 ):
-    """Walk nodes k:end of a trie, where node k has depth 1, from states[0, :counts[0]], or states[1, :counts[1]], where
-    bytes of the class `moved` have led (-1: none). `weights` are the sums of `left` over the states they began in. Adds to the states in `found`; returns how many those are, and the work. Adds to
-    hashes, of which `column` has the differences: what is at a position is added from there on. Where `mark` is 0, a
-    difference is 0, whatever `column` says.
+    """Walk nodes k:end of a trie, where node k has depth 1, from states[0, :counts[0]]; or from states[1, :counts[1]], to which
+    the bytes of class `moved` have led (-1: none). `weights` are the sums of `left` over the states they began in. Adds to the
+    states in `found`; returns how many those are, and the work. Adds to the hashes of the sorted tokens, of which `column`
+    has the differences: what is at a position counts from there on. Where `mark` is 0 nothing is, whatever `column` says.
 
     Many states soon lead to one (of a hundred names that are not to be written, most tokens are none), and the hash is
-    linear in `left`: so near the root, where it pays most, those that have met walk on as one. Siblings of one class of bytes are reached in one
-    go. And most tokens go on
-    with letters in a state that letters do not change: where all bytes below a node are such bytes, all its tokens lead to
-    where it does, and its nodes are passed over.
+    linear in `left`: so near the root, where it pays most, those that have met walk on as one. Siblings by one class of bytes
+    are reached in one go. And most tokens go on with letters in a state that letters do not change: where all bytes below
+    a node are such bytes, all its tokens lead to where it does, and its nodes are passed over.
     """
     byte, depth, skip, first, last, below = trie
     work = np.int64(0)
@@ -139,6 +138,17 @@ def _walk(
 
 
 @kernel
+def _children(byte, skip):
+    """The node of each first byte, int64[256], or -1."""
+    child = np.full(256, -1, np.int64)
+    k = 0
+    while k < len(byte):
+        child[byte[k]] = k
+        k = skip[k]
+    return child
+
+
+@kernel
 def discover(
     table,
     columns,
@@ -160,7 +170,8 @@ def discover(
     """Walk from every byte state that stands between two tokens. Returns those states in order of discovery, and a
     status. With `all_bytes`, tokens of single bytes, those are all states, so none need be discovered first. The tries:
     those of each way, and those to `enter` the region; `sums` and `marks`, of each, are as in `_walk`."""
-    trie, enter = tries[0], tries[-1]
+    last_trie = len(tries) - 1
+    trie, enter = tries[0], tries[last_trie]
     lasting = _lasting(table, byte_class, kind)
     total = columns.shape[1]
     found = np.empty(total + 1, np.int32)  # one more, for the writes that don't count
@@ -170,16 +181,8 @@ def discover(
     place = np.full(total, -1, np.int32)
     counts = np.zeros(height + 1, np.int64)
     outside = np.empty(width + 1, np.int32)
-    met, met_weights = (
-        np.empty(width, np.int32),
-        np.empty(width, np.uint64),
-    )  # where the bytes of a class lead from there
-    child, enter_child = np.full(256, -1, np.int64), np.full(256, -1, np.int64)  # the node of each first byte
-    for nodes, of in ((trie, child), (enter, enter_child)):
-        k = 0
-        while k < len(nodes[0]):
-            of[nodes[0][k]] = k
-            k = nodes[2][k]
+    met, met_weights = np.empty(width, np.int32), np.empty(width, np.uint64)  # where a class of bytes leads from there
+    child, enter_child = _children(trie[0], trie[2]), _children(enter[0], enter[2])
     found[0] = 0
     known[0] = True
     count, begin = np.int64(1), 0
@@ -221,25 +224,19 @@ def discover(
                 place[met[i]] = -1
             work += outsiders
             for b in range(256):
-                k = child[b]
-                if n == 0 or byte_class[b] != c or k < 0:
+                if n == 0 or byte_class[b] != c or child[b] < 0:
                     continue
-                for entering in (True, False):
+                for entering in range(2):
                     counts[1] = 0
                     for i in range(n):
                         states[1, counts[1]], weights[1, counts[1]] = met[i], met_weights[i]
                         enter_here = enter_child[b] >= 0 and enters[met[i], np.int64(picky[b])]
-                        counts[1] += np.int64(enter_here == entering)
-                    if counts[1] and entering:
-                        e = enter_child[b]
-                        count, steps = _walk(columns, byte_class, lasting, enter, e, np.int64(enter[2][e]), states, weights,
-                                             counts, place, right, sums[-1], marks[-1], known, found, count,
-                                             max_work - work, np.int64(c))  # fmt: skip
-                        work += steps
-                    elif counts[1]:
-                        count, steps = _walk(columns, byte_class, lasting, trie, k, np.int64(trie[2][k]), states, weights,
-                                             counts, place, right, sums[0], marks[0], known, found, count,
-                                             max_work - work, np.int64(c))  # fmt: skip
+                        counts[1] += np.int64(enter_here == (entering == 1))
+                    if counts[1]:
+                        w, node = (last_trie, enter_child[b]) if entering else (0, child[b])
+                        count, steps = _walk(columns, byte_class, lasting, tries[w], node, np.int64(tries[w][2][node]),
+                                             states, weights, counts, place, right, sums[w], marks[w], known, found,
+                                             count, max_work - work, np.int64(c))  # fmt: skip
                         work += steps
         if count > max_states:
             return found[:count].copy(), 1
