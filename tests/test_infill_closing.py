@@ -129,3 +129,19 @@ def test_every_expression_has_a_least_text():
         assert found.cost[symbol] < NEVER
         text = " ".join(found.spelled[x][0] for x in found.terminals(symbol))
         assert is_whole(language, text), text
+
+
+@pytest.mark.parametrize(
+    "language, before, after, begun",
+    [
+        ("python", "x = f(", ")\n", "g(import"),
+        ("python", "x = ", "\n", "a + for"),
+        ("javascript", "let x = f(", ");\n", "export"),
+        ("go", "package a\n\nfunc f() int {\n\treturn ", "\n}\n", "1 + type"),
+    ],
+)
+def test_a_keyword_that_a_longer_word_may_begin_with_is_no_dead_end(language, before, after, begun):
+    found = closing(language, before, after).of([begun.encode()])[0]
+    assert found
+    for one in found:
+        assert is_whole(language, before + begun + one.decode() + after)
