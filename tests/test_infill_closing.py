@@ -145,3 +145,9 @@ def test_a_keyword_that_a_longer_word_may_begin_with_is_no_dead_end(language, be
     assert found
     for one in found:
         assert is_whole(language, before + begun + one.decode() + after)
+
+
+def test_what_is_whole_as_it_is_is_known_to_be_where_goals_were_given_up():
+    """Behind `S` the bracket can stand, but not so behind the `_` that was tried first: the file has a bracket too many."""
+    made = closing("python", "assert (a.", "(4), b) ==\n    c(2))\n")
+    assert made.of([b"_mul(S"])[0][0] == b"" and b"" not in made.of([b"_mul"])[0]

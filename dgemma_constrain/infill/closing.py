@@ -58,6 +58,9 @@ class Closing:
         if stuck:  # a keyword that can't stand here, but a longer word may: `import` of `important`
             for k, found in zip(stuck, self._closed([prefixes[k] + b"_" for k in stuck])):
                 closed[k] = [b"_" + one for one in found]
+        lacking = [k for k, found in enumerate(closed) if b"" not in found] if self._fewer else []
+        for k, fine in zip(lacking, self.fits([prefixes[k] for k in lacking])):
+            closed[k] = [b""] * fine + closed[k]
         return closed
 
     def _closed(self, prefixes: list[bytes]) -> list[list[bytes]]:
@@ -101,7 +104,8 @@ class Closing:
         """
         first = self._reached(self._after)
         left = first.copy()
-        for _ in range(ROUNDS):
+        for tried in range(ROUNDS):
+            self._fewer = tried > 0  # a state that is no goal at once may be one within brackets
             self._goals = self._spread(left)
             found = self._ways([b""], 0)
             if any(self.fits(self._texts_of(b"", *found))):
