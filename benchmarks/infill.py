@@ -8,6 +8,7 @@ Files and holes are those of `infill_holes`; the text of the hole is gone, the c
 model           the embedded model, which chooses the length
 fixed, true     the same on canvases of 8 tokens (32 where several lines are wanted); of as many as the cut text takes
 random          logits that know nothing, in place of the model's
+certain         logits that are certain of the text that was cut out: is it found, and let through
 free, free true the embedded model without a constraint, its first line where one line is wanted; the same with the true length
 frequent        the most frequent token of the language's files
 model together  two or three holes of a file in one call; random together the same. All are to be right for "exact"
@@ -45,7 +46,7 @@ from dgemma_constrain.infill.languages import KNOWN, grammar
 from dgemma_constrain.infill.regions import joined, kept, placeholders
 
 LONGEST = 64
-RUNS = "model", "fixed", "true", "random", "free", "free true", "frequent", "model together", "random together"
+RUNS = "model", "fixed", "true", "random", "certain", "free", "free true", "frequent", "model together", "random together"
 
 
 class Guesses:
@@ -59,6 +60,21 @@ class Guesses:
     def logits(self, ids, start, stop):
         generator = torch.Generator().manual_seed(int(ids.sum()) + stop)
         return 3 * torch.randn(len(ids), stop - start, len(self.vocabulary), generator=generator)
+
+
+class Certain(Guesses):
+    """A denoiser that is certain of a text."""
+
+    text = ""
+
+    def ids(self) -> list[int]:
+        return [*self.vocabulary.encode(self.text), self.vocabulary.eos_ids[0]]
+
+    def logits(self, ids, start, stop):
+        rows, known = torch.full((len(ids), stop - start, len(self.vocabulary)), -30.0), self.ids()
+        for i in range(stop - start):
+            rows[:, i, known[min(i, len(known) - 1)]] = 0
+        return rows
 
 
 class Answered(NamedTuple):
@@ -89,7 +105,7 @@ def canvases(one: int, several: int) -> Iterator[None]:
 class Bench:
     def __init__(self, budget: float | None):
         self.budget, self.model = budget, dc.load()
-        self.random = dc.Model(Guesses(self.model.denoiser))
+        self.random, self.certain = dc.Model(Guesses(self.model.denoiser)), dc.Model(Certain(self.model.denoiser))
         for model in (self.model, self.random):
             dc.infill.complete("x = ", 4, "python", model, 10_000)  # loads and compiles
 
@@ -101,6 +117,12 @@ class Bench:
         hole = find(cut.before + cut.after, len(cut.before))
         text = self.model.infill(cut.before, cut.after, length=length, steps=8).text
         return [text if hole.several else text.split("\n", 1)[0]]
+
+    def truth(self, cut: Cut, language: str) -> list[str]:
+        hole, knows = find(cut.before + cut.after, len(cut.before)), self.certain.denoiser
+        knows.text = (hole.head + cut.middle + hole.tail).replace("\r\n", "\n")
+        with canvases(len(knows.ids()), len(knows.ids())):
+            return self.complete(cut, language, self.certain)
 
     def answers(self, run: str, cut: Cut, language: str, frequent: str) -> Callable[[], list[str]]:
         length = max(1, self.tokens(cut.middle))
@@ -114,6 +136,7 @@ class Bench:
         return {
             "model": lambda: self.complete(cut, language, self.model),
             "random": lambda: self.complete(cut, language, self.random),
+            "certain": lambda: self.truth(cut, language),
             "free": lambda: self.free(cut, "auto"),
             "free true": lambda: self.free(cut, length),
             "frequent": lambda: [frequent],

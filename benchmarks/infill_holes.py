@@ -168,5 +168,5 @@ def cuts(language: str, text: str, count: int, draw: random.Random, kinds: tuple
             start = text.rfind("\n", 0, ends[i]) + 1
             a = draw.randrange(start, ends[i] + 1)
             b = ends[min(i + (draw.randrange(1, 3) if kind == "lines" else 0), len(ends) - 1)]
-        a, b = (at - (text[at - 1 : at + 1] == "\r\n") for at in (a, b))
+        a, b = (max(at - (text[at - 1 : at + 1] == "\r\n"), int(text.startswith("\ufeff"))) for at in (a, b))
         yield Cut(text[:a], text[a:b], text[b:], what)

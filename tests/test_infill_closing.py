@@ -129,3 +129,25 @@ def test_every_expression_has_a_least_text():
         assert found.cost[symbol] < NEVER
         text = " ".join(found.spelled[x][0] for x in found.terminals(symbol))
         assert is_whole(language, text), text
+
+
+@pytest.mark.parametrize(
+    "language, before, after, begun",
+    [
+        ("python", "x = f(", ")\n", "g(import"),
+        ("python", "x = ", "\n", "a + for"),
+        ("javascript", "let x = f(", ");\n", "export"),
+        ("go", "package a\n\nfunc f() int {\n\treturn ", "\n}\n", "1 + type"),
+    ],
+)
+def test_a_keyword_that_a_longer_word_may_begin_with_is_no_dead_end(language, before, after, begun):
+    found = closing(language, before, after).of([begun.encode()])[0]
+    assert found
+    for one in found:
+        assert is_whole(language, before + begun + one.decode() + after)
+
+
+def test_what_is_whole_as_it_is_is_known_to_be_where_goals_were_given_up():
+    """Behind `S` the bracket can stand, but not so behind the `_` that was tried first: the file has a bracket too many."""
+    made = closing("python", "assert (a.", "(4), b) ==\n    c(2))\n")
+    assert made.of([b"_mul(S"])[0][0] == b"" and b"" not in made.of([b"_mul"])[0]

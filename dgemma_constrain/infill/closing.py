@@ -6,6 +6,7 @@ tokens touch, so of the cheapest ways each is read by the recogniser, with what 
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ class Closing:
         self._yields: Yields = yields(language, several)
         self._external = {int(x) for x in edge._tables.externals}
         self._texts: dict[int, list[int]] = {}
+        self._keywords = {one for some in self._yields.spelled for one in some if one.isalnum() and len(one) > 1}
         self.known = edge.known and self._choose()
 
     @property
@@ -51,6 +53,17 @@ class Closing:
 
     def of(self, prefixes: list[bytes]) -> list[list[bytes]]:
         """For each beginning of a text for the hole, what may stand behind it to close the hole, shortest first."""
+        closed = self._closed(prefixes)
+        stuck = [k for k, found in enumerate(closed) if not found and _last_word(prefixes[k]) in self._keywords]
+        if stuck:  # a keyword that can't stand here, but a longer word may: `import` of `important`
+            for k, found in zip(stuck, self._closed([prefixes[k] + b"_" for k in stuck])):
+                closed[k] = [b"_" + one for one in found]
+        lacking = [k for k, found in enumerate(closed) if b"" not in found] if self._fewer else []
+        for k, fine in zip(lacking, self.fits([prefixes[k] for k in lacking])):
+            closed[k] = [b""] * fine + closed[k]
+        return closed
+
+    def _closed(self, prefixes: list[bytes]) -> list[list[bytes]]:
         found, costs = self._ways(prefixes, 0)
         closed: list[list[bytes]] = [[] for _ in prefixes]
         for some in (slice(0, FEW), slice(FEW, WAYS)):  # mostly one of the cheapest does
@@ -91,7 +104,8 @@ class Closing:
         """
         first = self._reached(self._after)
         left = first.copy()
-        for _ in range(ROUNDS):
+        for tried in range(ROUNDS):
+            self._fewer = tried > 0  # a state that is no goal at once may be one within brackets
             self._goals = self._spread(left)
             found = self._ways([b""], 0)
             if any(self.fits(self._texts_of(b"", *found))):
@@ -200,6 +214,10 @@ class Closing:
 
 def _last(prefix: bytes) -> str:
     return prefix.decode(errors="ignore")[-1:]
+
+
+def _last_word(prefix: bytes) -> str:
+    return re.search(r"\w*$", prefix.decode(errors="ignore"))[0]
 
 
 def _joined(end: str, text: str) -> str:
