@@ -41,7 +41,7 @@ def spelt(dfa: DFA, escapes: bool) -> NFA:
     table: dict[Charset, int] = {}
     inserted = plain.states - 1  # the accepting state stays the last one
     for label, charset in enumerate(plain.charsets):
-        part = _fragment(charset, escapes)
+        part = fragment(charset, escapes)
         rows = plain.edges[plain.edges[:, 1] == label]
         inner = part.states - 2
         names = np.array([table.setdefault(c, len(table)) for c in part.charsets], np.int32)
@@ -65,13 +65,18 @@ def spelt(dfa: DFA, escapes: bool) -> NFA:
     return NFA(states, moved.astype(np.int32), jumped.astype(np.int32), tuple(table))
 
 
+def is_plain(charset: Charset, escapes: bool) -> bool:
+    """Whether the characters of a small set are spelt as they are, and in no other way."""
+    return not escapes and not charset - _PLAIN
+
+
 @lru_cache(maxsize=4096)
-def _fragment(charset: Charset, escapes: bool) -> NFA:
+def fragment(charset: Charset, escapes: bool) -> NFA:
     """All spellings of one character out of a set."""
     plain = charset & _PLAIN
     if not escapes and plain and len(charset) < MANY:
         rest = charset - plain
-        parts = [symbol(plain)] + ([_fragment(rest, True)] if rest else [])
+        parts = [symbol(plain)] + ([fragment(rest, True)] if rest else [])
         return compile_nfa(union(parts)).nfa()
     if len(charset) > FEW:
         return json_string(compile_nfa(symbol(charset))).nfa()

@@ -10,18 +10,22 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Callable
 
+import numpy as np
+
 from dgemma_constrain.automata.charset import ANY as ANY_CHARACTER
+from dgemma_constrain.automata.charset import Charset, char
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.graph import graph
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, star, symbol, union
 from dgemma_constrain.constraints.grammar.nesting import components
 from dgemma_constrain.constraints.json_schema import leaves
+from dgemma_constrain.constraints.json_schema.alike import merge_alike
 from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr, name_of
 from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
-from dgemma_constrain.constraints.json_schema.plan import Plan, plan_array, plan_object
-from dgemma_constrain.constraints.json_schema.spelling import QUOTE, quoted
+from dgemma_constrain.constraints.json_schema.plan import Plan, Steps, plan_array, plan_object
+from dgemma_constrain.constraints.json_schema.spelling import QUOTE, fragment, is_plain, quoted
 from dgemma_constrain.constraints.json_schema.values import Space
 from dgemma_constrain.errors import LimitExceeded
 
@@ -41,6 +45,7 @@ class Outline:
         self.space, self.root, self.any_order, self.loose = space, root, any_order, loose
         self.plans: dict[Expr, list[Plan]] = {}
         self._collect(root)
+        self.root = merge_alike(self.plans, {expr: self._scalar(expr) for expr in self.plans})[root]
         number = {expr: k for k, expr in enumerate(self.plans)}
         inside = {
             number[expr]: {number[part] for plan in plans for part in plan.exprs()}
@@ -73,6 +78,7 @@ class Outline:
             if values.numbers not in (leaves.NUMBERS, leaves.INTEGERS, leaves.NONE):
                 size += NUMBER
             size += sum(piece.states for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
+            size += sum(plan.steps.size for plan in plans if plan.steps)
         return size <= ESCAPED
 
     def _collect(self, root: Expr) -> None:
@@ -87,6 +93,12 @@ class Outline:
                         f"more than {MAX_STRUCTURED:,} different arrays and objects (at {name_of(expr) or '/'}); "
                         "take the part of the schema that is needed"
                     )
+
+    def _scalar(self, expr: Expr) -> tuple:
+        """What a formula holds but for arrays and objects; equal for equal sets only."""
+        v = self.space.values(expr)
+        listed = v.listed_numbers, v.listed_strings
+        return expr is ANY, v.null, v.booleans, v.numbers, v.strings, v.fractions, *listed
 
     def _plans(self, expr: Expr) -> list[Plan]:
         values = self.space.values(expr)
@@ -232,7 +244,9 @@ class Writer:
         for source, pieces, target in plan.arcs:
             word = []
             for piece in pieces:
-                if isinstance(piece, str):
+                if piece == '"':
+                    word.append(QUOTE)
+                elif isinstance(piece, str):
                     word.append(self.layout.mark(piece, depth))
                 elif isinstance(piece, DFA):
                     word.append(quoted(piece, self.outline.escapes))
@@ -243,9 +257,21 @@ class Writer:
             if size > 4 * self.limits.states:
                 raise self._growing(expr, None)
             arcs.append((source, word, target))
-        last = plan.joints - 1  # joint 1 is the end, which `graph` wants to be the last
-        swap = {1: last, last: 1}
-        return graph(plan.joints, [(swap.get(i, i), word, swap.get(j, j)) for i, word, j in arcs]) if arcs else NOTHING
+        if not arcs:
+            return NOTHING
+        steps, labels = self._steps(plan.steps, arcs) if plan.steps else (None, ())
+        return graph(plan.joints, arcs, 1, steps, labels)
+
+    def _steps(self, steps: Steps, arcs: list[tuple[int, list[NFA], int]]) -> tuple[np.ndarray, tuple[Charset, ...]]:
+        """Names letter by letter, as rows (joint, label, joint); letters with several spellings become arcs."""
+        points, label = np.unique(np.frombuffer(steps.letters.encode("utf-32-le"), np.int32), return_inverse=True)
+        letters = tuple(char(chr(point)) for point in points)
+        source = steps.first + np.repeat(np.arange(len(steps.offsets) - 1), np.diff(steps.offsets))
+        rows = np.stack([source, label, np.array(steps.targets, np.int64)], 1).astype(np.int32)
+        escapes = self.outline.escapes
+        alone = np.array([is_plain(letter, escapes) for letter in letters], bool)[label]
+        arcs += [(i, [fragment(letters[k], escapes)], j) for i, k, j in rows[~alone].tolist()]
+        return rows[alone], letters
 
     def _growing(self, expr: Expr, error: LimitExceeded | None, most: int = 0) -> LimitExceeded:
         if error is not None and "(at " in str(error):
