@@ -47,8 +47,9 @@ from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING
 from dgemma_constrain.constraints.json_schema import keywords, leaves
 from dgemma_constrain.constraints.json_schema.conflict import conflict
+from dgemma_constrain.constraints.json_schema.culprit import Wrong, culprit
 from dgemma_constrain.constraints.json_schema.documents import Documents
-from dgemma_constrain.constraints.json_schema.exprs import Expr
+from dgemma_constrain.constraints.json_schema.exprs import Expr, name_of
 from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
 from dgemma_constrain.constraints.json_schema.membership import is_text_of
@@ -156,6 +157,10 @@ class Schema:
             return True
         return self._loose(limits).accepts(text)
 
+    def wrong(self, text: str) -> Wrong:
+        """Which value of a text does not fit, by the parts of the schema. Raises LimitExceeded."""
+        return culprit(self._read()[1].space, self.__dict__["_root"], text, self.property_order == "any")
+
     def _loose(self, limits: Limits) -> DFA:
         """What the source holds, and what is not nested more deeply than was asked for."""
         outline, reader = self._read()
@@ -184,6 +189,11 @@ class Schema:
         """At least all texts: what is nested more deeply than `depth` may be anything."""
         depth = self.depth(limits)
         return self._writer(limits, ANYTHING).text(depth or 0)
+
+    def largest(self, limits: Limits = Limits()) -> str:
+        """A JSON pointer to the part that takes the most states: the smallest one that takes an eighth of all."""
+        writer = self._writer(limits)
+        return name_of(writer.largest(writer.text(self.depth(limits) or 0))) or "/"
 
     def missing(self, limits: Limits = Limits()) -> list[str]:
         """If there is no text, where numbers and strings are wanted that `values_from` doesn't have: JSON pointers."""
@@ -222,7 +232,7 @@ class Schema:
             return depth, writer.dfa(depth)
         made = [writer.text(0)]
         most = max(made[0].states + STATES, ENOUGH)
-        writer.limits = Limits(min(4 * most, limits.states), limits.seconds)
+        writer.bound(min(2 * most, limits.states))
         while len(made) <= DEEPEST:
             try:
                 nfa = writer.text(len(made))
@@ -233,7 +243,7 @@ class Schema:
             if nfa.states > made[0].states + STATES and len(made) > 2 * USUAL:  # an object in an array: two levels
                 break
             made.append(nfa)
-        writer.limits = limits
+        writer.bound()
         for depth in range(len(made) - 1, DEEPEST + 1):
             dfa = writer.dfa(depth)
             if not dfa.is_empty:

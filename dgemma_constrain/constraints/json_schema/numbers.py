@@ -33,6 +33,7 @@ Value = int | float | Decimal  # float: what its shortest decimal spelling says
 
 MAX_DIGITS = 5_000  # of one number, written plainly
 MAX_REMAINDERS = 100_000  # states of a remainder automaton
+MAX_COPRIME = 10_000  # remainders that no further digits make equal, so that all of their states are in the minimal one
 FEW_REMAINDERS = 1_000  # below this, listing isn't thought of
 MAX_MULTIPLES = 100_000  # multiples that are listed one by one
 
@@ -192,9 +193,13 @@ def multiples(of: Value, within: DFA | None = None, limits: Limits = Limits()) -
     states = size * (1 + max(-exponent, 0))
     found = None if states <= FEW_REMAINDERS else _listed(size, exponent, within)
     if found is None:
-        if states > MAX_REMAINDERS:
+        coprime = size
+        for prime in (2, 5):
+            while coprime % prime == 0:
+                coprime //= prime
+        if states > MAX_REMAINDERS or coprime > MAX_COPRIME:
             raise LimitExceeded(
-                f"the multiples of {canonical(of):.40} need more than {MAX_REMAINDERS:,} states; "
+                f"the multiples of {canonical(of):.40} need more than {MAX_COPRIME:,} states; "
                 "take one with fewer digits, or bounds between which there are fewer of them"
             )
         found = _remainders(size, exponent)

@@ -21,6 +21,7 @@ from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, star, s
 from dgemma_constrain.constraints.grammar.nesting import components
 from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.alike import merge_alike
+from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr, name_of
 from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
@@ -29,6 +30,7 @@ from dgemma_constrain.constraints.json_schema.spelling import QUOTE, fragment, i
 from dgemma_constrain.constraints.json_schema.values import Space
 from dgemma_constrain.errors import LimitExceeded
 
+MAX_ARCS = 100_000  # of all plans together; each takes some states
 MAX_STRUCTURED = 2_000  # formulas with arrays or objects; each takes some hundred states
 ESCAPED = 1_000  # characters in names and strings; with more of them, spellings that nobody writes are left out
 LARGE = 4
@@ -44,6 +46,7 @@ class Outline:
     def __init__(self, space: Space, root: Expr, any_order: bool = False, loose: bool = False):
         self.space, self.root, self.any_order, self.loose = space, root, any_order, loose
         self.plans: dict[Expr, list[Plan]] = {}
+        self._arcs = 0
         self._collect(root)
         self.root = merge_alike(self.plans, {expr: self._scalar(expr) for expr in self.plans})[root]
         number = {expr: k for k, expr in enumerate(self.plans)}
@@ -102,10 +105,20 @@ class Outline:
 
     def _plans(self, expr: Expr) -> list[Plan]:
         values = self.space.values(expr)
+        found: list[Plan] = []
         with self.space.at(expr):
-            return [plan_array(self.space, shape, self.loose) for shape in values.arrays] + [
-                plan_object(self.space, shape, self.any_order, self.loose) for shape in values.objects
-            ]
+            for shape in (*values.arrays, *values.objects):
+                if isinstance(shape, ArrayShape):
+                    found.append(plan_array(self.space, shape, self.loose))
+                else:
+                    found.append(plan_object(self.space, shape, self.any_order, self.loose))
+                self._arcs += len(found[-1].arcs)
+                if self._arcs > MAX_ARCS:
+                    raise LimitExceeded(
+                        f"the {len(values.arrays) + len(values.objects):,} cases of this part, with those of others, need more "
+                        f"than {MAX_ARCS:,} members or items (at {name_of(expr) or '/'}); list fewer, or join them into one"
+                    )
+        return found
 
     def fits_nothing(self, scalar: Callable[[Expr], bool] | None = None) -> bool:
         """Whether every value of the root would contain another one without end: the least fixed point of what has a
@@ -149,8 +162,15 @@ class Writer:
         self, outline: Outline, layout: Layout, limits: Limits, trap: NFA = NOTHING, source: Source | None = None
     ):
         self.outline, self.layout, self.limits, self.trap, self.source = outline, layout, limits, trap, source
+        self.bound()
         self.missing: dict[str, None] = {}  # where the source has nothing that fits
         self._made: dict[tuple[Expr, int, int], NFA] = {}
+
+    def bound(self, states: int | None = None) -> None:
+        """How many states a formula may take as it is laid down, and when it is deterministic: so many, or what the limits
+        say, of which the minimal automaton may have 1 / LARGE."""
+        self.most_laid = 2 * self.limits.states if states is None else states
+        self.most_made = 3 * self.limits.states // (2 * LARGE) if states is None else states
 
     def text(self, level: int) -> NFA:
         """The texts with recursion up to a level. Raises LimitExceeded."""
@@ -158,18 +178,20 @@ class Writer:
 
     def dfa(self, level: int) -> DFA:
         """The same, minimal; of no more than limits.states / LARGE states, since a character takes some states over bytes,
-        and each of those a row of the tables, and of twice as many before it is minimal."""
+        and each of those a row of the tables, and of half as many more before it is minimal."""
         whole = self.text(level)
-        most = 2 * self.limits.states // LARGE
         try:
-            made = compile_nfa(whole, Limits(most, self.limits.seconds))
+            made = self._minimal(whole)
         except LimitExceeded as error:
-            raise self._growing(self._largest(whole), error, most) from None
+            raise self._growing(self.largest(whole), error) from None
         if made.states > self.limits.states // LARGE:
-            raise self._growing(self._largest(whole), None, self.limits.states // LARGE)
+            raise self._growing(self.largest(whole), None)
         return made
 
-    def _largest(self, whole: NFA) -> Expr:
+    def _minimal(self, nfa: NFA) -> DFA:
+        return compile_nfa(nfa, Limits(self.most_made, self.limits.seconds))
+
+    def largest(self, whole: NFA) -> Expr:
         """The smallest formula with an eighth of all states, or the root: what to make smaller."""
         parts = [(nfa.states, expr) for (expr, *_), nfa in self._made.items() if 8 * nfa.states >= whole.states]
         return min(parts, key=lambda part: part[0], default=(0, self.outline.root))[1]
@@ -218,7 +240,7 @@ class Writer:
         whole = union(self._scalars(expr) + plans)
         if plans and self.outline.copies[expr] > 1:  # of the smallest form there is
             try:
-                whole = compile_nfa(whole, self.limits).nfa()
+                whole = self._minimal(whole).nfa()
             except LimitExceeded as error:
                 raise self._growing(expr, error) from None
         return whole
@@ -254,7 +276,7 @@ class Writer:
                     down = self.outline.recursive[expr] and self.outline.group[piece] == self.outline.group[expr]
                     word.append(self._write(piece, level - 1 if down else level, inside))
             size += sum(part.states for part in word)
-            if size > 4 * self.limits.states:
+            if size > self.most_laid:
                 raise self._growing(expr, None)
             arcs.append((source, word, target))
         if not arcs:
@@ -273,12 +295,12 @@ class Writer:
         arcs += [(i, [fragment(letters[k], escapes)], j) for i, k, j in rows[~alone].tolist()]
         return rows[alone], letters
 
-    def _growing(self, expr: Expr, error: LimitExceeded | None, most: int = 0) -> LimitExceeded:
+    def _growing(self, expr: Expr, error: LimitExceeded | None) -> LimitExceeded:
         if error is not None and "(at " in str(error):
             return error
         return LimitExceeded(
-            f"the texts of this part need more than {most or self.limits.states:,} states (at {name_of(expr) or '/'}); lower maxItems, "
-            "maxLength or max_depth, list fewer values, use fewer references, or raise Limits(states=…)"
+            f"the texts of this part need more than {self.limits.states // LARGE:,} states (at {name_of(expr) or '/'}); lower maxItems, "
+            "maxLength or max_depth, list fewer values or properties, use fewer references, or raise Limits(states=…)"
         )
 
 
