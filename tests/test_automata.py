@@ -15,7 +15,7 @@ from dgemma_constrain.automata.charset import ANY, EMPTY, Charset
 from dgemma_constrain.automata.determinize import determinize
 from dgemma_constrain.automata.dfa import DFA, compile_nfa, complement, intersect, subtract, unite
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.minimize import equivalent_states, trim
+from dgemma_constrain.automata.minimize import equivalent_states, random_words, trim
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.errors import LimitExceeded
 
@@ -182,9 +182,10 @@ def test_boolean_operations_are_set_algebra(first, second):
 def test_finite_languages_are_minimised_as_any_other(texts):
     nfa = fragments.strings(texts)
     alphabet = alphabet_of(nfa.charsets)
-    rows = trim(*determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, Limits()))
-    block, blocks = equal_states(*rows)
-    other, others = equivalent_states(*rows)
+    *rows, _, _ = determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, Limits())
+    offsets, labels, targets, accept, _ = trim(*rows)
+    block, blocks = equal_states(offsets, labels, random_words(alphabet.size), targets, accept)
+    other, others = equivalent_states(offsets, labels, targets, accept)
     assert blocks == others == len(set(zip(block.tolist(), other.tolist())))
     assert set(compile_nfa(nfa).words()) == set(texts)
 

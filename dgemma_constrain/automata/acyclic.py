@@ -12,17 +12,20 @@ from dgemma_constrain.automata.kernels import kernel, mix
 
 
 @kernel
-def equal_states(offsets, symbols, targets, accept):
+def equal_states(offsets, labels, weights, targets, accept):
     """Myhill-Nerode classes of a trimmed DFA: block int32[S], and how many there are; -1 if it has a cycle.
 
-    Depth-first, so that a state is finished after all that it leads to; finished states are found by hash of their row.
+    Depth-first, so that a state is finished after all that it leads to. A hash stands for its row, as in
+    `minimize.equivalent_states`, of which `weights` are.
     """
     n = len(accept)
     block = np.full(n, -1, np.int32)
     size = 16
     while size < 2 * n:
         size *= 2
-    table = np.full(size, -1, np.int32)  # one finished state of each block
+    table = np.full(size, -1, np.int32)  # blocks by hash
+    known = np.empty(n, np.uint64)  # the hash of each block
+    word = np.empty(n, np.uint64)
     edge = offsets[:-1].copy()  # the next transition to follow from each state
     stack = np.empty(n, np.int32)
     open_ = np.zeros(n, np.bool_)
@@ -43,33 +46,16 @@ def equal_states(offsets, symbols, targets, accept):
                 top += 1
             continue
         top -= 1
-        slot = _find(table, offsets, symbols, targets, accept, block, s)
+        h = np.uint64(accept[s])
+        for e in range(offsets[s], offsets[s + 1]):
+            h += weights[labels[e]] * word[targets[e]]
+        slot = np.int64(mix(h) & np.uint64(size - 1))
+        while table[slot] >= 0 and known[table[slot]] != h:
+            slot = (slot + 1) & (size - 1)
         if table[slot] < 0:
-            table[slot] = s
-            block[s] = blocks
+            table[slot] = blocks
+            known[blocks] = h
             blocks += 1
-        else:
-            block[s] = block[table[slot]]
+        block[s] = table[slot]
+        word[s] = mix(block[s])
     return block, blocks
-
-
-@kernel
-def _find(table, offsets, symbols, targets, accept, block, s):
-    """Where a state like `s` is in the table, or belongs."""
-    size = offsets[s + 1] - offsets[s]
-    h = np.uint64(accept[s])
-    for e in range(offsets[s], offsets[s + 1]):
-        h = mix(h ^ np.uint64((np.int64(symbols[e]) << 32) | np.int64(block[targets[e]])))
-    slot = np.int64(h & np.uint64(len(table) - 1))
-    while table[slot] >= 0:
-        r = table[slot]
-        same = accept[r] == accept[s] and offsets[r + 1] - offsets[r] == size
-        for i in range(size):
-            if not same:
-                break
-            a, b = offsets[r] + i, offsets[s] + i
-            same = symbols[a] == symbols[b] and block[targets[a]] == block[targets[b]]
-        if same:
-            break
-        slot = (slot + 1) & (len(table) - 1)
-    return slot

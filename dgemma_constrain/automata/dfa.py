@@ -18,7 +18,7 @@ from dgemma_constrain.automata.charset import ANY, Charset
 from dgemma_constrain.automata.determinize import determinize
 from dgemma_constrain.automata.kernels import grouped, kernel, position, sources
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.minimize import minimize
+from dgemma_constrain.automata.minimize import minimal_rows, minimize, minimize_rows
 from dgemma_constrain.automata.nfa import NFA
 
 
@@ -86,10 +86,7 @@ class DFA:
         _, example, label = np.unique(signature, return_index=True, return_inverse=True)
         offsets, order = grouped(pair.astype(np.int32), len(first))
         charsets = tuple(self.alphabet.charset(self.symbols[order[offsets[g] : offsets[g + 1]]]) for g in example)
-        edges = np.stack([source[first], label, self.targets[first]], 1).astype(np.int32)
-        accepting = np.flatnonzero(self.accept)
-        jumps = np.stack([accepting, np.full_like(accepting, self.states)], 1).astype(np.int32)
-        return NFA(self.states + 1, edges, jumps, charsets)
+        return _fragment(np.stack([source[first], label, self.targets[first]], 1), self.accept, charsets)
 
     def is_finite(self) -> bool:
         """Whether the language is finite: a trimmed automaton without a cycle (Kahn's topological order)."""
@@ -169,15 +166,41 @@ def _path(offsets, symbols, targets, classes):
 
 def minimal(alphabet: Alphabet, offsets, symbols, targets, accept) -> DFA:
     """The canonical DFA of any deterministic rows over `alphabet`."""
-    renamed, *rows = minimize(offsets, symbols, targets, accept, alphabet.size)
+    renamed, *rows = minimize_rows(offsets, symbols, targets, accept, alphabet.size)
     return DFA(merge_classes(alphabet, renamed), *rows)
 
 
 def compile_nfa(nfa: NFA, limits: Limits = Limits()) -> DFA:
     """The minimal DFA of a fragment. Raises LimitExceeded when it grows past `limits`."""
     alphabet = alphabet_of(nfa.charsets)
-    rows = determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, limits)
-    return minimal(alphabet, *rows)
+    *rows, offsets, classes = determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, limits)
+    renamed, *rows = minimize(*rows, (offsets, classes), alphabet.size)
+    return DFA(merge_classes(alphabet, renamed), *rows)
+
+
+def reduced(nfa: NFA, limits: Limits = Limits()) -> NFA:
+    """The same fragment, deterministic and minimal. Raises LimitExceeded.
+
+    As `compile_nfa(nfa).nfa()`, but that its transitions keep the sets of characters that they have.
+    """
+    alphabet = alphabet_of(nfa.charsets)
+    *rows, set_offsets, classes = determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, limits)
+    offsets, labels, targets, accept = minimal_rows(*rows, (set_offsets, classes), alphabet.size)
+    used = np.flatnonzero(np.bincount(labels, minlength=len(set_offsets) - 1))
+    number = np.zeros(len(set_offsets) - 1, np.int32)
+    number[used] = np.arange(len(used))
+    charsets = tuple(
+        nfa.charsets[k] if k < len(nfa.charsets) else alphabet.charset(classes[set_offsets[k] : set_offsets[k + 1]])
+        for k in used.tolist()
+    )
+    return _fragment(np.stack([sources(offsets), number[labels], targets], 1), accept, charsets)
+
+
+def _fragment(edges: np.ndarray, accept: np.ndarray, charsets: tuple[Charset, ...]) -> NFA:
+    """Edges among the states of a DFA, which are to end in one more."""
+    accepting = np.flatnonzero(accept)
+    jumps = np.stack([accepting, np.full_like(accepting, len(accept))], 1).astype(np.int32)
+    return NFA(len(accept) + 1, edges.astype(np.int32), jumps, charsets)
 
 
 def _combine(mode: int, a: DFA, b: DFA, limits: Limits, doing: str) -> DFA:

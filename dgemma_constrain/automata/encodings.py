@@ -9,17 +9,15 @@ inner nodes that differ lead somewhere different, and a continuation never looks
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-from dgemma_constrain.automata.alphabet import Alphabet, alphabet_of, refine
-from dgemma_constrain.automata.charset import TEXT_LIMIT, Charset, char
+from dgemma_constrain.automata.alphabet import alphabet_of, refine
+from dgemma_constrain.automata.charset import Charset, char
+from dgemma_constrain.automata.decoding import DEAD, inside, json_tree, leads, utf8_tree
 from dgemma_constrain.automata.dfa import DFA, minimal
 from dgemma_constrain.automata.kernels import ROOM, grouped, kernel, mix, sort
 from dgemma_constrain.automata.limits import Limits
-
-DEAD = -1  # in a tree: ≥ 0 is a class (a leaf), -1 nothing, ≤ -2 the inner node -2-x
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,153 +34,28 @@ class ByteDFA:
     accept: np.ndarray
 
 
-@kernel
-def _unique_rows(rows):
-    """Number equal rows alike, in order of appearance: ids int32[n] and the index of each first row."""
-    n, width = rows.shape
-    table = np.full(1 << 16, -1, np.int32)
-    ids = np.empty(n, np.int32)
-    first = np.empty(n, np.int32)
-    count = 0
-    for i in range(n):
-        h = np.uint64(0)
-        for j in range(width):
-            h = (h ^ np.uint64(rows[i, j])) * np.uint64(0x9E3779B97F4A7C15)
-            h ^= h >> np.uint64(29)
-        slot = np.int64(h & np.uint64(len(table) - 1))
-        while True:
-            known = table[slot]
-            if known < 0:
-                table[slot] = count
-                first[count] = i
-                ids[i] = count
-                count += 1
-                break
-            same = True
-            for j in range(width):
-                if rows[first[known], j] != rows[i, j]:
-                    same = False
-                    break
-            if same:
-                ids[i] = known
-                break
-            slot = (slot + 1) & (len(table) - 1)
-    return ids, first[:count].copy()
-
-
-class _Tree:
-    """Inner nodes of a decoding tree, children before their parents, the root last: rows int32[N, columns]."""
-
-    def __init__(self, columns: int):
-        self.columns, self.rows, self.count = columns, [], 0
-
-    def level(self, blocks: np.ndarray, *columns: np.ndarray) -> np.ndarray:
-        """One node for each distinct row of `blocks`, its entries at each of `columns`; the entry naming each row's."""
-        ids, first = _unique_rows(np.ascontiguousarray(blocks))
-        rows = np.full((len(first), self.columns), DEAD, np.int32)
-        for places in columns:
-            rows[:, places] = blocks[first]
-        names = -2 - (self.count + np.arange(len(first)))
-        names[(rows == DEAD).all(1)] = DEAD
-        self.rows.append(rows)
-        self.count += len(first)
-        return names[ids].astype(np.int32)
-
-    def node(self, row: np.ndarray) -> np.int32:
-        """One node with this whole row."""
-        return self.level(row[None], np.arange(self.columns))[0]
-
-    def table(self) -> np.ndarray:
-        return np.concatenate(self.rows)
-
-
-def _points(alphabet: Alphabet) -> np.ndarray:
-    """The class of every code point, int32[0x110000]."""
-    end = np.searchsorted(alphabet.cuts, TEXT_LIMIT)
-    return np.repeat(alphabet.classes[:end], np.diff(np.append(alphabet.cuts[:end], TEXT_LIMIT)))
-
-
-def utf8_tree(alphabet: Alphabet) -> np.ndarray:
-    """The decoding tree of UTF-8 (RFC 3629: no overlong forms, no surrogates), one column a byte.
-
-    Most alphabets differ among the ASCII characters only, so the tree of all others is kept by what it depends on: where
-    classes begin, and which of them are the same.
-    """
-    start = np.searchsorted(alphabet.cuts, 0x80, "right") - 1
-    cuts, classes = alphabet.cuts[start:].copy(), alphabet.classes[start:]
-    cuts[0] = 0x80
-    names, labels = np.unique(np.append(DEAD, classes), return_inverse=True)
-    tree = _tree_beyond_ascii(cuts.tobytes(), (labels[1:] - 1).astype(np.int32).tobytes()).copy()
-    leaf = tree >= 0
-    tree[leaf] = names[1:][tree[leaf]]
-    tree[-1, :0x80] = alphabet.of(np.arange(0x80))
-    return tree
-
-
-@lru_cache(maxsize=32)
-def _tree_beyond_ascii(cuts: bytes, labels: bytes) -> np.ndarray:
-    """`utf8_tree` of classes that begin at `cuts`, int32[n] from 0x80 up; `labels`, int32[n], names them (or DEAD).
-
-    Continuation bytes carry six bits each, so the tree is the table of code points cut into blocks of 64, twice more.
-    """
-    bounds = np.minimum(np.frombuffer(cuts, np.int32), TEXT_LIMIT)
-    beyond = np.full(TEXT_LIMIT, DEAD, np.int32)
-    beyond[0x80:] = np.repeat(np.frombuffer(labels, np.int32), np.diff(bounds, append=TEXT_LIMIT))
-    tree = _Tree(256)
-    continuation = np.arange(0x80, 0xC0)
-    two = tree.level(beyond.reshape(-1, 64), continuation)  # by code point >> 6
-    longer = two.copy()
-    longer[: 0x800 >> 6] = DEAD  # those are spelt in two bytes
-    three = tree.level(longer.reshape(-1, 64), continuation)  # by code point >> 12
-    longer = np.full(5 * 64, DEAD, np.int32)
-    longer[0x10000 >> 12 : TEXT_LIMIT >> 12] = three[0x10000 >> 12 :]
-    four = tree.level(longer.reshape(-1, 64), continuation)  # by code point >> 18
-    root = np.full(256, DEAD, np.int32)
-    root[0xC2:0xE0] = two[2:32]
-    root[0xE0:0xF0] = three[:16]
-    root[0xF0:0xF5] = four
-    tree.node(root)
-    return tree.table()
-
-
 def _ways(tree: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """For every class the inner nodes on the way to it, children first, as rows (offsets, nodes)."""
-    below = leads(tree, classes)
+    """For every class the inner nodes on the way to it but for the root, children first, as rows (offsets, nodes)."""
+    below = leads(tree, classes)[:, :-1]
     return np.cumsum([0, *below.sum(1)]), np.nonzero(below)[1].astype(np.int32)
 
 
 @kernel
-def leads(tree, classes):
-    """bool[classes, nodes]: whether the class is below the node."""
-    nodes, columns = tree.shape
-    below = np.zeros((classes, nodes), np.bool_)
-    for node in range(nodes):
-        for j in range(columns):
-            entry = tree[node, j]
-            if entry >= 0:
-                below[entry, node] = True
-            elif entry <= -2:
-                for c in range(classes):
-                    below[c, node] |= below[c, -2 - entry]
-    return below
-
-
-@kernel
-def _expand_some(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries, node_offsets, node_order,
-                 triples, starts, table, entered, becomes, next_state, wanted, sizes, max_states):  # fmt: skip
+def _expand_some(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries, root_offsets, root_columns,
+                 node_offsets, node_order, triples, starts, table, entered, becomes, next_state, wanted, sizes, max_states):  # fmt: skip
     """Copy the tree under one state after the other while there is room: a status as in Limits, or ROOM, when the same call
     with longer arrays goes on. `sizes`: how many states are done and made, and triples used.
 
     No array gets longer in here, since a variable for a new array costs reference counting at each use.
     """
     states = len(offsets) - 1
-    nodes = len(tree_offsets) - 1
+    nodes = len(tree_offsets) - 2  # without the root
     q, made, used = sizes[0], sizes[1], sizes[2]
     status = 0
     while q < states and status == 0:
         inner = made - states
         if (
-            used + tree_offsets[nodes] > len(triples)
+            used + tree_offsets[nodes + 1] > len(triples)
             or inner + nodes >= len(starts)
             or 2 * (inner + nodes) > len(table)
         ):
@@ -190,14 +63,21 @@ def _expand_some(offsets, symbols, targets, tree_offsets, tree_columns, tree_ent
             break
         count = 0
         for e in range(offsets[q], offsets[q + 1]):
-            next_state[symbols[e]] = targets[e]
-            for k in range(node_offsets[symbols[e]], node_offsets[symbols[e] + 1]):
+            c = symbols[e]
+            next_state[c] = targets[e]
+            for k in range(root_offsets[c], root_offsets[c + 1]):
+                triples[used, 0] = q
+                triples[used, 1] = root_columns[k]
+                triples[used, 2] = targets[e]
+                used += 1
+            for k in range(node_offsets[c], node_offsets[c + 1]):
                 node = node_order[k]
                 if entered[node] != q:
                     entered[node] = q
                     wanted[count] = node
                     count += 1
-        sort(wanted[:count])
+        if count > 1:
+            sort(wanted[:count])
         for turn in range(count):
             node = wanted[turn]
             begin = used
@@ -207,17 +87,14 @@ def _expand_some(offsets, symbols, targets, tree_offsets, tree_columns, tree_ent
                 target = np.int64(-1)
                 if entry >= 0:
                     target = next_state[entry]
-                elif entry <= -2 and entered[-2 - entry] == q:
+                elif entered[-2 - entry] == q:
                     target = becomes[-2 - entry]
                 if target >= 0:
                     triples[used, 0] = q
                     triples[used, 1] = j
                     triples[used, 2] = target
                     used += 1
-                    if node < nodes - 1:
-                        h = mix(h ^ np.uint64((j << 40) ^ target))
-            if node == nodes - 1:
-                continue
+                    h = mix(h ^ np.uint64((j << 40) ^ target))
             slot = np.int64(h & np.uint64(len(table) - 1))
             while True:
                 known = table[slot]
@@ -246,6 +123,12 @@ def _expand_some(offsets, symbols, targets, tree_offsets, tree_columns, tree_ent
                 slot = (slot + 1) & (len(table) - 1)
             if status != 0:
                 break
+        for k in range(tree_offsets[nodes], tree_offsets[nodes + 1] if count > 0 else 0):
+            if tree_entries[k] <= -2 and entered[-2 - tree_entries[k]] == q:
+                triples[used, 0] = q
+                triples[used, 1] = tree_columns[k]
+                triples[used, 2] = becomes[-2 - tree_entries[k]]
+                used += 1
         for e in range(offsets[q], offsets[q + 1]):
             next_state[symbols[e]] = -1
         q += 1
@@ -254,11 +137,12 @@ def _expand_some(offsets, symbols, targets, tree_offsets, tree_columns, tree_ent
 
 
 @kernel
-def _expand(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries, node_offsets, node_order, max_states):
+def _expand(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries, root_offsets, root_columns,
+            node_offsets, node_order, max_states):  # fmt: skip
     """Copy the tree, given as rows, under every state. Returns transitions (source, column, target), the number of states,
     status."""
     states = len(offsets) - 1
-    nodes = len(tree_offsets) - 1
+    nodes = len(tree_offsets) - 2
     triples = np.empty((4096, 3), np.int32)
     starts = np.empty((1024, 2), np.int64)  # where the triples of inner state `states + k` begin, and their number
     table = np.full(1 << 12, -1, np.int64)
@@ -271,12 +155,12 @@ def _expand(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries,
     status = ROOM
     while status == ROOM:
         inner = sizes[1] - states
-        triples = _grown_rows(triples, sizes[2] + tree_offsets[nodes])
+        triples = _grown_rows(triples, sizes[2] + tree_offsets[nodes + 1])
         starts = _grown_rows(starts, inner + nodes + 1)
         while 2 * (inner + nodes) > len(table):
             table = _rehashed(4 * len(table), triples, starts, inner)
-        status = _expand_some(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries, node_offsets, node_order,
-                              triples, starts, table, entered, becomes, next_state, wanted, sizes, max_states)  # fmt: skip
+        status = _expand_some(offsets, symbols, targets, tree_offsets, tree_columns, tree_entries, root_offsets, root_columns,
+                              node_offsets, node_order, triples, starts, table, entered, becomes, next_state, wanted, sizes, max_states)  # fmt: skip
     return triples[: sizes[2]], sizes[1], status
 
 
@@ -307,7 +191,9 @@ def _rehashed(size, triples, starts, count):
 
 
 def _spell(dfa: DFA, tree: np.ndarray, limits: Limits):
-    """Transitions int32[T, 3] of `dfa` spelt by `tree`, and how many states there are (its own come first)."""
+    """Transitions int32[T, 3] of `dfa` spelt by `tree`, in no order, and how many states there are (its own come first)."""
+    leaves = np.flatnonzero(tree[-1] >= 0)
+    root_offsets, order = grouped(tree[-1, leaves], dfa.alphabet.size)
     node_offsets, node_order = _ways(tree, dfa.alphabet.size)
     nodes, columns = np.nonzero(tree != DEAD)
     tree_offsets = np.searchsorted(nodes, np.arange(len(tree) + 1))
@@ -318,6 +204,8 @@ def _spell(dfa: DFA, tree: np.ndarray, limits: Limits):
         tree_offsets,
         columns,
         tree[nodes, columns],
+        root_offsets,
+        leaves[order],
         node_offsets,
         node_order,
         limits.states,
@@ -355,44 +243,9 @@ def json_string(dfa: DFA, limits: Limits = Limits()) -> DFA:
     """
     raw = ~(Charset.ranges([(0, 0x1F)]) | Charset.of('"\\'))
     spelt, _, decoded = refine(alphabet_of([raw, *map(char, '"\\/bfnrtu0123456789abcdefABCDEF')]), dfa.alphabet)
-    triples, states = _spell(dfa, _json_tree(dfa.alphabet, spelt, np.where(_inside(spelt, raw), decoded, DEAD)), limits)
-    offsets, order = grouped(np.ascontiguousarray(triples[:, 0]), states)
+    triples, states = _spell(dfa, json_tree(dfa.alphabet, spelt, np.where(inside(spelt, raw), decoded, DEAD)), limits)
+    order = np.lexsort((triples[:, 1], triples[:, 0]))
+    offsets = np.searchsorted(triples[order, 0], np.arange(states + 1))
     accept = np.zeros(states, bool)
     accept[: dfa.states] = dfa.accept
     return minimal(spelt, offsets, triples[order, 1], triples[order, 2], accept)
-
-
-def _inside(alphabet: Alphabet, charset: Charset) -> np.ndarray:
-    return np.searchsorted(charset.bounds, alphabet.first(), "right") & 1 == 1
-
-
-def _json_tree(alphabet: Alphabet, spelt: Alphabet, raw: np.ndarray) -> np.ndarray:
-    """The decoding tree of JSON string contents; `raw` is what each class of `spelt` means unescaped."""
-    points = _points(alphabet)
-    columns = {c: spelt.of(np.array([ord(c)]))[0] for c in '"\\/bfnrtu0123456789abcdefABCDEF'}
-    lower, upper = (np.array([columns[d] for d in digits]) for digits in ("0123456789abcdef", "0123456789ABCDEF"))
-    tree = _Tree(spelt.size)
-
-    def hexadecimal(entries: np.ndarray, first: int = 0) -> np.ndarray:
-        """Nodes that read one more digit; `first` is the digit that the first entry of a row belongs to."""
-        last = first + entries.shape[1]
-        return tree.level(entries, lower[first:last], upper[first:last])
-
-    def one(column: str, entries: np.ndarray) -> np.ndarray:
-        return tree.level(entries[:, None], np.array([columns[column]]))
-
-    low = hexadecimal(points[0x10000:].reshape(-1, 16))  # second halves \\uDC00 … \\uDFFF of each of 1024 first halves
-    low = hexadecimal(hexadecimal(low.reshape(-1, 16)).reshape(-1, 4), 0xC)
-    low = one("\\", one("u", hexadecimal(low[:, None], 0xD)))
-    unit = points[:0x10000].copy()
-    unit[0xD800:0xDC00] = low
-    for _ in range(4):
-        unit = hexadecimal(unit.reshape(-1, 16))
-    escape = np.full(spelt.size, DEAD, np.int32)
-    for letter, meaning in zip('"\\/bfnrt', '"\\/\b\f\n\r\t'):
-        escape[columns[letter]] = points[ord(meaning)]
-    escape[columns["u"]] = unit[0]
-    root = raw.astype(np.int32)
-    root[columns["\\"]] = tree.node(escape)
-    tree.node(root)
-    return tree.table()

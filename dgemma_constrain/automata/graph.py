@@ -1,4 +1,5 @@
-"""Fragments as the arcs of a small graph: for orders and options that a tree of combinators would copy."""
+"""Fragments as the arcs of a graph: for orders, options and parts of parts that a tree of combinators would copy again and
+again."""
 
 from __future__ import annotations
 
@@ -6,35 +7,64 @@ from typing import Sequence
 
 import numpy as np
 
-from dgemma_constrain.automata.charset import Charset
-from dgemma_constrain.automata.nfa import EPSILON, NFA, _assemble, _together
+from dgemma_constrain.automata.nfa import NFA, side_by_side
+
+END = -1  # the accepting state
 
 
-def graph(
-    joints: int,
-    arcs: Sequence[tuple[int, Sequence[NFA], int]],
-    end: int = -1,
-    steps: np.ndarray | None = None,
-    labels: tuple[Charset, ...] = (),
-) -> NFA:
-    """All ways from joint 0 to joint `end`, the last by default; an arc (i, fragments, j) reads the fragments one after the
-    other on the way from i to j, and a row (i, k, j) of `steps` one character out of labels[k].
+class Assembly:
+    """An automaton in the making: states, with fragments between them that are copied once, when all are there.
+
+    `states` have been given out so far; 0 is the start.
+    """
+
+    def __init__(self, states: int = 1):
+        self.states = states
+        self._parts: list[NFA] = []
+        self._starts: list[int] = []
+        self._jumps: list[tuple[int, int]] = []
+
+    def state(self) -> int:
+        """A new one."""
+        self.states += 1
+        return self.states - 1
+
+    def jump(self, source: int, target: int) -> None:
+        self._jumps.append((source, target))
+
+    def lay(self, part: NFA, source: int) -> int:
+        """A fragment that is read from a state on. Gives the state after it."""
+        self._jumps.append((source, self.states))
+        self.beside(part)
+        return self.states - 1
+
+    def beside(self, part: NFA) -> int:
+        """A fragment that nothing leads to. Gives its first state; the others follow."""
+        self._parts.append(part)
+        self._starts.append(self.states)
+        self.states += part.states
+        return self.states - part.states
+
+    def nfa(self) -> NFA:
+        """All ways from the start to END."""
+        jumps = np.array(self._jumps, np.int32).reshape(-1, 2)
+        jumps[jumps == END] = self.states
+        if not self._parts:
+            return NFA(self.states + 1, np.zeros((0, 3), np.int32), jumps, ())
+        edges, more, charsets = side_by_side(self._parts, np.array(self._starts, np.int32))
+        return NFA(self.states + 1, edges, np.concatenate([more, jumps]), charsets)
+
+
+def graph(joints: int, arcs: Sequence[tuple[int, Sequence[NFA], int]]) -> NFA:
+    """All ways from joint 0 to joint `joints - 1`; an arc (i, fragments, j) reads the fragments one after the other
+    on the way from i to j.
 
     Each arc is laid down once, however many ways lead through it.
     """
-    words = [word or [EPSILON] for _, word, _ in arcs]
-    free, edges, jumps, charsets, starts, accepts = _together([part for word in words for part in word], joints - 1)
-    place = np.append(np.arange(joints - 1), free)  # the end is the accepting state, so it comes last
-    place[[end, -1]] = place[[-1, end]]
-    past = np.cumsum([len(word) for word in words])
-    first = np.append(0, past[:-1])
-    jumps.append(np.stack([place[[i for i, _, _ in arcs]], starts[first]], 1))
-    jumps.append(np.stack([accepts[past - 1], place[[j for _, _, j in arcs]]], 1))
-    on = np.delete(np.arange(past[-1]), first)  # fragments with another before them
-    jumps.append(np.stack([accepts[on - 1], starts[on]], 1))
-    if steps is not None:
-        table = {charset: k for k, charset in enumerate(charsets)}
-        known = np.array([table.setdefault(label, len(table)) for label in labels], np.int32)
-        edges.append(np.stack([place[steps[:, 0]], known[steps[:, 1]], place[steps[:, 2]]], 1))
-        charsets = tuple(table)
-    return _assemble(free + 1, edges, jumps, charsets)
+    made = Assembly(joints - 1)
+    for source, word, target in arcs:
+        at = END if source == joints - 1 else source
+        for part in word:
+            at = made.lay(part, at)
+        made.jump(at, END if target == joints - 1 else target)
+    return made.nfa()

@@ -7,7 +7,7 @@ character sets, and ε-edges. Every combinator is a few array operations, so a r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Sequence
 
 import numpy as np
@@ -55,24 +55,44 @@ def literal(text: str) -> NFA:
     return NFA(len(text) + 1, edges, _rows(width=2), tuple(map(char, distinct)))
 
 
-def _together(parts: Sequence[NFA], first: int) -> tuple[int, list, list, tuple[Charset, ...], np.ndarray, np.ndarray]:
-    """Lay fragments side by side from state `first` on: next free state, edges, jumps, charsets, starts, accepts."""
+def side_by_side(parts: Sequence[NFA], starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[Charset, ...]]:
+    """The edges, jumps and charsets of fragments whose states begin at `starts`, int32[…]."""
     own = {id(part.charsets): part.charsets for part in parts}  # often the same tuple of sets, or the same sets
-    places = dict(zip(own, np.cumsum([0, *map(len, own.values())]).tolist()))  # where the names of a tuple's sets begin
+    places = dict(zip(own, accumulate(map(len, own.values()), initial=0)))  # where the names of a tuple's sets begin
     sets = list(chain.from_iterable(own.values()))
     table: dict[Charset, int] = {}
     known = {i: table.setdefault(c, len(table)) for i, c in dict(zip(map(id, sets), sets)).items()}
-    names = [known[i] for i in map(id, sets)]
+    names = np.array([known[i] for i in map(id, sets)], np.int32)
+    edges = np.concatenate([part.edges for part in parts], dtype=np.int32)
+    jumps = np.concatenate([part.jumps for part in parts], dtype=np.int32)
+    sizes = np.array([(len(part.edges), len(part.jumps), places[id(part.charsets)]) for part in parts], np.int64)
+    _move(edges, jumps, sizes, starts, names)
+    return edges, jumps, tuple(table)
+
+
+@kernel
+def _move(edges, jumps, sizes, starts, names):
+    """Number states from `starts` on, and charsets by `names`, in place; sizes: of each fragment how many edges and jumps,
+    and where its names begin."""
+    e = j = np.int64(0)
+    for k in range(len(starts)):
+        for _ in range(sizes[k, 0]):
+            edges[e, 0] += starts[k]
+            edges[e, 1] = names[sizes[k, 2] + edges[e, 1]]
+            edges[e, 2] += starts[k]
+            e += 1
+        for _ in range(sizes[k, 1]):
+            jumps[j, 0] += starts[k]
+            jumps[j, 1] += starts[k]
+            j += 1
+
+
+def _together(parts: Sequence[NFA], first: int) -> tuple[int, list, list, tuple[Charset, ...], np.ndarray, np.ndarray]:
+    """Lay fragments side by side from state `first` on: next free state, edges, jumps, charsets, starts, accepts."""
     ends = first + np.cumsum([part.states for part in parts], dtype=np.int32)
     starts = np.append(np.int32(first), ends[:-1])
-    counts = [len(part.edges) for part in parts]
-    edges = np.concatenate([part.edges for part in parts])
-    edges[:, 1] += np.repeat(np.array([places[id(part.charsets)] for part in parts], np.int32), counts)
-    edges[:, 1] = np.array(names, np.int32)[edges[:, 1]]
-    edges[:, ::2] += np.repeat(starts, counts)[:, None]
-    jumps = np.concatenate([part.jumps for part in parts])
-    jumps += np.repeat(starts, [len(part.jumps) for part in parts])[:, None]
-    return int(ends[-1]), [edges], [jumps], tuple(table), starts, ends - 1
+    edges, jumps, charsets = side_by_side(parts, starts)
+    return int(ends[-1]), [edges], [jumps], charsets, starts, ends - 1
 
 
 def _assemble(states: int, edges: list, jumps: list, charsets: tuple[Charset, ...]) -> NFA:

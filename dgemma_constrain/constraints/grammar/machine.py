@@ -13,7 +13,7 @@ import numpy as np
 
 from dgemma_constrain.automata.alphabet import members
 from dgemma_constrain.automata.charset import TEXT_LIMIT
-from dgemma_constrain.automata.encodings import leads, utf8_tree
+from dgemma_constrain.automata.decoding import leads, utf8_tree
 from dgemma_constrain.automata.interning import FULL, intern, new_heap, remember, roomier
 from dgemma_constrain.automata.kernels import distances, reversed_rows
 from dgemma_constrain.automata.limits import Limits

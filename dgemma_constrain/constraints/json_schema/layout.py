@@ -23,17 +23,13 @@ class Layout:
     """`any`: wherever JSON allows it; `compact`: nowhere; `pretty`: as `json.dumps(…, indent=n)`; a regular expression:
     wherever JSON allows it inside the value, what matches.
 
-    `depth` counts the arrays and objects around a place; it is 0 throughout unless `pretty`.
+    `outer` may stand around the whole. `depth` counts the arrays and objects around a place; it is 0 throughout unless `pretty`.
     """
 
     def __init__(self, kind: str, indent: int = 2):
         self.kind, self.indent = kind, indent
         self._gap = EPSILON if kind in ("compact", "pretty") else _WHITE if kind == "any" else _given(kind).nfa()
-        self._outer = _WHITE if kind == "any" else EPSILON
-
-    def whole(self, value: NFA) -> NFA:
-        """The value and what may stand around it."""
-        return concat([self._outer, value, self._outer])
+        self.outer = _WHITE if kind == "any" else EPSILON
 
     def inner(self, depth: int) -> int:
         """The depth inside an array or object at `depth`."""

@@ -13,11 +13,11 @@ from typing import Callable
 import numpy as np
 
 from dgemma_constrain.automata.charset import ANY as ANY_CHARACTER
-from dgemma_constrain.automata.charset import Charset, char
-from dgemma_constrain.automata.dfa import DFA, compile_nfa
-from dgemma_constrain.automata.graph import graph
+from dgemma_constrain.automata.charset import char
+from dgemma_constrain.automata.dfa import DFA, compile_nfa, reduced
+from dgemma_constrain.automata.graph import END, Assembly
 from dgemma_constrain.automata.limits import Limits
-from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, star, symbol, union
+from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, star, symbol
 from dgemma_constrain.constraints.grammar.nesting import components
 from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.alike import merge_alike
@@ -165,6 +165,7 @@ class Writer:
         self.bound()
         self.missing: dict[str, None] = {}  # where the source has nothing that fits
         self._made: dict[tuple[Expr, int, int], NFA] = {}
+        self._sizes: dict[Expr, int] = {}  # of the largest text of each formula
 
     def bound(self, states: int | None = None) -> None:
         """How many states a formula may take as it is laid down, and when it is deterministic: so many, or what the limits
@@ -174,40 +175,61 @@ class Writer:
 
     def text(self, level: int) -> NFA:
         """The texts with recursion up to a level. Raises LimitExceeded."""
-        return self.layout.whole(self._write(self.outline.root, level, 0))
+        made, outer = Assembly(), self.layout.outer
+        at = self._lay(made, made.lay(outer, 0), self.outline.root, level, 0)
+        made.jump(made.lay(outer, at), END)
+        return made.nfa()
 
     def dfa(self, level: int) -> DFA:
         """The same, minimal; of no more than limits.states / LARGE states, since a character takes some states over bytes,
         and each of those a row of the tables, and of half as many more before it is minimal."""
         whole = self.text(level)
         try:
-            made = self._minimal(whole)
+            made = compile_nfa(whole, Limits(self.most_made, self.limits.seconds))
         except LimitExceeded as error:
             raise self._growing(self.largest(whole), error) from None
         if made.states > self.limits.states // LARGE:
             raise self._growing(self.largest(whole), None)
         return made
 
-    def _minimal(self, nfa: NFA) -> DFA:
-        return compile_nfa(nfa, Limits(self.most_made, self.limits.seconds))
-
     def largest(self, whole: NFA) -> Expr:
         """The smallest formula with an eighth of all states, or the root: what to make smaller."""
-        parts = [(nfa.states, expr) for (expr, *_), nfa in self._made.items() if 8 * nfa.states >= whole.states]
+        parts = [(size, expr) for expr, size in self._sizes.items() if 8 * size >= whole.states]
         return min(parts, key=lambda part: part[0], default=(0, self.outline.root))[1]
 
-    def _write(self, expr: Expr, level: int, depth: int) -> NFA:
+    def _lay(self, made: Assembly, source: int, expr: Expr, level: int, depth: int) -> int:
+        """The texts of a formula, read from a state on. Gives the state after it.
+
+        What is written more than once, or contains itself, is a fragment of its own.
+        """
         if level < 0:
-            return self.trap
+            return made.lay(self.trap, source)
+        before = made.states
+        if self.outline.copies[expr] > 1 or self.outline.recursive[expr]:
+            end = made.lay(self._fragment(expr, level, depth), source)
+        else:
+            end = self._values(made, source, expr, level, depth)
+        self._sizes[expr] = max(self._sizes.get(expr, 0), made.states - before)
+        return end
+
+    def _fragment(self, expr: Expr, level: int, depth: int) -> NFA:
         key = (expr, level if self.outline.nested[expr] else 0, depth)
-        made = self._made
+        known = self._made
         if (
             expr is ANY and self.trap is NOTHING and self.source is None and expr is not self.outline.root
         ):  # the same in every schema
-            made = _SHARED.setdefault((self.layout.kind, self.layout.indent), {})
-        if key not in made:
-            made[key] = self._values(expr, level, depth)
-        return made[key]
+            known = _SHARED.setdefault((self.layout.kind, self.layout.indent), {})
+        if key not in known:
+            made = Assembly()
+            made.jump(self._values(made, 0, expr, level, depth), END)
+            whole = made.nfa()
+            if self.outline.plans[expr] and self.outline.copies[expr] > 1:  # of the smallest form there is
+                try:
+                    whole = reduced(whole, Limits(self.most_made, self.limits.seconds))
+                except LimitExceeded as error:
+                    raise self._growing(expr, error) from None
+            known[key] = whole
+        return known[key]
 
     def fits_nothing(self) -> bool:
         """Whether there is no text at any level, because the source lacks something."""
@@ -235,15 +257,13 @@ class Writer:
             parts.append(quoted(strings, self.outline.escapes))
         return parts
 
-    def _values(self, expr: Expr, level: int, depth: int) -> NFA:
-        plans = [self._plan(expr, plan, level, depth) for plan in self.outline.plans[expr]]
-        whole = union(self._scalars(expr) + plans)
-        if plans and self.outline.copies[expr] > 1:  # of the smallest form there is
-            try:
-                whole = self._minimal(whole).nfa()
-            except LimitExceeded as error:
-                raise self._growing(expr, error) from None
-        return whole
+    def _values(self, made: Assembly, source: int, expr: Expr, level: int, depth: int) -> int:
+        end = made.state()
+        for part in self._scalars(expr):
+            made.jump(made.lay(part, source), end)
+        for plan in self.outline.plans[expr]:
+            self._plan(made, source, end, expr, plan, level, depth)
+        return end
 
     def _from_source(self, source: Source, expr: Expr) -> list[NFA]:
         """The numbers and strings of a formula that stand in the source."""
@@ -260,40 +280,43 @@ class Writer:
             self.missing[name_of(expr) or "/"] = None
         return parts
 
-    def _plan(self, expr: Expr, plan: Plan, level: int, depth: int) -> NFA:
-        inside, size = self.layout.inner(depth), 0
-        arcs = []
-        for source, pieces, target in plan.arcs:
-            word = []
+    def _plan(self, made: Assembly, source: int, end: int, expr: Expr, plan: Plan, level: int, depth: int) -> None:
+        """An array or object between two states, which are the plan's joints 0 and 1: no arc leads to the one or on from the
+        other."""
+        inside, before = self.layout.inner(depth), made.states
+        nodes = len(plan.steps.offsets) - 1 if plan.steps else 0
+        joints = [source, end, *(made.state() for _ in range(plan.joints - 2 - nodes))]
+        if plan.steps:
+            first = self._steps(made, plan.steps)
+            joints += range(first, first + nodes)
+        for start, pieces, target in plan.arcs:
+            at = joints[start]
             for piece in pieces:
                 if piece == '"':
-                    word.append(QUOTE)
+                    at = made.lay(QUOTE, at)
                 elif isinstance(piece, str):
-                    word.append(self.layout.mark(piece, depth))
+                    at = made.lay(self.layout.mark(piece, depth), at)
                 elif isinstance(piece, DFA):
-                    word.append(quoted(piece, self.outline.escapes))
+                    at = made.lay(quoted(piece, self.outline.escapes), at)
                 else:
                     down = self.outline.recursive[expr] and self.outline.group[piece] == self.outline.group[expr]
-                    word.append(self._write(piece, level - 1 if down else level, inside))
-            size += sum(part.states for part in word)
-            if size > self.most_laid:
+                    at = self._lay(made, at, piece, level - 1 if down else level, inside)
+            made.jump(at, joints[target])
+            if made.states - before > self.most_laid:
                 raise self._growing(expr, None)
-            arcs.append((source, word, target))
-        if not arcs:
-            return NOTHING
-        steps, labels = self._steps(plan.steps, arcs) if plan.steps else (None, ())
-        return graph(plan.joints, arcs, 1, steps, labels)
 
-    def _steps(self, steps: Steps, arcs: list[tuple[int, list[NFA], int]]) -> tuple[np.ndarray, tuple[Charset, ...]]:
-        """Names letter by letter, as rows (joint, label, joint); letters with several spellings become arcs."""
+    def _steps(self, made: Assembly, steps: Steps) -> int:
+        """Names letter by letter, as one fragment, and letters with several spellings between its states. Gives the first."""
         points, label = np.unique(np.frombuffer(steps.letters.encode("utf-32-le"), np.int32), return_inverse=True)
         letters = tuple(char(chr(point)) for point in points)
-        source = steps.first + np.repeat(np.arange(len(steps.offsets) - 1), np.diff(steps.offsets))
-        rows = np.stack([source, label, np.array(steps.targets, np.int64)], 1).astype(np.int32)
-        escapes = self.outline.escapes
-        alone = np.array([is_plain(letter, escapes) for letter in letters], bool)[label]
-        arcs += [(i, [fragment(letters[k], escapes)], j) for i, k, j in rows[~alone].tolist()]
-        return rows[alone], letters
+        nodes = len(steps.offsets) - 1
+        source = np.repeat(np.arange(nodes), np.diff(steps.offsets))
+        rows = np.stack([source, label, np.array(steps.targets, np.int64) - steps.first], 1).astype(np.int32)
+        alone = np.array([is_plain(letter, self.outline.escapes) for letter in letters], bool)[label]
+        first = made.beside(NFA(nodes, rows[alone], NOTHING.jumps, letters))
+        for i, k, j in rows[~alone].tolist():
+            made.jump(made.lay(fragment(letters[k], self.outline.escapes), first + i), first + j)
+        return first
 
     def _growing(self, expr: Expr, error: LimitExceeded | None) -> LimitExceeded:
         if error is not None and "(at " in str(error):
