@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from typing import Any
 
 import pytest
 
 import dgemma_constrain as dc
-from dgemma_constrain.constraints.json_schema import compile_schema, plan
+from benchmarks.hostile_schemas import HOSTILE, REFUSED
+from benchmarks.json_schema_hostile import as_text
+from dgemma_constrain.constraints.json_schema import compile_schema, constants, plan
 from dgemma_constrain.errors import LimitExceeded
 
 NAMES = ["a", "ab", "abc", "b", "", "é", "\n", '"', "a/b", "\\", "long name", "long names", "𝒳"]
@@ -68,3 +72,52 @@ def test_a_schema_too_large_for_an_automaton_says_which_value_is_wrong():
     assert explained(text)[0] == text.index("[1")
     assert explained('{"p1": 1,') == (9, "JSON (Expecting property name enclosed in double quotes)")
     assert explained('{"p1": 2, "p0": 1, "p12": 3, "p13": 3}')[1].endswith("with names in its order")
+
+
+@pytest.mark.parametrize("whitespace", ["any", "compact", "pretty", "[ ]?", " *"])
+def test_many_listed_values_have_the_same_texts_as_few(whitespace, monkeypatch):
+    chance = random.Random(5)
+
+    def value(depth: int) -> Any:
+        kinds = [None, True, 0, 17, -2, 1.5, "", 'a"b', "é", "\\", "}", [], {}]
+        if depth == 0 or chance.random() < 0.4:
+            return chance.choice(kinds)
+        if chance.random() < 0.5:
+            return [value(depth - 1) for _ in range(chance.randrange(4))]
+        names = chance.sample(["a", "b", "c d", ""], chance.randrange(2))  # of one name, so that there is one order
+        return {name: value(depth - 1) for name in names}
+
+    listed = [value(3) for _ in range(40)] + [{}, []]
+    schema = {"items": {"enum": listed}, "maxItems": 2, "type": "array", "$comment": "x" * 2000}
+    schema["prefixItems"] = [{"enum": ["x" * 1100]}]  # so large that letters have one spelling
+    made = []
+    for few in (1, 1000):
+        monkeypatch.setattr(constants, "FEW", few)
+        made.append(compile_schema(schema, whitespace))
+    assert made[0].dfa().same_language(made[1].dfa())
+    assert [note.keyword for note in made[0].narrowed] == ["enum", ""] and [n.keyword for n in made[1].narrowed] == [""]
+
+
+def test_many_listed_objects_stand_in_the_order_listed_and_match_in_any():
+    listed = [{"id": k, "name": f"item {k}", "tags": ["a", k % 7]} for k in range(200)]
+    constraint = dc.json_schema({"enum": listed})
+    dfa = constraint.dfa()
+    for item in listed[:3]:
+        turned = json.dumps(dict(reversed(item.items())))
+        assert dfa.accepts(json.dumps(item)) and dfa.accepts(json.dumps(item, indent=1))
+        assert not dfa.accepts(turned) and constraint.matches(turned)
+        assert not constraint.matches(json.dumps(item | {"id": 1000}))
+    assert constraint.narrowed[0].pointer == "/enum"
+    some = dc.json_schema({"enum": listed, "properties": {"id": {"maximum": 4}}})  # no longer just what is listed
+    assert sum(some.dfa().accepts(json.dumps(item)) for item in listed) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_schemas_work_or_say_where_they_grow(name):
+    try:
+        dfa = dc.json_schema(as_text(HOSTILE[name])).dfa()
+    except LimitExceeded as error:
+        assert name in REFUSED and re.search(REFUSED[name], str(error)), error
+    else:
+        assert name not in REFUSED and not dfa.is_empty

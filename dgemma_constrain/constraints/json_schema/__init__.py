@@ -7,7 +7,7 @@
 
 Reading order: source, keywords (what there is), documents (places, references), exprs, values (the algebra; start here),
 arrays, objects, leaves (strings and numbers), numbers, formats, literals, read, unevaluated, conflict, membership; then
-plan, distinct, spelling, number_spellings, layout, extraction, write.
+plan, alike, distinct, spelling, number_spellings, layout, constants, extraction, write; and culprit.
 
 *Normal form.* A set of JSON values is, type by type: a DFA of strings (over decoded characters), a DFA of numbers (over
 canonical decimals), a union of array shapes, a union of object shapes. Shapes hold formulas over places of the schema for
@@ -17,7 +17,7 @@ nothing special, and `not`, `if`, `oneOf`, `dependentSchemas` and unevaluated na
 *Texts.* Every JSON text of every value, but for this:
 
 - Names stand in the order in which the schema declares them (properties first, then those that `required` and others
-  name), then all others; `property_order="any"` frees up to 8 declared ones, as do the objects of enum and const.
+  name), then all others; `property_order="any"` frees up to 8 declared ones, as do the objects of enum and const, unless more than 30 are listed.
 - Where something contains itself (a recursive `$ref`, any JSON value) it does so through up to `depth()` levels of arrays
   and objects; `Schema.accepts` goes on to any depth, unless one was asked for.
 - A declared name is never written twice, in whatever spelling. Another one may be, and a parser keeps the last; what it
@@ -45,7 +45,7 @@ from typing import TYPE_CHECKING, Any
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING
-from dgemma_constrain.constraints.json_schema import keywords, leaves
+from dgemma_constrain.constraints.json_schema import constants, keywords, leaves
 from dgemma_constrain.constraints.json_schema.conflict import conflict
 from dgemma_constrain.constraints.json_schema.culprit import Wrong, culprit
 from dgemma_constrain.constraints.json_schema.documents import Documents
@@ -107,9 +107,13 @@ class Schema:
     @property
     def narrowed(self) -> tuple[Relaxed, ...]:
         """Of what some texts that the schema allows are left out: formats that are known in part, and in large schemas
-        escapes of plain ASCII characters in names and strings (`\\u0061` for a) and exponents of listed numbers."""
+        escapes of plain ASCII characters in names and strings (`\\u0061` for a), exponents of listed numbers, and orders of
+        names in listed objects."""
         outline, reader = self._read()
-        return (*reader.narrowed, *([] if isinstance(outline, str) or outline.escapes else [_NO_ESCAPES]))
+        if isinstance(outline, str):
+            return tuple(reader.narrowed)
+        listed = [Relaxed(f"{name_of(expr)}/enum", "enum", constants.WHY) for expr in outline.constants]
+        return (*reader.narrowed, *listed, *([] if outline.escapes else [_NO_ESCAPES]))
 
     def _read(self) -> tuple[Outline | str, Reader]:
         """The normal form, or why it is too large: then `accepts` asks its parts."""

@@ -169,7 +169,7 @@ def number_texts(dfa: DFA, limits: Limits = Limits()) -> NFA:
     return automata.intersect(compile_nfa(spellings(dfa, limits), limits), representable(), limits).nfa()
 
 
-_ZEROS = concat([literal("."), repeat(literal("0"), 1, None)])
+ZEROS = concat([literal("."), repeat(literal("0"), 1, None)])
 
 
 @lru_cache(maxsize=1024)
@@ -178,7 +178,7 @@ def plain_number_texts(dfa: DFA, limits: Limits = Limits()) -> NFA:
     if not dfa.is_finite():
         return number_texts(dfa, limits)
     whole = meet(dfa, INTEGERS)
-    parts = [dfa.nfa()] + ([] if whole is NONE else [concat([whole.nfa(), _ZEROS])])
+    parts = [dfa.nfa()] + ([] if whole is NONE else [concat([whole.nfa(), ZEROS])])
     return union(parts)
 
 

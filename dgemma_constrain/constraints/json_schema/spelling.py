@@ -11,6 +11,7 @@ kept: what a schema's strings have in common (any character, a letter) is spelt 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Callable
 
 import numpy as np
 
@@ -32,7 +33,12 @@ def quoted(dfa: DFA, escapes: bool = True) -> NFA:
 
 
 def spelt(dfa: DFA, escapes: bool) -> NFA:
-    """What stands between the quotes.
+    """What stands between the quotes."""
+    return respelt(dfa, lambda charset: fragment(charset, escapes))
+
+
+def respelt(dfa: DFA, spell: Callable[[Charset], NFA]) -> NFA:
+    """The texts of a DFA with every character spelt in another way.
 
     A fragment's start and end are the transition's own states: nothing leads back to the one or on from the other.
     """
@@ -41,7 +47,7 @@ def spelt(dfa: DFA, escapes: bool) -> NFA:
     table: dict[Charset, int] = {}
     inserted = plain.states - 1  # the accepting state stays the last one
     for label, charset in enumerate(plain.charsets):
-        part = fragment(charset, escapes)
+        part = spell(charset)
         rows = plain.edges[plain.edges[:, 1] == label]
         inner = part.states - 2
         names = np.array([table.setdefault(c, len(table)) for c in part.charsets], np.int32)

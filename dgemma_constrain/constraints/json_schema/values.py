@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.constraints.json_schema import arrays, leaves, objects
@@ -120,6 +120,7 @@ class Space:
         self.narrow = (
             narrow  # (pointer, keyword, why): notes that texts are left out; False if more are to be given instead
         )
+        self.listed: dict[Expr, Any] = {}  # the value of a formula that enum or const made
         self._made: dict[tuple, Expr] = {}
         self._values: dict[Expr, Values] = {ANY: EVERYTHING, NEVER: NOTHING}
         self._failed: dict[Expr, str] = {}

@@ -19,7 +19,7 @@ from dgemma_constrain.automata.graph import END, Assembly
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, star, symbol
 from dgemma_constrain.constraints.grammar.nesting import components
-from dgemma_constrain.constraints.json_schema import leaves
+from dgemma_constrain.constraints.json_schema import constants, leaves
 from dgemma_constrain.constraints.json_schema.alike import merge_alike
 from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr, name_of
@@ -46,6 +46,7 @@ class Outline:
     def __init__(self, space: Space, root: Expr, any_order: bool = False, loose: bool = False):
         self.space, self.root, self.any_order, self.loose = space, root, any_order, loose
         self.plans: dict[Expr, list[Plan]] = {}
+        self.constants: dict[Expr, DFA] = {}  # of listed arrays and objects that have no plans
         self._arcs = 0
         self._collect(root)
         self.root = merge_alike(self.plans, {expr: self._scalar(expr) for expr in self.plans})[root]
@@ -74,7 +75,7 @@ class Outline:
     @cached_property
     def escapes(self) -> bool:
         """Whether names, strings and numbers are few enough to write each one in every way (see spelling)."""
-        size = 0
+        size = sum(words.states for words in self.constants.values())
         for expr, plans in self.plans.items():
             values = self.space.values(expr)
             size += values.strings.states
@@ -82,7 +83,7 @@ class Outline:
                 size += NUMBER
             size += sum(piece.states for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
             size += sum(plan.steps.size for plan in plans if plan.steps)
-        return size <= ESCAPED
+        return size <= ESCAPED and not self.constants
 
     def _collect(self, root: Expr) -> None:
         agenda, structured = [root], 0
@@ -101,13 +102,16 @@ class Outline:
         """What a formula holds but for arrays and objects; equal for equal sets only."""
         v = self.space.values(expr)
         listed = v.listed_numbers, v.listed_strings
-        return expr is ANY, v.null, v.booleans, v.numbers, v.strings, v.fractions, *listed
+        return expr is ANY, self.constants.get(expr), v.null, v.booleans, v.numbers, v.strings, v.fractions, *listed
 
     def _plans(self, expr: Expr) -> list[Plan]:
         values = self.space.values(expr)
         found: list[Plan] = []
         with self.space.at(expr):
-            for shape in (*values.arrays, *values.objects):
+            words, shapes = constants.split(self.space, (*values.arrays, *values.objects))
+            if words is not None:
+                self.constants[expr] = words
+            for shape in shapes:
                 if isinstance(shape, ArrayShape):
                     found.append(plan_array(self.space, shape, self.loose))
                 else:
@@ -136,7 +140,7 @@ class Outline:
     def _has_scalar(self, expr: Expr) -> bool:
         values = self.space.values(expr)
         listed = values.null or values.booleans or values.strings is not leaves.NONE
-        return bool(listed or values.numbers is not leaves.NONE)
+        return bool(listed or expr in self.constants or values.numbers is not leaves.NONE)
 
     def count_any(self) -> int | None:
         """How many copies of "any JSON value" the texts have, where nothing else contains itself; otherwise None."""
@@ -233,7 +237,7 @@ class Writer:
 
     def fits_nothing(self) -> bool:
         """Whether there is no text at any level, because the source lacks something."""
-        return self.outline.fits_nothing(lambda expr: any(part is not NOTHING for part in self._scalars(expr)))
+        return self.outline.fits_nothing(lambda expr: expr in self.outline.constants or any(part is not NOTHING for part in self._scalars(expr)))
 
     def _scalars(self, expr: Expr) -> list[NFA]:
         """The texts of what is no array or object."""
@@ -259,7 +263,10 @@ class Writer:
 
     def _values(self, made: Assembly, source: int, expr: Expr, level: int, depth: int) -> int:
         end = made.state()
-        for part in self._scalars(expr):
+        parts = self._scalars(expr)
+        if expr in self.outline.constants:
+            parts.append(constants.texts(self.outline.constants[expr], self.layout, depth))
+        for part in parts:
             made.jump(made.lay(part, source), end)
         for plan in self.outline.plans[expr]:
             self._plan(made, source, end, expr, plan, level, depth)
