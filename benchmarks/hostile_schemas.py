@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import md5
-from typing import Any, Callable
+from typing import Any
 
 EMAIL = {"type": "string", "format": "email"}
 INTEGER, STRING = {"type": "integer"}, {"type": "string"}
@@ -81,7 +82,11 @@ _NODE = _closed(
     },
     required=["type", "label", "children", "attributes"],
 )
-_OPERATION = {"left": {"$ref": "#/$defs/expr"}, "right": {"$ref": "#/$defs/expr"}, "args": _array({"$ref": "#/$defs/expr"})}
+_OPERATION = {
+    "left": {"$ref": "#/$defs/expr"},
+    "right": {"$ref": "#/$defs/expr"},
+    "args": _array({"$ref": "#/$defs/expr"}),
+}
 
 HOSTILE: dict[str, Any] = {
     **{f"meta-schema {draft}": {"$schema": uri, "$ref": uri} for draft, uri in _DRAFTS.items()},

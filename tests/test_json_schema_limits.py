@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,8 +13,18 @@ import pytest
 import dgemma_constrain as dc
 from benchmarks.hostile_schemas import HOSTILE, REFUSED
 from benchmarks.json_schema_hostile import as_text
-from dgemma_constrain.constraints.json_schema import compile_schema, constants, plan
-from dgemma_constrain.errors import LimitExceeded
+from dgemma_constrain.automata.dfa import compile_nfa, intersect
+from dgemma_constrain.automata.nfa import concat
+from dgemma_constrain.constraints.json_schema import (
+    applicators,
+    compile_schema,
+    constants,
+    leaves,
+    numbers,
+    plan,
+    spelling,
+)
+from dgemma_constrain.errors import LimitExceeded, SchemaError
 
 NAMES = ["a", "ab", "abc", "b", "", "é", "\n", '"', "a/b", "\\", "long name", "long names", "𝒳"]
 
@@ -121,3 +132,75 @@ def test_hostile_schemas_work_or_say_where_they_grow(name):
         assert name in REFUSED and re.search(REFUSED[name], str(error)), error
     else:
         assert name not in REFUSED and not dfa.is_empty
+
+
+@pytest.mark.parametrize("keyword", ["oneOf", "anyOf"])
+def test_many_constants_are_one_set_of_those_in_one_branch_or_in_any(keyword, monkeypatch):
+    chance = random.Random(7)
+    values = [
+        "a",
+        "b",
+        1,
+        1.0,
+        2,
+        True,
+        False,
+        None,
+        [1],
+        [1.0],
+        {"a": 1, "b": 2},
+        {"b": 2, "a": 1.0},
+        1e2,
+        100,
+        "1",
+        0,
+        -0.0,
+    ]
+    branches: list[Any] = [{"const": value, "title": "T"} for value in values]
+    branches += [{"enum": chance.sample(values, 3), "description": "D"} for _ in range(4)]
+    schema = {keyword: branches, "$comment": "one way and the other"}
+    made = []
+    for many in (1, 1000):
+        monkeypatch.setattr(applicators, "MANY", many)
+        made.append(compile_schema(schema))
+    assert made[0].dfa().same_language(made[1].dfa())
+    with pytest.raises(SchemaError, match=f"/{keyword}/1/enum"):
+        compile_schema({keyword: [{"const": 1}, {"enum": 5}, *branches]})
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_branches_that_a_member_tells_apart_are_held_against_no_others(closed, monkeypatch):
+    chance = random.Random(9)
+    branches = [
+        {
+            "type": "object",
+            "properties": {"kind": {"enum": chance.sample("abcdefgh", 2)}, chance.choice("xyz"): {"type": "integer"}},
+            "required": ["kind"],
+            **({"additionalProperties": False} if closed else {}),
+        }
+        for _ in range(5)
+    ]
+    made = []
+    for many in (1, 1000):
+        monkeypatch.setattr(applicators, "MANY", many)
+        made.append(compile_schema({"oneOf": branches}).dfa())
+    assert made[0].same_language(made[1])
+
+
+def test_a_word_in_quotes_is_spelt_as_any_set_of_words():
+    for word in ["a", "aab", "x y", "é", 'a"b', "field_17", "a/b", "~", "\x7f", "\U0010ffff", ""]:
+        dfa = leaves.words(frozenset({word}))
+        whole = concat([spelling.QUOTE, spelling.spelt(dfa, False), spelling.QUOTE])
+        assert compile_nfa(spelling.quoted(dfa, False)).same_language(compile_nfa(whole))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_multiples_between_bounds_are_those_that_arithmetic_gives(seed):
+    chance = random.Random(seed)
+    size, exponent = chance.choice([3, 7, 11, 250, 1234, 9999]), chance.choice([-2, -1, 0, 2])
+    low, high = sorted(Decimal(chance.randint(-900, 900)) / chance.choice([1, 10]) for _ in "ab")
+    within = numbers.interval(least=low, most=high)
+    found = intersect(numbers._listed(size, exponent, within), within)
+    step = Decimal(size).scaleb(exponent)
+    wanted = {k * step for k in range(int(low / step) - 1, int(high / step) + 2) if low <= k * step <= high}
+    assert {Decimal(text) for text in found.words()} == wanted

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Hashable
 
 from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.documents import Place
 from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
-from dgemma_constrain.constraints.json_schema.keywords import step
+from dgemma_constrain.constraints.json_schema.keywords import ANNOTATIONS, is_number, step
+from dgemma_constrain.constraints.json_schema.literals import literals
+from dgemma_constrain.constraints.json_schema.numbers import canonical
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
 from dgemma_constrain.constraints.json_schema.values import EVERYTHING, Values, of_type
 from dgemma_constrain.errors import LimitExceeded, SchemaError
@@ -22,9 +25,51 @@ MANY = 16  # branches of oneOf that are worth a look at what tells them apart
 MOST = 400  # that are held against one another, each against each
 
 
+def any_of(reader: Reader, place: Place, said: dict[str, Any], at: str) -> Expr:
+    constants = _constants(reader, place, "anyOf")
+    if constants is not None:
+        return _listing(reader.space, {key: value for some in constants for key, value in some.items()})
+    return reader.space.either(*reader.listed(place, "anyOf"))
+
+
+def _listing(space: Space, values: dict[Hashable, Any]) -> Expr:
+    found = literals(space, list(values.values()))
+    return NEVER if found.is_never else space.known(found)
+
+
+def _constants(reader: Reader, place: Place, keyword: str) -> list[dict[Hashable, Any]] | None:
+    """What many branches list, where each is an enum or const (and what it says of it, as a title): equal keys for equal
+    values. Otherwise None."""
+    if len(place.schema[keyword]) <= MANY:
+        return None
+    found = []
+    for i, branch in enumerate(place.schema[keyword]):
+        said = branch.keys() - ANNOTATIONS if isinstance(branch, dict) else ()
+        if len(said) != 1 or not said <= {"enum", "const"}:
+            return None
+        asserted = reader.asserted(reader.documents.inside(place, keyword, i))
+        if said - asserted.keys():  # without the vocabulary of the standard that has it
+            return None
+        found.append({_key(value): value for value in asserted.get("enum", [asserted.get("const")])})
+    return found
+
+
+def _key(value: Any) -> Hashable:
+    """Equal for equal values only."""
+    if isinstance(value, dict):
+        return "object", frozenset((name, _key(member)) for name, member in value.items())
+    if isinstance(value, list):
+        return "array", tuple(map(_key, value))
+    return ("number", canonical(value)) if is_number(value) else (type(value).__name__, value)
+
+
 def one_of(reader: Reader, place: Place, said: dict[str, Any], at: str) -> Expr:
     """Each branch without the others, of which only those count that it isn't provably disjoint from."""
-    branches, space = reader.listed(place, "oneOf"), reader.space
+    space, constants = reader.space, _constants(reader, place, "oneOf")
+    if constants is not None:
+        times = Counter(key for some in constants for key in some)
+        return _listing(space, {key: value for some in constants for key, value in some.items() if times[key] == 1})
+    branches = reader.listed(place, "oneOf")
     if len(branches) > 1 and ANY in branches and branches.count(ANY) > 1:
         return NEVER
     near = [range(len(branches))] * len(branches)

@@ -11,7 +11,14 @@ from typing import Any, Callable, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.constraints.json_schema import arrays, formats, keywords, leaves, objects
-from dgemma_constrain.constraints.json_schema.applicators import conditional, dependent, negation, one_of, requiring
+from dgemma_constrain.constraints.json_schema.applicators import (
+    any_of,
+    conditional,
+    dependent,
+    negation,
+    one_of,
+    requiring,
+)
 from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.documents import Documents, Place
 from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
@@ -370,7 +377,7 @@ _READERS: dict[str, Callable[[Reader, Place, dict[str, Any], str], Values | Expr
     "allOf": lambda r, place, said, at: r.space.both(*r.listed(place, "allOf")),
     "required": lambda r, place, said, at: requiring(said["required"]),
     "dependentRequired": dependent,
-    "anyOf": lambda r, place, said, at: r.space.either(*r.listed(place, "anyOf")),
+    "anyOf": any_of,
     "oneOf": one_of,
     "not": negation,
     "if": conditional,

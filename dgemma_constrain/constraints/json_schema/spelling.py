@@ -29,7 +29,22 @@ _PLAIN = Charset.ranges([(0x20, 0x7E)]) - Charset.of('"\\/')
 @lru_cache(maxsize=1024)
 def quoted(dfa: DFA, escapes: bool = True) -> NFA:
     """The JSON strings of the texts of a DFA."""
+    word = None if escapes else _word(dfa)
+    if word is not None and all(" " <= c <= "~" and c not in '"\\/' for c in word):
+        return literal(f'"{word}"')  # as what follows would say, and schemas name thousands of them
     return concat([QUOTE, spelt(dfa, escapes), QUOTE])
+
+
+def _word(dfa: DFA) -> str | None:
+    """The text of a DFA of one text: a chain, of which each transition is of one character."""
+    n, alphabet = dfa.states - 1, dfa.alphabet
+    if len(dfa.targets) != n or not dfa.accept[n] or dfa.accept[:n].any():
+        return None
+    known = alphabet.classes[:-1] >= 0
+    widths = np.bincount(alphabet.classes[:-1][known], np.diff(alphabet.cuts)[known], alphabet.size)
+    if not n or (widths[dfa.symbols] != 1).any():
+        return None
+    return "".join(map(chr, alphabet.first()[dfa.symbols]))
 
 
 def spelt(dfa: DFA, escapes: bool) -> NFA:

@@ -30,9 +30,10 @@ from dgemma_constrain.constraints.json_schema.spelling import QUOTE, fragment, i
 from dgemma_constrain.constraints.json_schema.values import Space
 from dgemma_constrain.errors import LimitExceeded
 
-MAX_ARCS = 100_000  # of all plans together; each takes some states
+MAX_ARCS = 60_000  # of all plans together; each takes some states
 MAX_STRUCTURED = 2_000  # formulas with arrays or objects; each takes some hundred states
 ESCAPED = 1_000  # characters in names and strings; with more of them, spellings that nobody writes are left out
+WRITTEN = 35_000  # the same, what is written in several places counted each time; with its spellings, 7 states each
 LARGE = 4
 NUMBER = 20  # so many characters stands a set of numbers for
 
@@ -74,16 +75,24 @@ class Outline:
 
     @cached_property
     def escapes(self) -> bool:
-        """Whether names, strings and numbers are few enough to write each one in every way (see spelling)."""
-        size = sum(words.states for words in self.constants.values())
-        for expr, plans in self.plans.items():
-            values = self.space.values(expr)
-            size += values.strings.states
+        """Whether names, strings and numbers are few enough to write each one in every way (see spelling), both as they stand
+        in the schema and as often as they are written."""
+        if self.constants:
+            return False
+        size = written = 0
+        times = dict.fromkeys(self.plans, 0) | {self.root: 1}  # that a formula is written, recursion aside
+        for expr in sorted(self.plans, key=self.group.__getitem__, reverse=True):  # what contains it comes first
+            values, plans = self.space.values(expr), self.plans[expr]
+            here = values.strings.states
             if values.numbers not in (leaves.NUMBERS, leaves.INTEGERS, leaves.NONE):
-                size += NUMBER
-            size += sum(piece.states for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
-            size += sum(plan.steps.size for plan in plans if plan.steps)
-        return size <= ESCAPED and not self.constants
+                here += NUMBER if values.numbers.states <= ESCAPED else values.numbers.states
+            here += sum(piece.states for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
+            here += sum(plan.steps.size for plan in plans if plan.steps)
+            size, written = size + here, written + here * times[expr]
+            for part in (part for plan in plans for part in plan.exprs()):
+                if self.group[part] != self.group[expr]:
+                    times[part] += times[expr]
+        return size <= ESCAPED and written <= WRITTEN
 
     def _collect(self, root: Expr) -> None:
         agenda, structured = [root], 0
@@ -237,7 +246,9 @@ class Writer:
 
     def fits_nothing(self) -> bool:
         """Whether there is no text at any level, because the source lacks something."""
-        return self.outline.fits_nothing(lambda expr: expr in self.outline.constants or any(part is not NOTHING for part in self._scalars(expr)))
+        return self.outline.fits_nothing(
+            lambda expr: expr in self.outline.constants or any(part is not NOTHING for part in self._scalars(expr))
+        )
 
     def _scalars(self, expr: Expr) -> list[NFA]:
         """The texts of what is no array or object."""
@@ -263,7 +274,10 @@ class Writer:
 
     def _values(self, made: Assembly, source: int, expr: Expr, level: int, depth: int) -> int:
         end = made.state()
-        parts = self._scalars(expr)
+        try:
+            parts = self._scalars(expr)
+        except LimitExceeded as error:
+            raise self._growing(expr, error) from None
         if expr in self.outline.constants:
             parts.append(constants.texts(self.outline.constants[expr], self.layout, depth))
         for part in parts:
