@@ -1,4 +1,4 @@
-"""Schemas that are plausible and large, or small and explosive; what becomes of each is told in `REFUSED`."""
+"""Schemas that are plausible and large, or small and explosive; which of them are refused, and where, is told at the end."""
 
 from __future__ import annotations
 
@@ -197,4 +197,47 @@ HOSTILE: dict[str, Any] = {
     ),
 }  # fmt: skip
 
-REFUSED: dict[str, str] = {}
+# What is refused, by what the message says of the place.
+_REFUSED = {
+    "(at /multipleOf)": [
+        "multipleOf 99991",
+        "multipleOf 123456789",
+        "multipleOf 12.3456789",
+    ],
+    "(at /)": [
+        "5,000 properties, of four kinds",
+        "1,000 objects as properties",
+        "1,000 open objects as properties",
+        "enum of 10,000 hashes",
+        "up to 1,000 e-mail addresses",
+        "up to 10,000 objects",
+        "20 to 50 of 100 items",
+        "maxLength 65535 in 200 properties",
+        "minLength 100000",
+        "up to 100 strings of up to 500",
+        "oneOf of 12 objects that overlap",
+        "one of 200 names",
+        "any of 500 names",
+        "12 choices of three names",
+        "dependentRequired of 12",
+        "dependentRequired of 40",
+        "20 names and what each needs",
+        "30 pairs of names that exclude each other",
+        "unevaluated names of 20 cases",
+    ],
+    "(at /items)": [
+        "arrays in arrays, 10 each",
+    ],
+    "levels deep": [
+        "allOf inside one another, 500",
+        "objects inside one another, 200",
+    ],
+    "(at /patternProperties)": [
+        "12 patterns that overlap",
+    ],
+    "(at /properties/right/properties/right/prope": [
+        "objects inside one another, twice each",
+    ],
+}
+REFUSED: dict[str, str] = {name: place for place, names in _REFUSED.items() for name in names}
+REFUSED_AS_TOKENS = {"minLength 5000": "(at /)"}  # which have an automaton over characters

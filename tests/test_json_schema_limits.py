@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from decimal import Decimal
 from typing import Any
 
@@ -129,7 +128,7 @@ def test_hostile_schemas_work_or_say_where_they_grow(name):
     try:
         dfa = dc.json_schema(as_text(HOSTILE[name])).dfa()
     except LimitExceeded as error:
-        assert name in REFUSED and re.search(REFUSED[name], str(error)), error
+        assert REFUSED.get(name, "works") in str(error)
     else:
         assert name not in REFUSED and not dfa.is_empty
 

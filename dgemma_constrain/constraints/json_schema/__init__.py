@@ -24,8 +24,8 @@ nothing special, and `not`, `if`, `oneOf`, `dependentSchemas` and unevaluated na
   keeps is valid (see `plan`).
 - Exponents of numbers are those that a double can hold (see `leaves`), and of those that bounds leave, some near zero
   (see `number_spellings`).
-- Formats in `formats.LEFT_OUT` are known in part; schemas with more than 1,000 characters in names and listed strings
-  leave out escapes such as `\\u0061` for a. `Schema.narrowed` lists both.
+- Formats in `formats.LEFT_OUT` are known in part; schemas with more than 1,000 characters in names and listed strings, or
+  many more as they are written (100 e-mail addresses), leave out escapes such as `\\u0061` for a. `Schema.narrowed` lists both.
 - Strings of more than 1,000 characters, where `maxLength` allows them, and of some patterns strings that are long or do not
   begin with a match (see `leaves.pattern`). `Schema.narrowed` lists them.
 - Of arrays and objects whose items or names must all be different, a part (see `distinct`); `Schema.accepts` knows them all (see `membership`).
