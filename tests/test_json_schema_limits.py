@@ -22,6 +22,7 @@ from dgemma_constrain.constraints.json_schema import (
     numbers,
     plan,
     spelling,
+    write,
 )
 from dgemma_constrain.errors import LimitExceeded, SchemaError
 
@@ -203,3 +204,21 @@ def test_multiples_between_bounds_are_those_that_arithmetic_gives(seed):
     step = Decimal(size).scaleb(exponent)
     wanted = {k * step for k in range(int(low / step) - 1, int(high / step) + 2) if low <= k * step <= high}
     assert {Decimal(text) for text in found.words()} == wanted
+
+
+def test_equal_parts_are_written_once_with_the_same_texts(monkeypatch):
+    chance = random.Random(3)
+
+    def schema(depth: int) -> Any:
+        if depth == 0:
+            return chance.choice([{"type": "integer"}, {"enum": ["a", "b"]}, {"type": "integer", "title": "T"}])
+        if chance.random() < 0.4:
+            return {"type": "array", "items": schema(depth - 1), "maxItems": 2}
+        return {"type": "object", "properties": {n: schema(depth - 1) for n in "ab"}, "additionalProperties": False}
+
+    whole = {"type": "array", "prefixItems": [schema(3) for _ in range(4)], "minItems": 4, "items": False}
+    merged = compile_schema(whole)
+    monkeypatch.setattr(write, "merge_alike", lambda plans, scalars: {expr: expr for expr in plans})
+    each = compile_schema(whole)
+    assert len(merged.outline.plans) < len(each.outline.plans)
+    assert merged.dfa().same_language(each.dfa())
