@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
 FEW = 30  # arrays and objects that are planned one by one
 WHY = f"where more than {FEW} arrays and objects are listed, their names stand in the order in which they are listed"
-_SIGNS: dict[tuple[str, int], str] = {}  # (mark, arrays and objects around it): halves of surrogate pairs, which no text has
+_SIGNS: dict[tuple[str, int], str] = {}  # (mark, how deep inside): half of a surrogate pair, which no text has
 _FIRST, _LAST = 0xD800, 0xDFFF
 _ZEROS = "zeros"
 
 
-def split(space: Space, shapes: tuple[ArrayShape | ObjectShape, ...]) -> tuple[DFA | None, list[ArrayShape | ObjectShape]]:
+def split(
+    space: Space, shapes: tuple[ArrayShape | ObjectShape, ...]
+) -> tuple[DFA | None, list[ArrayShape | ObjectShape]]:
     """The words of all shapes of just one value, if they are many, and the other shapes."""
     if len(shapes) <= FEW:
         return None, list(shapes)
@@ -95,7 +97,9 @@ def texts(words: DFA, layout: Layout, depth: int) -> NFA:
     only_signs = Charset(np.array([_FIRST, _LAST + 1], np.int32))
 
     def spell(charset: Charset) -> NFA:
-        parts = [_spelt(layout, *signs[point], depth) for a, b in (charset & only_signs).pairs() for point in range(a, b + 1)]
+        parts = [
+            _spelt(layout, *signs[point], depth) for a, b in (charset & only_signs).pairs() for point in range(a, b + 1)
+        ]
         characters = charset - only_signs
         parts += [fragment(characters, False)] if characters else []
         return concat([EPSILON, union(parts), EPSILON])  # so that nothing leads back to its start, or on from its end
