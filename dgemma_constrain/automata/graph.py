@@ -35,10 +35,15 @@ class Assembly:
     def lay(self, part: NFA, source: int) -> int:
         """A fragment that is read from a state on. Gives the state after it."""
         self._jumps.append((source, self.states))
+        self.beside(part)
+        return self.states - 1
+
+    def beside(self, part: NFA) -> int:
+        """A fragment that nothing leads to. Gives its first state; the others follow."""
         self._parts.append(part)
         self._starts.append(self.states)
         self.states += part.states
-        return self.states - 1
+        return self.states - part.states
 
     def nfa(self) -> NFA:
         """All ways from the start to END."""

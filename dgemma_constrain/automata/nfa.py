@@ -167,7 +167,7 @@ def copies_of(part: NFA, least: int, most: int) -> tuple[int, int, int]:
 def strings(texts: Sequence[str]) -> NFA:
     """Any one of many texts, as a trie: thousands of them cost what their characters cost."""
     ordered = sorted(set(texts))
-    points = np.frombuffer("".join(ordered).encode("utf-32-le"), np.int32)
+    points = np.frombuffer("".join(ordered).encode("utf-32-le", "surrogatepass"), np.int32)
     distinct, labels = np.unique(points, return_inverse=True)
     ends = np.cumsum([len(t) for t in ordered], dtype=np.int64)
     edges, leaves = _trie(labels.astype(np.int32), ends)

@@ -225,7 +225,10 @@ def _compiled(
     automaton = store.read_cached(name, vocabulary) if cache else None
     if automaton is None:
         began = time.perf_counter()
-        automaton = lift(utf8(dfa, limits), vocabulary, limits)
+        try:
+            automaton = lift(utf8(dfa, limits), vocabulary, constraint.lifting(limits))
+        except LimitExceeded as error:
+            raise constraint.grown(error, limits) from None
         if cache and time.perf_counter() - began > SLOW:
             store.write_cached(name, automaton, vocabulary.fingerprint)
     return Compiled(automaton, vocabulary, constraint, machine=machine)

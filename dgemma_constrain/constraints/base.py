@@ -82,6 +82,14 @@ class Constraint(Nesting, Remembering):
         """The same made of others."""
         raise NotImplementedError
 
+    def lifting(self, limits: Limits) -> Limits:
+        """What of the limits its lift to a vocabulary may take."""
+        return limits
+
+    def grown(self, error: LimitExceeded, limits: Limits) -> LimitExceeded:
+        """The same error, with the part that grew, where that is known."""
+        return error
+
     def check_not_empty(self) -> None:
         """Raise EmptyConstraint, naming the smallest part that contradicts itself, if no text matches."""
         if self.dfa().is_empty:

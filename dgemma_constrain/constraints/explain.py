@@ -35,11 +35,11 @@ class Mismatch:
 def by_automaton(dfa: DFA, text: str) -> Mismatch | None:
     """None if the text is accepted."""
     if dfa.is_empty:
-        return Mismatch(0, _found(text, 0), "nothing: no text satisfies this constraint")
+        return Mismatch(0, found_at(text, 0), "nothing: no text satisfies this constraint")
     read, state = dfa.run(text)
     if read == len(text) and dfa.accept[state]:
         return None
-    return Mismatch(read, _found(text, read), _expected(_Automaton(dfa), state))
+    return Mismatch(read, found_at(text, read), _expected(_Automaton(dfa), state))
 
 
 def by_machine(machine: GrammarMachine, text: str) -> Mismatch | None:
@@ -49,10 +49,11 @@ def by_machine(machine: GrammarMachine, text: str) -> Mismatch | None:
         path = machine.path(text)
         if len(path) > len(text) and machine.accepts(path[-1]):
             return None
-        return Mismatch(len(path) - 1, _found(text, len(path) - 1), _expected(_Machine(machine), path[-1]))
+        return Mismatch(len(path) - 1, found_at(text, len(path) - 1), _expected(_Machine(machine), path[-1]))
 
 
-def _found(text: str, position: int) -> str:
+def found_at(text: str, position: int) -> str:
+    """What a message says stands there."""
     return repr(text[position]) if position < len(text) else "end of text"
 
 

@@ -9,9 +9,9 @@ from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA
 from dgemma_constrain.constraints.base import Constraint
-from dgemma_constrain.constraints.explain import Mismatch
+from dgemma_constrain.constraints.explain import Mismatch, found_at
 from dgemma_constrain.constraints.json_schema import Relaxed, Schema, compile_schema
-from dgemma_constrain.errors import EmptyConstraint, SchemaError
+from dgemma_constrain.errors import EmptyConstraint, LimitExceeded, SchemaError
 
 if TYPE_CHECKING:
     from referencing import Registry
@@ -43,7 +43,15 @@ class JsonSchema(Constraint):
         return self.schema.accepts(text)
 
     def explain(self, text: str) -> Mismatch | None:
-        return None if self.matches(text) else super().explain(text)
+        """As of all constraints; for a schema that is too large for an automaton, where the innermost value begins that does
+        not fit."""
+        if self.matches(text):
+            return None
+        try:
+            return super().explain(text)
+        except LimitExceeded:
+            position, expected = self.schema.wrong(text)
+            return Mismatch(position, found_at(text, position), expected)
 
     def nfa(self, limits: Limits) -> NFA:
         return self.schema.nfa(limits)
@@ -55,6 +63,13 @@ class JsonSchema(Constraint):
         if dfa.is_empty:
             raise SchemaError("no value fits this schema")
         return dfa
+
+    def lifting(self, limits: Limits) -> Limits:
+        """A fifth of the time: all of a schema's compile is to stay below some two seconds on one core."""
+        return Limits(limits.states, limits.seconds / 5)
+
+    def grown(self, error: LimitExceeded, limits: Limits) -> LimitExceeded:
+        return LimitExceeded(f"{error} (at {self.schema.largest(limits)})")
 
     def value(self, text: str) -> Any:
         return self.schema.value(text)

@@ -7,7 +7,7 @@
 
 Reading order: source, keywords (what there is), documents (places, references), exprs, values (the algebra; start here),
 arrays, objects, leaves (strings and numbers), numbers, formats, literals, read, unevaluated, conflict, membership; then
-plan, distinct, spelling, number_spellings, layout, extraction, write.
+plan, alike, distinct, spelling, number_spellings, layout, constants, extraction, write; and culprit.
 
 *Normal form.* A set of JSON values is, type by type: a DFA of strings (over decoded characters), a DFA of numbers (over
 canonical decimals), a union of array shapes, a union of object shapes. Shapes hold formulas over places of the schema for
@@ -17,15 +17,15 @@ nothing special, and `not`, `if`, `oneOf`, `dependentSchemas` and unevaluated na
 *Texts.* Every JSON text of every value, but for this:
 
 - Names stand in the order in which the schema declares them (properties first, then those that `required` and others
-  name), then all others; `property_order="any"` frees up to 8 declared ones, as do the objects of enum and const.
+  name), then all others; `property_order="any"` frees up to 8 declared ones, as do the objects of enum and const, unless more than 30 are listed.
 - Where something contains itself (a recursive `$ref`, any JSON value) it does so through up to `depth()` levels of arrays
   and objects; `Schema.accepts` goes on to any depth, unless one was asked for.
 - A declared name is never written twice, in whatever spelling. Another one may be, and a parser keeps the last; what it
   keeps is valid (see `plan`).
 - Exponents of numbers are those that a double can hold (see `leaves`), and of those that bounds leave, some near zero
   (see `number_spellings`).
-- Formats in `formats.LEFT_OUT` are known in part; schemas with more than 1,000 characters in names and listed strings
-  leave out escapes such as `\\u0061` for a. `Schema.narrowed` lists both.
+- Formats in `formats.LEFT_OUT` are known in part; schemas with more than 1,000 characters in names and listed strings, or
+  many more as they are written (100 e-mail addresses), leave out escapes such as `\\u0061` for a. `Schema.narrowed` lists both.
 - Strings of more than 1,000 characters, where `maxLength` allows them, and of some patterns strings that are long or do not
   begin with a match (see `leaves.pattern`). `Schema.narrowed` lists them.
 - Of arrays and objects whose items or names must all be different, a part (see `distinct`); `Schema.accepts` knows them all (see `membership`).
@@ -45,10 +45,11 @@ from typing import TYPE_CHECKING, Any
 from dgemma_constrain.automata.dfa import DFA, compile_nfa
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING
-from dgemma_constrain.constraints.json_schema import keywords, leaves
+from dgemma_constrain.constraints.json_schema import constants, keywords, leaves
 from dgemma_constrain.constraints.json_schema.conflict import conflict
+from dgemma_constrain.constraints.json_schema.culprit import Wrong, culprit
 from dgemma_constrain.constraints.json_schema.documents import Documents
-from dgemma_constrain.constraints.json_schema.exprs import Expr
+from dgemma_constrain.constraints.json_schema.exprs import Expr, name_of
 from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
 from dgemma_constrain.constraints.json_schema.membership import is_text_of
@@ -106,9 +107,13 @@ class Schema:
     @property
     def narrowed(self) -> tuple[Relaxed, ...]:
         """Of what some texts that the schema allows are left out: formats that are known in part, and in large schemas
-        escapes of plain ASCII characters in names and strings (`\\u0061` for a) and exponents of listed numbers."""
+        escapes of plain ASCII characters in names and strings (`\\u0061` for a), exponents of listed numbers, and orders of
+        names in listed objects."""
         outline, reader = self._read()
-        return (*reader.narrowed, *([] if isinstance(outline, str) or outline.escapes else [_NO_ESCAPES]))
+        if isinstance(outline, str):
+            return tuple(reader.narrowed)
+        listed = [Relaxed(f"{name_of(expr)}/enum", "enum", constants.WHY) for expr in outline.constants]
+        return (*reader.narrowed, *listed, *([] if outline.escapes else [_NO_ESCAPES]))
 
     def _read(self) -> tuple[Outline | str, Reader]:
         """The normal form, or why it is too large: then `accepts` asks its parts."""
@@ -158,6 +163,10 @@ class Schema:
             return True
         return self._loose(limits).accepts(text)
 
+    def wrong(self, text: str) -> Wrong:
+        """Which value of a text does not fit, by the parts of the schema. Raises LimitExceeded."""
+        return culprit(self._read()[1].space, self.__dict__["_root"], text, self.property_order == "any")
+
     def _loose(self, limits: Limits) -> DFA:
         """What the source holds, and what is not nested more deeply than was asked for."""
         outline, reader = self._read()
@@ -186,6 +195,11 @@ class Schema:
         """At least all texts: what is nested more deeply than `depth` may be anything."""
         depth = self.depth(limits)
         return self._writer(limits, ANYTHING).text(depth or 0)
+
+    def largest(self, limits: Limits = Limits()) -> str:
+        """A JSON pointer to the part that takes the most states: the smallest one that takes an eighth of all."""
+        writer = self._writer(limits)
+        return name_of(writer.largest(writer.text(self.depth(limits) or 0))) or "/"
 
     def missing(self, limits: Limits = Limits()) -> list[str]:
         """If there is no text, where numbers and strings are wanted that `values_from` doesn't have: JSON pointers."""
@@ -224,7 +238,7 @@ class Schema:
             return depth, writer.dfa(depth)
         made = [writer.text(0)]
         most = max(made[0].states + STATES, ENOUGH)
-        writer.limits = Limits(min(4 * most, limits.states), limits.seconds)
+        writer.bound(min(2 * most, limits.states))
         while len(made) <= DEEPEST:
             if made[-1].states > made[0].states + STATES and len(made) > 2 * USUAL:
                 break  # so will the next one be, which may be twice as large
@@ -237,7 +251,7 @@ class Schema:
             if nfa.states > made[0].states + STATES and len(made) > 2 * USUAL:  # an object in an array: two levels
                 break
             made.append(nfa)
-        writer.limits = limits
+        writer.bound()
         for depth in range(len(made) - 1, DEEPEST + 1):
             dfa = writer.dfa(depth)
             if not dfa.is_empty:

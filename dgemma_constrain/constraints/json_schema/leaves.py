@@ -186,7 +186,7 @@ def held_exactly() -> DFA:
     return automata.intersect(representable(), compile_nfa(regex.parse(pattern).nfa(Limits())))
 
 
-_ZEROS = concat([literal("."), repeat(literal("0"), 1, None)])
+ZEROS = concat([literal("."), repeat(literal("0"), 1, None)])
 
 
 @lru_cache(maxsize=1024)
@@ -195,7 +195,7 @@ def plain_number_texts(dfa: DFA, limits: Limits = Limits()) -> NFA:
     if not dfa.is_finite():
         return number_texts(dfa, limits)
     whole = meet(dfa, INTEGERS)
-    parts = [dfa.nfa()] + ([] if whole is NONE else [concat([whole.nfa(), _ZEROS])])
+    parts = [dfa.nfa()] + ([] if whole is NONE else [concat([whole.nfa(), ZEROS])])
     return union(parts)
 
 

@@ -20,7 +20,9 @@ def literals(space: Space, listed: Sequence[Any]) -> Values:
 
     def one(value: Any) -> Expr:
         key = json.dumps(value, sort_keys=True, default=str)
-        return space.place(("literal", key), lambda: [literals(space, [value])])
+        made = space.place(("literal", key), lambda: [literals(space, [value])])
+        space.listed[made] = value
+        return made
 
     def shape_of(value: Any) -> ArrayShape | ObjectShape:
         if isinstance(value, list):

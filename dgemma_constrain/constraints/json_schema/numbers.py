@@ -18,8 +18,9 @@ JSON numbers are read as int or Decimal, never as binary floats: `json.loads(tex
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
-from typing import Hashable, Iterable
+from typing import Hashable, Iterable, Iterator
 
 import numpy as np
 
@@ -33,6 +34,7 @@ Value = int | float | Decimal  # float: what its shortest decimal spelling says
 
 MAX_DIGITS = 5_000  # of one number, written plainly
 MAX_REMAINDERS = 100_000  # states of a remainder automaton
+MAX_COPRIME = 10_000  # remainders that no further digits make equal, so that all of their states are in the minimal one
 FEW_REMAINDERS = 1_000  # below this, listing isn't thought of
 MAX_MULTIPLES = 100_000  # multiples that are listed one by one
 
@@ -192,9 +194,13 @@ def multiples(of: Value, within: DFA | None = None, limits: Limits = Limits()) -
     states = size * (1 + max(-exponent, 0))
     found = None if states <= FEW_REMAINDERS else _listed(size, exponent, within)
     if found is None:
-        if states > MAX_REMAINDERS:
+        coprime = size
+        for prime in (2, 5):
+            while coprime % prime == 0:
+                coprime //= prime
+        if states > MAX_REMAINDERS or coprime > MAX_COPRIME:
             raise LimitExceeded(
-                f"the multiples of {canonical(of):.40} need more than {MAX_REMAINDERS:,} states; "
+                f"the multiples of {canonical(of):.40} need more than {MAX_COPRIME:,} states; "
                 "take one with fewer digits, or bounds between which there are fewer of them"
             )
         found = _remainders(size, exponent)
@@ -202,14 +208,29 @@ def multiples(of: Value, within: DFA | None = None, limits: Limits = Limits()) -
 
 
 def _listed(size: int, exponent: int, within: DFA) -> DFA | None:
-    """The multiples of size · 10**exponent with no more digits than there are in `within`; None if they are many."""
-    reach = 0  # |x| < 10**reach
-    while (most := 10 ** max(reach - exponent, 0) // size) <= MAX_MULTIPLES:
-        if subtract(within, interval(above=-(10**reach), below=10**reach)).is_empty:
-            listed = [canonical(Decimal(f"{n * size}e{exponent}")) for n in range(most + 1)]
-            return compile_nfa(strings(listed + ["-" + text for text in listed[1:]]))
+    """The multiples of size · 10**exponent between bounds of one digit that hold `within`; None if they are many."""
+    reach = next((reach for reach in _reaches(size, exponent) if _is_within(within, reach)), None)
+    if reach is None:
+        return None
+    digit = next(digit for digit in range(1, 11) if _is_within(within, reach - 1, digit))
+    signs = [""] if intersect(within, interval(below=0)).is_empty else ["", "-"]
+    most = digit * Fraction(10) ** (reach - 1 - exponent) // size
+    listed = [canonical(Decimal(f"{n * size}e{exponent}")) for n in range(int(most) + 1)]
+    return compile_nfa(strings([sign + text for sign in signs for text in listed if text != "0" or not sign]))
+
+
+def _reaches(size: int, exponent: int) -> Iterator[int]:
+    """The powers of ten below which there are few multiples."""
+    reach = 1
+    while 10 ** max(reach - exponent, 0) // size <= MAX_MULTIPLES:
+        yield reach
         reach += 1
-    return None
+
+
+def _is_within(numbers: DFA, power: int, digit: int = 1) -> bool:
+    """Whether all are below digit · 10**power, and above its negative."""
+    bound = Decimal(digit).scaleb(power)
+    return subtract(numbers, interval(above=-bound, below=bound)).is_empty
 
 
 @lru_cache(maxsize=64)

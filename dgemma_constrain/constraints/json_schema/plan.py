@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import comb
-from typing import TYPE_CHECKING, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Hashable, Iterator, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.constraints.json_schema import distinct, leaves, objects
@@ -28,6 +28,7 @@ MAX_SETS = 200_000  # characters of an array without repetition whose values, to
 MAX_LISTED = 60  # values that are told apart, in one order
 MAX_FREE = 8  # members that may stand in any order
 MAX_JOINTS = 50_000
+MANY = 20  # members whose names are read letter by letter (see menus)
 
 Piece = str | DFA | Expr  # a mark (see layout), a set of names, a value
 
@@ -38,11 +39,25 @@ class Arc(NamedTuple):
     target: int
 
 
+class Steps(NamedTuple):
+    """Names that are read letter by letter, as tries.
+
+    From joint first + k lead the letters offsets[k]:offsets[k+1], each to its target; size: letters of all names.
+    """
+
+    first: int
+    offsets: list[int]
+    letters: str
+    targets: list[int]
+    size: int
+
+
 @dataclass
 class Plan:
     """All ways from joint 0 to joint 1."""
 
     arcs: list[Arc] = field(default_factory=list)
+    steps: Steps | None = None
     joints: int = 2
     _numbers: dict[object, int] = field(default_factory=dict)
 
@@ -72,8 +87,12 @@ class Plan:
                 onward.setdefault(arc.source, []).append(arc.target)
         reached = {0}
         agenda = [0]
-        for joint in agenda:
-            new = set(onward.get(joint, ())) - reached
+        while agenda and 1 not in reached:
+            joint = agenda.pop()
+            new = onward.get(joint, [])
+            if self.steps is not None and 0 <= (k := joint - self.steps.first) < len(self.steps.offsets) - 1:
+                new = new + self.steps.targets[self.steps.offsets[k] : self.steps.offsets[k + 1]]
+            new = set(new) - reached
             reached |= new
             agenda += new
         return 1 in reached
@@ -222,7 +241,9 @@ def plan_object(space: Space, shape: ObjectShape, any_order: bool, loose: bool =
     if any(must and space.is_never(part) for _, part, must in shape.members):
         return plan  # which nobody could know when it was read, if the member contains what it stands in
     members = [member for member in shape.members if not space.is_never(member[1])]
+    menus: dict[int, _Menu] = {}
     free = (shape.free or any_order) and 1 < len(members) <= MAX_FREE
+    many = not free and len(members) > MANY
     last = frozenset(range(len(members))) if free else len(members)
     required = frozenset(k for k, member in enumerate(members) if member[2])
     taken = objects.declared(shape)
@@ -243,8 +264,15 @@ def plan_object(space: Space, shape: ObjectShape, any_order: bool, loose: bool =
         target, fresh = plan.joint(after)
         if fresh:
             agenda.append(after)
-        if skip:
+        if skip and many:
+            menus[here] = _Menu(started, {}, target)
+        elif skip:
             plan.add(here, (), target)
+        elif many and isinstance(key[0], str):
+            at, new = plan.joint(("at", key, target))
+            if new:
+                plan.add(at, ('"', ":", key[1]), target)
+            menus[here].names.setdefault(key[0], []).append(at)
         else:
             plan.step(here, started, pieces, key, target)
 
@@ -258,6 +286,8 @@ def plan_object(space: Space, shape: ObjectShape, any_order: bool, loose: bool =
         full = shape.most is not None and high >= shape.most
         others = isinstance(where, tuple)
         if not others:
+            if many:
+                menus[here] = _Menu(started, {})
             if not free:
                 choices = [where] if where < last else []
             else:
@@ -271,7 +301,7 @@ def plan_object(space: Space, shape: ObjectShape, any_order: bool, loose: bool =
                     continue
                 for value, then in _needed(space, shape, name, part, bits):
                     if not space.is_never(value):
-                        names = leaves.words(frozenset({name}))
+                        names = None if many else leaves.words(frozenset({name}))
                         after = (onward, True, then, *counted(low, high, False))
                         go(here, started, (names, ":", value), (name, value), after, False)
             ready = required <= where if free else where == last
@@ -289,7 +319,78 @@ def plan_object(space: Space, shape: ObjectShape, any_order: bool, loose: bool =
                 if not space.is_never(value):
                     after = (("others", k), True, then, *counted(low, high, twice))
                     go(here, started, (some, ":", value), (some, value), after, False)
+    if many:
+        _lay(plan, menus)
     return plan
+
+
+class _Menu(NamedTuple):
+    """Which names may come next at a joint, and the joints behind each: its own, and those of another joint."""
+
+    started: bool
+    names: dict[str, list[int]]
+    more: int | None = None
+
+
+def _lay(plan: Plan, menus: dict[int, _Menu]) -> None:
+    """Read the names that may come next as a trie.
+
+    With an arc for each of n members that may be left out, what comes next is at n joints one of up to n names, which the
+    subset construction would walk all at each. Instead, from the last joint on, a trie is the next one's with a name more:
+    the nodes on the way of the name are new, all others are shared. So there are no more nodes than letters.
+    """
+    tries: dict[int, _Node] = {}
+    ends: dict[int, int] = {}  # where a joint leads if no more of these names comes
+    made: dict[Hashable, _Node] = {}
+    none: _Node = {}
+    size = 0
+    for here, menu in reversed(menus.items()):  # a joint comes before those that it leads to
+        trie = tries[here] = tries.get(menu.more, none)
+        ends[here] = ends.get(menu.more, here)
+        for name, behind in menu.names.items():
+            key = id(trie), name, *behind
+            if key not in made:
+                made[key] = _with_name(trie, name, behind)
+                size += len(name) + 1
+            trie = tries[here] = made[key]
+    reached = {target for _, _, target in plan.arcs}
+    first, number = plan.joints, {id(none): plan.joints}
+    agenda = [none]
+
+    def joint(node: _Node) -> int:
+        if id(node) not in number:
+            number[id(node)] = first + len(agenda)
+            agenda.append(node)
+        return number[id(node)]
+
+    for here, menu in menus.items():
+        if here in reached:
+            if tries[here]:
+                plan.add(here, (",", '"') if menu.started else ('"',), joint(tries[here]))
+            if ends[here] != here and not menus[ends[here]].names:
+                plan.add(here, (), ends[here])
+    offsets, letters, targets = [0], [], []
+    for node in agenda:
+        plan.arcs += [Arc(number[id(node)], (), at) for at in node.get("", ())]
+        onward = {letter: after for letter, after in node.items() if letter}
+        letters += onward
+        targets += map(joint, onward.values())
+        offsets.append(len(targets))
+    plan.joints += len(agenda)
+    plan.steps = Steps(first, offsets, "".join(letters), targets, size)
+
+
+_Node = dict  # letter: node; "" (at the end of a name): joints
+
+
+def _with_name(trie: _Node, name: str, behind: list[int]) -> _Node:
+    node = top = dict(trie)
+    for letter in name:
+        below = dict(node.get(letter, ()))
+        node[letter] = below
+        node = below
+    node[""] = [*node.get("", ()), *behind]
+    return top
 
 
 def _marked(cells: list[tuple[DFA, Expr]], ascending: bool) -> list[tuple[int, DFA, Expr]]:

@@ -11,7 +11,14 @@ from typing import Any, Callable, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.constraints.json_schema import arrays, formats, keywords, leaves, objects
-from dgemma_constrain.constraints.json_schema.applicators import conditional, dependent, negation, one_of, requiring
+from dgemma_constrain.constraints.json_schema.applicators import (
+    any_of,
+    conditional,
+    dependent,
+    negation,
+    one_of,
+    requiring,
+)
 from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.documents import Documents, Place
 from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
@@ -24,6 +31,7 @@ from dgemma_constrain.errors import LimitExceeded, RegexError, SchemaError, Unsu
 
 LONG = 1_000  # characters of a string that maxLength allows more of; to count further takes as many states
 _SHORTER = (1_000, 300, 100, 30)
+MAX_CELLS = 200  # kinds of names, by which of the patterns of patternProperties they match
 MAX_REFERENCES = 64  # followed at once; more are a circle, or read one by one
 
 
@@ -281,7 +289,8 @@ class Reader:
         allowed = leaves.STRINGS
         if "propertyNames" in said:
             allowed = self.space.values(self.inside(place, "propertyNames")).strings
-        cells = self.cells(patterns, others, allowed)
+        with self.growing(place, "patternProperties"):
+            cells = self.cells(patterns, others, allowed)
         members, required = [], frozenset(said.get("required", ()))
         for name in said.get("properties", {}):
             parts = [self.inside(place, "properties", name)]
@@ -305,6 +314,11 @@ class Reader:
                     if some is not leaves.NONE:
                         split[key] = leaves.join(split.get(key, leaves.NONE), some)
             cells = split
+            if len(cells) > MAX_CELLS:
+                raise LimitExceeded(
+                    f"the names that match these patterns fall into more than {MAX_CELLS} kinds; anchor the patterns with ^ and $ "
+                    "so that fewer of them match the same name"
+                )
         found: dict[Expr, DFA] = {}
         for parts, cell in cells.items():
             part = self.space.both(*parts) if parts else others
@@ -366,7 +380,7 @@ _READERS: dict[str, Callable[[Reader, Place, dict[str, Any], str], Values | Expr
     "allOf": lambda r, place, said, at: r.space.both(*r.listed(place, "allOf")),
     "required": lambda r, place, said, at: requiring(said["required"]),
     "dependentRequired": dependent,
-    "anyOf": lambda r, place, said, at: r.space.either(*r.listed(place, "anyOf")),
+    "anyOf": any_of,
     "oneOf": one_of,
     "not": negation,
     "if": conditional,

@@ -11,6 +11,7 @@ kept: what a schema's strings have in common (any character, a letter) is spelt 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Callable
 
 import numpy as np
 
@@ -28,11 +29,31 @@ _PLAIN = Charset.ranges([(0x20, 0x7E)]) - Charset.of('"\\/')
 @lru_cache(maxsize=1024)
 def quoted(dfa: DFA, escapes: bool = True) -> NFA:
     """The JSON strings of the texts of a DFA."""
+    word = None if escapes else _word(dfa)
+    if word is not None and all(" " <= c <= "~" and c not in '"\\/' for c in word):
+        return literal(f'"{word}"')  # as what follows would say, and schemas name thousands of them
     return concat([QUOTE, spelt(dfa, escapes), QUOTE])
 
 
+def _word(dfa: DFA) -> str | None:
+    """The text of a DFA of one text: a chain, of which each transition is of one character."""
+    n, alphabet = dfa.states - 1, dfa.alphabet
+    if len(dfa.targets) != n or not dfa.accept[n] or dfa.accept[:n].any():
+        return None
+    known = alphabet.classes[:-1] >= 0
+    widths = np.bincount(alphabet.classes[:-1][known], np.diff(alphabet.cuts)[known], alphabet.size)
+    if not n or (widths[dfa.symbols] != 1).any():
+        return None
+    return "".join(map(chr, alphabet.first()[dfa.symbols]))
+
+
 def spelt(dfa: DFA, escapes: bool) -> NFA:
-    """What stands between the quotes.
+    """What stands between the quotes."""
+    return respelt(dfa, lambda charset: fragment(charset, escapes))
+
+
+def respelt(dfa: DFA, spell: Callable[[Charset], NFA]) -> NFA:
+    """The texts of a DFA with every character spelt in another way.
 
     A fragment's start and end are the transition's own states: nothing leads back to the one or on from the other.
     """
@@ -41,7 +62,7 @@ def spelt(dfa: DFA, escapes: bool) -> NFA:
     table: dict[Charset, int] = {}
     inserted = plain.states - 1  # the accepting state stays the last one
     for label, charset in enumerate(plain.charsets):
-        part = _fragment(charset, escapes)
+        part = spell(charset)
         rows = plain.edges[plain.edges[:, 1] == label]
         inner = part.states - 2
         names = np.array([table.setdefault(c, len(table)) for c in part.charsets], np.int32)
@@ -65,13 +86,18 @@ def spelt(dfa: DFA, escapes: bool) -> NFA:
     return NFA(states, moved.astype(np.int32), jumped.astype(np.int32), tuple(table))
 
 
+def is_plain(charset: Charset, escapes: bool) -> bool:
+    """Whether the characters of a small set are spelt as they are, and in no other way."""
+    return not escapes and not charset - _PLAIN
+
+
 @lru_cache(maxsize=4096)
-def _fragment(charset: Charset, escapes: bool) -> NFA:
+def fragment(charset: Charset, escapes: bool) -> NFA:
     """All spellings of one character out of a set."""
     plain = charset & _PLAIN
     if not escapes and plain and len(charset) < MANY:
         rest = charset - plain
-        parts = [symbol(plain)] + ([_fragment(rest, True)] if rest else [])
+        parts = [symbol(plain)] + ([fragment(rest, True)] if rest else [])
         return compile_nfa(union(parts)).nfa()
     if len(charset) > FEW:
         return json_string(compile_nfa(symbol(charset))).nfa()

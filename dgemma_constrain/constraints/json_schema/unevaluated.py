@@ -124,7 +124,7 @@ def _has(name: str) -> Values:
 def _crossed(space, left: Cases, right: Cases) -> Cases:
     if len(left) * len(right) > MAX_CASES:
         raise LimitExceeded(
-            f"what is unevaluated depends on {len(left) * len(right):,} cases (at {space.where()}); write "
+            f"what is unevaluated depends on {len(left) * len(right):,} cases (at {space.where() or '/'}); write "
             "'additionalProperties' where you can"
         )
     return _merged(space, [(a | b, space.both(under, also)) for a, under in left.items() for b, also in right.items()])

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.constraints.json_schema import arrays, leaves, objects
@@ -80,6 +80,11 @@ class Values:
             yield from shape.exprs()
 
 
+def batched(found: list) -> Iterator[list]:
+    """Neighbours in pairs, and the last alone if it has none."""
+    return (found[i : i + 2] for i in range(0, len(found), 2))
+
+
 BOTH = frozenset({False, True})
 FRACTIONAL = leaves.less(leaves.NUMBERS, leaves.INTEGERS)
 EVERYTHING = Values(True, BOTH, leaves.NUMBERS, leaves.STRINGS, (ALL_ARRAYS,), (ALL_OBJECTS,))
@@ -123,6 +128,7 @@ class Space:
         self.narrow = (
             narrow  # (pointer, keyword, why): notes that texts are left out; False if more are to be given instead
         )
+        self.listed: dict[Expr, Any] = {}  # the value of a formula that enum or const made
         self._made: dict[tuple, Expr] = {}
         self._values: dict[Expr, Values] = {ANY: EVERYTHING, NEVER: NOTHING}
         self._failed: dict[Expr, str] = {}
@@ -231,10 +237,10 @@ class Space:
             return self._negated(expr.parts[0])
         if expr.op == "both":
             return self.together(expr.parts)
-        total = NOTHING
-        for part in expr.parts:
-            total = self.unite(total, self.values(part))
-        return total
+        found = [self.values(part) for part in expr.parts]
+        while len(found) > 1:  # in pairs, since to add one after the other to what grows takes the square of it
+            found = [self.unite(*pair) if len(pair) > 1 else pair[0] for pair in batched(found)]
+        return found[0] if found else NOTHING
 
     def _negated(self, part: Expr) -> Values:
         """The complement; of what has many cases by De Morgan's laws, since for each case every way to fail it is one."""
@@ -261,19 +267,24 @@ class Space:
 
     def is_never(self, expr: Expr) -> bool:
         """Whether nothing fits, as far as it is known by now: what is being read, or has too many cases, counts as something."""
+        values = self.known_by_now(expr)
+        return values is not None and values.is_never
+
+    def known_by_now(self, expr: Expr) -> Values | None:
+        """The normal form; None while it is being read, or if it has too many cases."""
         if expr in self._values:
-            return self._values[expr].is_never
+            return self._values[expr]
         if expr in self._active or self._touches_active(expr):
-            return False
+            return None
         active = set(self._active)
         try:
-            return self.values(expr).is_never
+            return self.values(expr)
         except _Circle as circle:
             if circle.at in active:  # to know, one would have to know already what is being read
-                return False
+                return None
             raise
         except _TooMany:
-            return False
+            return None
 
     def _touches_active(self, expr: Expr) -> bool:
         return any(
@@ -283,6 +294,19 @@ class Space:
     def disjoint(self, a: Expr, b: Expr) -> bool:
         """Whether nothing fits both, for all that the form shows: no wrong yes."""
         return self.is_never(self.both(a, b))
+
+    def once(self, some: list[Values]) -> Values:
+        """What is in exactly one of some sets without arrays and objects."""
+        found = [(values, NOTHING) for values in some]
+        while len(found) > 1:
+            found = [self._once(*pair) if len(pair) > 1 else pair[0] for pair in batched(found)]
+        return found[0][0]
+
+    def _once(self, a: tuple[Values, Values], b: tuple[Values, Values]) -> tuple[Values, Values]:
+        """Of two pairs (what is in one set, what is in several) that of all of these sets."""
+        more = self.unite(self.unite(a[1], b[1]), self.intersect(a[0], b[0]))
+        one = self.unite(a[0], b[0])
+        return (one if more.is_never else self.intersect(one, self.complement(more))), more
 
     # The algebra.
 

@@ -10,24 +10,30 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Callable
 
+import numpy as np
+
 from dgemma_constrain.automata.charset import ANY as ANY_CHARACTER
+from dgemma_constrain.automata.charset import char
 from dgemma_constrain.automata.dfa import DFA, compile_nfa, reduced
 from dgemma_constrain.automata.graph import END, Assembly
 from dgemma_constrain.automata.limits import Limits
 from dgemma_constrain.automata.nfa import NFA, NOTHING, concat, literal, star, symbol
 from dgemma_constrain.constraints.grammar.nesting import components
-from dgemma_constrain.constraints.json_schema import leaves
+from dgemma_constrain.constraints.json_schema import constants, leaves
+from dgemma_constrain.constraints.json_schema.alike import merge_alike
+from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr, name_of
 from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
-from dgemma_constrain.constraints.json_schema.plan import Plan, plan_array, plan_object
-from dgemma_constrain.constraints.json_schema.spelling import QUOTE, quoted
+from dgemma_constrain.constraints.json_schema.plan import Plan, Steps, plan_array, plan_object
+from dgemma_constrain.constraints.json_schema.spelling import QUOTE, fragment, is_plain, quoted
 from dgemma_constrain.constraints.json_schema.values import Space
 from dgemma_constrain.errors import LimitExceeded
 
+MAX_ARCS = 60_000  # of all plans together; each takes some states
 MAX_STRUCTURED = 2_000  # formulas with arrays or objects; each takes some hundred states
 ESCAPED = 1_000  # characters in names and strings; with more of them, spellings that nobody writes are left out
-REPEATED = 50_000  # and if single values are written again and again (see `plan`), characters of them all
+WRITTEN = 35_000  # the same, what is written in several places counted each time; with its spellings, 7 states each
 LARGE = 4
 NUMBER = 20  # so many characters stands a set of numbers for
 
@@ -42,7 +48,12 @@ class Outline:
         self.space, self.root, self.any_order, self.loose = space, root, any_order, loose
         self.plans: dict[Expr, list[Plan]] = {}
         self.parts: dict[Expr, list[Expr]] = {}  # what stands inside, as often as it does
+        self.constants: dict[Expr, DFA] = {}  # of listed arrays and objects that have no plans
+        self._arcs = 0
         self._collect(root)
+        alike = merge_alike(self.plans, self.parts, {expr: self._scalar(expr) for expr in self.plans})
+        self.root = alike[root]
+        self.parts = {expr: [alike[part] for part in self.parts[expr]] for expr in self.plans}
         number = {expr: k for k, expr in enumerate(self.plans)}
         inside = {number[expr]: {number[part] for part in parts} for expr, parts in self.parts.items()}
         group = components(inside)
@@ -63,20 +74,24 @@ class Outline:
 
     @cached_property
     def escapes(self) -> bool:
-        """Whether names, strings and numbers are few enough to write each one in every way (see spelling)."""
-        size = repeated = 0
-        for expr, plans in self.plans.items():
-            values = self.space.values(expr)
-            size += values.strings.states
+        """Whether names, strings and numbers are few enough to write each one in every way (see spelling), both as they stand
+        in the schema and as often as they are written."""
+        if self.constants:
+            return False
+        size = written = 0
+        times = dict.fromkeys(self.plans, 0) | {self.root: 1}  # that a formula is written, recursion aside
+        for expr in sorted(self.plans, key=self.group.__getitem__, reverse=True):  # what contains it comes first
+            values, plans = self.space.values(expr), self.plans[expr]
+            here = values.strings.states
             if values.numbers not in (leaves.NUMBERS, leaves.INTEGERS, leaves.NONE):
-                size += NUMBER
-            size += sum(piece.states for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
-            if (
-                len(values.strings.targets) < values.strings.states
-                and len(values.numbers.targets) < values.numbers.states
-            ):
-                repeated += self.copies[expr] * (values.strings.states - 1 + 4 * (values.numbers.states - 1))
-        return size <= ESCAPED and repeated <= REPEATED
+                here += NUMBER if values.numbers.states <= ESCAPED else values.numbers.states
+            here += sum(piece.states for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
+            here += sum(plan.steps.size for plan in plans if plan.steps)
+            size, written = size + here, written + here * times[expr]
+            for part in self.parts[expr]:
+                if self.group[part] != self.group[expr]:
+                    times[part] += times[expr]
+        return size <= ESCAPED and written <= WRITTEN
 
     def _collect(self, root: Expr) -> None:
         agenda, structured = [root], 0
@@ -92,12 +107,31 @@ class Outline:
                         "take the part of the schema that is needed"
                     )
 
+    def _scalar(self, expr: Expr) -> tuple:
+        """What a formula holds but for arrays and objects; equal for equal sets only."""
+        v = self.space.values(expr)
+        listed = v.listed_numbers, v.listed_strings
+        return expr is ANY, self.constants.get(expr), v.null, v.booleans, v.numbers, v.strings, v.fractions, *listed
+
     def _plans(self, expr: Expr) -> list[Plan]:
         values = self.space.values(expr)
+        found: list[Plan] = []
         with self.space.at(expr):
-            return [plan_array(self.space, shape, self.loose) for shape in values.arrays] + [
-                plan_object(self.space, shape, self.any_order, self.loose) for shape in values.objects
-            ]
+            words, shapes = constants.split(self.space, (*values.arrays, *values.objects))
+            if words is not None:
+                self.constants[expr] = words
+            for shape in shapes:
+                if isinstance(shape, ArrayShape):
+                    found.append(plan_array(self.space, shape, self.loose))
+                else:
+                    found.append(plan_object(self.space, shape, self.any_order, self.loose))
+                self._arcs += len(found[-1].arcs)
+                if self._arcs > MAX_ARCS:
+                    raise LimitExceeded(
+                        f"the {len(values.arrays) + len(values.objects):,} cases of this part, with those of others, need more "
+                        f"than {MAX_ARCS:,} members or items (at {name_of(expr) or '/'}); list fewer, or join them into one"
+                    )
+        return found
 
     def fits_nothing(self, scalar: Callable[[Expr], bool] | None = None) -> bool:
         """Whether every value of the root would contain another one without end: the least fixed point of what has a
@@ -130,7 +164,7 @@ class Outline:
     def _has_scalar(self, expr: Expr) -> bool:
         values = self.space.values(expr)
         listed = values.null or values.booleans or values.strings is not leaves.NONE
-        return bool(listed or values.numbers is not leaves.NONE)
+        return bool(listed or expr in self.constants or values.numbers is not leaves.NONE)
 
     def count_any(self) -> int | None:
         """How many copies of "any JSON value" the texts have, where nothing else contains itself; otherwise None."""
@@ -156,9 +190,16 @@ class Writer:
         self, outline: Outline, layout: Layout, limits: Limits, trap: NFA = NOTHING, source: Source | None = None
     ):
         self.outline, self.layout, self.limits, self.trap, self.source = outline, layout, limits, trap, source
+        self.bound()
         self.missing: dict[str, None] = {}  # where the source has nothing that fits
         self._made: dict[tuple[Expr, int, int], NFA] = {}
         self._sizes: dict[Expr, int] = {}  # of the largest text of each formula
+
+    def bound(self, states: int | None = None) -> None:
+        """How many states a formula may take as it is laid down, and when it is deterministic: so many, or what the limits
+        say, of which the minimal automaton may have 1 / LARGE."""
+        self.most_laid = 2 * self.limits.states if states is None else states
+        self.most_made = 3 * self.limits.states // (2 * LARGE) if states is None else states
 
     def text(self, level: int) -> NFA:
         """The texts with recursion up to a level. Raises LimitExceeded."""
@@ -169,18 +210,17 @@ class Writer:
 
     def dfa(self, level: int) -> DFA:
         """The same, minimal; of no more than limits.states / LARGE states, since a character takes some states over bytes,
-        and each of those a row of the tables, and of twice as many before it is minimal."""
+        and each of those a row of the tables, and of half as many more before it is minimal."""
         whole = self.text(level)
-        most = 2 * self.limits.states // LARGE
         try:
-            made = compile_nfa(whole, Limits(most, self.limits.seconds))
+            made = compile_nfa(whole, Limits(self.most_made, self.limits.seconds))
         except LimitExceeded as error:
-            raise self._growing(self._largest(whole), error, most) from None
+            raise self._growing(self.largest(whole), error) from None
         if made.states > self.limits.states // LARGE:
-            raise self._growing(self._largest(whole), None, self.limits.states // LARGE)
+            raise self._growing(self.largest(whole), None)
         return made
 
-    def _largest(self, whole: NFA) -> Expr:
+    def largest(self, whole: NFA) -> Expr:
         """The smallest formula with an eighth of all states, or the root: what to make smaller."""
         parts = [(size, expr) for expr, size in self._sizes.items() if 8 * size >= whole.states]
         return min(parts, key=lambda part: part[0], default=(0, self.outline.root))[1]
@@ -213,7 +253,7 @@ class Writer:
             whole = made.nfa()
             if self.outline.plans[expr] and self.outline.copies[expr] > 1:  # of the smallest form there is
                 try:
-                    whole = reduced(whole, self.limits)
+                    whole = reduced(whole, Limits(self.most_made, self.limits.seconds))
                 except LimitExceeded as error:
                     raise self._growing(expr, error) from None
             known[key] = whole
@@ -221,7 +261,9 @@ class Writer:
 
     def fits_nothing(self) -> bool:
         """Whether there is no text at any level, because the source lacks something."""
-        return self.outline.fits_nothing(lambda expr: any(part is not NOTHING for part in self._scalars(expr)))
+        return self.outline.fits_nothing(
+            lambda expr: expr in self.outline.constants or any(part is not NOTHING for part in self._scalars(expr))
+        )
 
     def _scalars(self, expr: Expr) -> list[NFA]:
         """The texts of what is no array or object."""
@@ -247,7 +289,13 @@ class Writer:
 
     def _values(self, made: Assembly, source: int, expr: Expr, level: int, depth: int) -> int:
         end = made.state()
-        for part in self._scalars(expr):
+        try:
+            parts = self._scalars(expr)
+        except LimitExceeded as error:
+            raise self._growing(expr, error) from None
+        if expr in self.outline.constants:
+            parts.append(constants.texts(self.outline.constants[expr], self.layout, depth))
+        for part in parts:
             made.jump(made.lay(part, source), end)
         for plan in self.outline.plans[expr]:
             self._plan(made, source, end, expr, plan, level, depth)
@@ -272,11 +320,17 @@ class Writer:
         """An array or object between two states, which are the plan's joints 0 and 1: no arc leads to the one or on from the
         other."""
         inside, before = self.layout.inner(depth), made.states
-        joints = [source, end, *(made.state() for _ in range(plan.joints - 2))]
+        nodes = len(plan.steps.offsets) - 1 if plan.steps else 0
+        joints = [source, end, *(made.state() for _ in range(plan.joints - 2 - nodes))]
+        if plan.steps:
+            first = self._steps(made, plan.steps)
+            joints += range(first, first + nodes)
         for start, pieces, target in plan.arcs:
             at = joints[start]
             for piece in pieces:
-                if isinstance(piece, str):
+                if piece == '"':
+                    at = made.lay(QUOTE, at)
+                elif isinstance(piece, str):
                     at = made.lay(self.layout.mark(piece, depth), at)
                 elif isinstance(piece, DFA):
                     at = made.lay(quoted(piece, self.outline.escapes), at)
@@ -284,15 +338,28 @@ class Writer:
                     down = self.outline.recursive[expr] and self.outline.group[piece] == self.outline.group[expr]
                     at = self._lay(made, at, piece, level - 1 if down else level, inside)
             made.jump(at, joints[target])
-            if made.states - before > 4 * self.limits.states:
+            if made.states - before > self.most_laid:
                 raise self._growing(expr, None)
 
-    def _growing(self, expr: Expr, error: LimitExceeded | None, most: int = 0) -> LimitExceeded:
+    def _steps(self, made: Assembly, steps: Steps) -> int:
+        """Names letter by letter, as one fragment, and letters with several spellings between its states. Gives the first."""
+        points, label = np.unique(np.frombuffer(steps.letters.encode("utf-32-le"), np.int32), return_inverse=True)
+        letters = tuple(char(chr(point)) for point in points)
+        nodes = len(steps.offsets) - 1
+        source = np.repeat(np.arange(nodes), np.diff(steps.offsets))
+        rows = np.stack([source, label, np.array(steps.targets, np.int64) - steps.first], 1).astype(np.int32)
+        alone = np.array([is_plain(letter, self.outline.escapes) for letter in letters], bool)[label]
+        first = made.beside(NFA(nodes, rows[alone], NOTHING.jumps, letters))
+        for i, k, j in rows[~alone].tolist():
+            made.jump(made.lay(fragment(letters[k], self.outline.escapes), first + i), first + j)
+        return first
+
+    def _growing(self, expr: Expr, error: LimitExceeded | None) -> LimitExceeded:
         if error is not None and "(at " in str(error):
             return error
         return LimitExceeded(
-            f"the texts of this part need more than {most or self.limits.states:,} states (at {name_of(expr) or '/'}); lower maxItems, "
-            "maxLength or max_depth, list fewer values, use fewer references, or raise Limits(states=…)"
+            f"the texts of this part need more than {self.limits.states // LARGE:,} states (at {name_of(expr) or '/'}); lower maxItems, "
+            "maxLength or max_depth, list fewer values or properties, use fewer references, or raise Limits(states=…)"
         )
 
 
