@@ -6,6 +6,7 @@ tokens touch, so of the cheapest ways each is read by the recogniser, with what 
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ class Closing:
         self._yields: Yields = yields(language, several)
         self._external = {int(x) for x in edge._tables.externals}
         self._texts: dict[int, list[int]] = {}
+        self._spellings: dict[tuple[tuple[int, ...], str], list[bytes]] = {}
         self.known = edge.known and self._choose()
 
     @property
@@ -114,6 +116,7 @@ class Closing:
         return int(state)
 
     def _spread(self, distance: np.ndarray) -> Goals:
+        self._spellings.clear()  # they led to other goals
         y, reached = self._yields, Goals(distance.copy(), np.full(len(distance), -1, np.int32))
         spread(y.source, y.symbol, y.target, y.cost, *reached)
         return reached
@@ -142,8 +145,8 @@ class Closing:
         return [self._texts_of(one, found[i : i + 1], costs[i : i + 1], last) for i, one in enumerate(prefixes)]
 
     def _texts_of(self, prefix: bytes, found: np.ndarray, costs: np.ndarray, last: str = "") -> list[bytes]:
-        rows = [row for row, cost in zip(found[0], costs[0]) if cost < DEAR - 1]
-        return list(dict.fromkeys(text for row in rows for text in self._spelled(row, last or _last(prefix))))
+        rows, last = found[0][costs[0] < DEAR - 1].tolist(), last or _last(prefix)
+        return list(dict.fromkeys(text for row in rows for text in self._spelled(row, last)))
 
     def _ways(self, prefixes: list[bytes], begun: int) -> tuple[np.ndarray, np.ndarray]:
         edge, y, n = self._edge, self._yields, len(prefixes)
@@ -168,25 +171,30 @@ class Closing:
                 edge._enlarge()
         return found, costs
 
-    def _spelled(self, row: np.ndarray, last: str) -> list[bytes]:
-        """A way as texts: one, or several where a terminal has several spellings, of which all take the same one."""
-        y, terminals = self._yields, []
-        for step in row.tolist():
-            if step >= 0:
-                terminals += self._terminals(step)
-                continue
-            state = -1 - step
-            while self._goals.way[state] >= 0:
-                edge = self._goals.way[state]
-                terminals += y.terminals(int(y.symbol[edge]))
-                state = y.target[edge]
-            break
-        count = max((len(y.spelled[x]) for x in terminals if x in self._external), default=1)
-        texts = []
+    def _spelled(self, row: list[int], last: str) -> list[bytes]:
+        """A way as texts behind a character: one, or several where a terminal has several spellings, of which all take the same one."""
+        steps = *takewhile(lambda step: step >= 0, row), next(step for step in row if step < 0)
+        if (steps, last) not in self._spellings:
+            terminals = [terminal for step in steps[:-1] for terminal in self._terminals(step)]
+            terminals += self._to_goal(-1 - steps[-1])
+            self._spellings[steps, last] = self._texts_for(terminals, last)
+        return self._spellings[steps, last]
+
+    def _to_goal(self, state: int) -> list[int]:
+        terminals = []
+        while self._goals.way[state] >= 0:
+            edge = self._goals.way[state]
+            terminals += self._yields.terminals(int(self._yields.symbol[edge]))
+            state = self._yields.target[edge]
+        return terminals
+
+    def _texts_for(self, terminals: list[int], last: str) -> list[bytes]:
+        spelled, texts = self._yields.spelled, []
+        count = max((len(spelled[x]) for x in terminals if x in self._external), default=1)
         for k in range(count):
             text, end = "", last
             for x in terminals:
-                one = y.spelled[x][min(k, len(y.spelled[x]) - 1) if x in self._external else 0]
+                one = spelled[x][min(k, len(spelled[x]) - 1) if x in self._external else 0]
                 text += _joined(end, one)
                 end = one[-1:]
             texts.append(text.encode())

@@ -42,6 +42,8 @@ JUDGED, KEPT = 48, 3  # strings of a canvas that are judged in one look; whole o
 LEAST_SCORE = -99.0  # of a text that no canvas has room for
 NEAR, WORDS = 4000, 300  # characters around the hole whose words are tried, too; so many at most
 LOOKS, LEAST, CHARACTERS = 4, 160, 3  # looks to have time for; characters a model sees at least; of a token
+READ_WITH = {False: 8, True: 32}  # tokens of the canvas that a model reads the texts around it with, where it does so once
+READS = 3  # as many times that long the whole may take
 UNWRITTEN = 6  # masks that the model sees instead of another hole
 _SECONDS: WeakKeyDictionary = WeakKeyDictionary()  # a denoiser → what a token took in its last look
 
@@ -180,6 +182,7 @@ class _Work:
         self.head = hole.head.encode()
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
+        self._around, self._took = None, 0.0  # what the model has read of the texts around, seconds of its last look
         near = self._affordable()
         prefix = context(hole, judge.node, self._fits)[-near:]
         first, *others = [x.replace("\r\n", "\n") for x in _around(hole.after, masked, near // 2)]
@@ -195,13 +198,9 @@ class _Work:
         end = self.end if self.found else self.latest
         return time.monotonic() < end and not (self.cancel is not None and self.cancel.is_set())
 
-    def _time_to_look(self, attempts: list[Attempt]) -> bool:
+    def _time_to_look(self) -> bool:
         """Whether a look will be over in time, by how long the last one took; as long as nothing is whole, it is worth it."""
-        if not self.found:
-            return self.on_time()
-        tokens = sum(len(self.before) + one.length + len(self.after) for one in attempts)
-        seconds = _SECONDS.get(self.denoiser, 0) * tokens
-        return self.on_time() and time.monotonic() + seconds < self.end
+        return self.on_time() and (not self.found or time.monotonic() + self._took < self.end)
 
     def run(self, count: int, steps: int) -> list[CodeCompletion]:
         room = min(self.denoiser.block, self.denoiser.context_length - len(self.before) - len(self.after))
@@ -209,7 +208,7 @@ class _Work:
         attempts = [Attempt(n) for n in lengths]
         for step in range(steps):
             open_ = [one for one in attempts if not one.done]
-            if not open_ or not self._time_to_look(open_):
+            if not open_ or not self._time_to_look():
                 break
             looks = self._look(open_)
             for attempt, log_p in zip(open_, looks):
@@ -223,7 +222,8 @@ class _Work:
         seconds = _SECONDS.get(self.denoiser)
         if not seconds:
             return len(self.hole.before) + len(self.hole.after)
-        tokens = (self.end - time.monotonic()) / LOOKS / (len(ONE_LINE) * seconds)
+        looks = READS if hasattr(self.denoiser, "around") else LOOKS * len(ONE_LINE)
+        tokens = (self.end - time.monotonic()) / (looks * seconds)
         return max(LEAST, int(tokens * CHARACTERS / 1.5))
 
     def _fits(self, text: str) -> bool:
@@ -234,14 +234,21 @@ class _Work:
 
     def _look(self, attempts: list[Attempt]) -> list[np.ndarray]:
         mask = self.vocabulary.mask_id
-        questions = []
-        for one in attempts:
-            ids = [one.pinned[i][0] if i in one.pinned else mask for i in range(one.length)]
-            start = len(self.before)
-            questions.append(Question([*self.before, *ids, *self.after], start, start + one.length))
+        canvases = [[one.pinned[i][0] if i in one.pinned else mask for i in range(one.length)] for one in attempts]
         began = time.monotonic()
-        answers = ask(self.denoiser, questions)
-        _SECONDS[self.denoiser] = (time.monotonic() - began) / sum(len(q.ids) for q in questions)
+        if not hasattr(self.denoiser, "around"):
+            start = len(self.before)
+            questions = [Question([*self.before, *ids, *self.after], start, start + len(ids)) for ids in canvases]
+            answers = ask(self.denoiser, questions)
+            _SECONDS[self.denoiser] = (time.monotonic() - began) / sum(len(q.ids) for q in questions)
+        else:
+            if self._around is None:
+                self._around = self.denoiser.around(self.before, self.after, READ_WITH[self.hole.several])
+                tokens = len(self.before) + READ_WITH[self.hole.several] + len(self.after)
+                _SECONDS[self.denoiser] = (time.monotonic() - began) / tokens
+                began = time.monotonic()
+            answers = self._around.logits(canvases)
+        self._took = time.monotonic() - began
         return [x.float().log_softmax(-1).cpu().numpy() for x in answers]
 
     def _advance(self, attempt: Attempt, log_p: np.ndarray, looks_left: int) -> None:

@@ -83,6 +83,12 @@ class EmbeddedModel(Tokens):
 
         return self._look(ids, torch.ones_like(ids, dtype=torch.bool), [(start, stop)] * len(ids))
 
+    def around(self, before: list[int], after: list[int], length: int):
+        """Reads what stands around canvases once; see `around.Around`."""
+        from .around import Around
+
+        return Around(self.network, before, after, length)
+
     pads = True
 
     def padded_logits(self, questions):
