@@ -33,7 +33,7 @@ def warm_up(report: Callable[[int, int], None] | None = None, stage: str = "kern
     `report(done, of)` is called between the parts.
     """
     parts = {
-        "kernels": [_automata, _algebra, _constraints, _grammar, _lift, _canvas, _rare],
+        "kernels": [_automata, _algebra, _constraints, _grammar, _lift, _canvas, _rare, _model],
         "search": [_chart, _search],
         "code": [_recogniser, _code],
     }[stage]
@@ -121,6 +121,13 @@ def _rare() -> None:
         canvas.with_pins({0: ord("a"), 1: ord("y")}).check()
     except dc.Infeasible:
         pass
+
+
+def _model() -> None:
+    import torch
+
+    model = dc.load().denoiser
+    model.logits(torch.full((1, 4), model.vocabulary.mask_id), 1, 3)
 
 
 def _chart() -> None:

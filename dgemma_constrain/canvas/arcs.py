@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from dgemma_constrain.automata.kernels import kernel, mix
-from dgemma_constrain.canvas.emissions import long_vectors
+from dgemma_constrain.automata.vectors import long_vectors
 from dgemma_constrain.tokens.region import number_equal
 
 _vector = njit(cache=True, nogil=True, boundscheck=False, fastmath={"nnan", "nsz"})  # no NaN gets here

@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, njit, types
-from numba.extending import intrinsic
+from numba import float32
 
 from dgemma_constrain.automata.kernels import kernel
+from dgemma_constrain.automata.vectors import exp2, long_vectors, vector
 from dgemma_constrain.canvas.dynamic import FREE
 
 _INFINITY = np.int32(0x7F800000)  # the bits of +inf; those of every NaN, sign aside, are larger
@@ -59,43 +59,7 @@ def make_classes(of: np.ndarray, offsets: np.ndarray, members: np.ndarray) -> Cl
     return Classes(of, offsets, members, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), dense, mask)
 
 
-_ROUND = np.float32(1.5 * 2**23)  # added to a float32 it leaves the nearest integer in the lowest bits
-
-
-@njit(cache=True, nogil=True, fastmath={"contract"})  # reassociation would fold the rounding away
-def _exp2(t):
-    """2^t for float32 t below 64, relative error 1e-7 (a minimax polynomial on [-½, ½]); about 1e-38 for all below -126."""
-    t = t if t > float32(-126.0) else float32(-126.0)
-    rounded = t + _ROUND
-    f = t - (rounded - _ROUND)
-    y = float32(0.00132764719)
-    y = y * f + float32(0.009675541334)
-    y = y * f + float32(0.05550713274)
-    y = y * f + float32(0.2402211972)
-    y = y * f + float32(0.6931469671)
-    y = y * f + float32(1.000000072)
-    exponent = np.int32(np.float32(rounded).view(np.int32) << np.int32(23))
-    return np.int32(np.float32(y).view(np.int32) + exponent).view(np.float32)
-
-
-@intrinsic
-def long_vectors(typing):
-    """In a kernel: compile it by itself and with the longest vectors of the machine; LLVM prefers 256 bits of AVX-512."""
-
-    def code(context, builder, signature, arguments):
-        builder.function.attributes.add("noinline")
-        set.add(
-            builder.function.attributes, '"prefer-vector-width"="512"'
-        )  # llvmlite's own add knows no such attribute
-        return context.get_dummy_value()
-
-    return types.void(), code
-
-
-_vector = njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
-
-
-@_vector
+@vector
 def _read(row, bits, reference, scale):
     """Σ e^((row - reference)·scale), the row's largest float as a sortable integer, and the bits of its largest magnitude:
     all in one loop, so that reading memory and calculating overlap."""
@@ -106,17 +70,17 @@ def _read(row, bits, reference, scale):
         b = bits[j]
         top = max(top, np.int32(b ^ np.int32((b >> 31) & 0x7FFFFFFF)))
         magnitude = max(magnitude, np.int32(b & 0x7FFFFFFF))
-        part += _exp2((row[j] - reference) * scale)
+        part += exp2((row[j] - reference) * scale)
     return np.float64(part), top, magnitude
 
 
-@_vector
+@vector
 def _exponentials(row, reference, scale, out):
     """out = e^((row - reference)·scale)."""
     long_vectors()
     scale = scale * float32(1.44269504)
     for j in range(len(row)):
-        out[j] = _exp2((row[j] - reference) * scale)
+        out[j] = exp2((row[j] - reference) * scale)
 
 
 @kernel
@@ -127,7 +91,7 @@ def _float(sortable):
     return np.float64(np.int32(sortable ^ np.int32((sortable >> 31) & 0x7FFFFFFF)).view(np.float32))
 
 
-@_vector
+@vector
 def _lane_tops(bits, tops):
     """The largest of every 256th float of a whole block, as sortable integers: int32[4096] → int32[256]."""
     long_vectors()
@@ -235,7 +199,7 @@ def _largest_of(bits, members, first, past):
     return top
 
 
-@_vector
+@vector
 def _sum_masked(values, mask):
     part = float32(0)
     for j in range(len(values)):
@@ -243,7 +207,7 @@ def _sum_masked(values, mask):
     return np.float64(part)
 
 
-@_vector
+@vector
 def _sum_of(values, members):
     part = float32(0)
     for j in range(len(members)):

@@ -74,6 +74,13 @@ class EmbeddedModel(Tokens):
         after = self.encode(suffix[: 16 * SUFFIX_TOKENS])[:SUFFIX_TOKENS]
         return [BOS, *before], after
 
+    @cached_property
+    def forward(self):
+        """The network's forward pass, made for a CPU."""
+        from .forward import Forward
+
+        return Forward(self.network)
+
     def logits(self, ids, start: int, stop: int):
         """Log-probabilities of every token on the canvas `ids[:, start:stop]`.
 
@@ -81,50 +88,36 @@ class EmbeddedModel(Tokens):
         """
         import torch
 
-        return self._look(ids, torch.ones_like(ids, dtype=torch.bool), [(start, stop)] * len(ids))
+        return torch.stack(self._look(ids.tolist(), [(start, stop)] * len(ids)))
 
     def around(self, before: list[int], after: list[int], length: int):
         """Reads what stands around canvases once; see `around.Around`."""
         from .around import Around
 
-        return Around(self.network, before, after, length)
+        return Around(self.forward, before, after, length)
 
-    pads = True
+    pads = True  # rows of different lengths are never padded, so none knows of another
 
     def padded_logits(self, questions):
         """The same of rows of different lengths, float32 [stop - start, V] each."""
-        from dgemma_constrain.diffusion.denoiser import padded
+        return self._look([q.ids for q in questions], [(q.start, q.stop) for q in questions])
 
-        from .network import PAD
-
-        answers = self._look(*padded(questions, PAD), [(q.start, q.stop) for q in questions])
-        return [one[: q.stop - q.start] for one, q in zip(answers, questions)]
-
-    def _look(self, ids, real, spans):
-        """Log-probabilities [B, N, V] of the spans' positions; what is beyond a shorter span is to be left unread."""
-        import torch
-
+    def _look(self, rows, spans):
         from dgemma_constrain.errors import ConstraintError
 
-        T = ids.shape[1]
-        if T > self.context_length:
+        longest = max(map(len, rows))
+        if longest > self.context_length:
             raise ConstraintError(
-                f"{T} tokens do not fit the embedded model's context of {self.context_length}; shorten the prompt or the canvas"
+                f"{longest} tokens do not fit the embedded model's context of {self.context_length}; shorten the prompt or the canvas"
             )
-        with torch.inference_mode():
-            start, stop = torch.tensor(spans).T[:, :, None]
-            canvas = (torch.arange(T) >= start) & (torch.arange(T) < stop)
-            at = (start + torch.arange(int((stop - start).max()))).clamp(max=T - 1)
-            texts = None if real.all() else (~real).long()  # the padding of a row counts as a text of its own
-            hidden = self.network.hidden(ids, canvas, texts)
-            return self.network.log_probabilities(hidden, at, ids)
+        return self.forward(rows, spans)
 
 
 def load_embedded(folder: Path = DATA, dtype=None) -> EmbeddedModel:
     """The model in `folder`: `model.safetensors`, `tokenizer.json` and `config.json`.
 
     dtype: what it computes in; by default bfloat16, as it was trained, where the processor has instructions for that, and float32
-    elsewhere. In float32 a row gets the same logits whatever else is in its batch, to 1e-5; in bfloat16 probabilities differ by some hundredth.
+    elsewhere. In float32 a row gets the same logits whatever else is in its batch, to 1e-4; in bfloat16 probabilities differ by some hundredth.
     """
     import torch
     from safetensors.torch import load_file
