@@ -55,7 +55,7 @@ class Closing:
         """For each beginning of a text for the hole, what may stand behind it to close the hole, shortest first."""
         found, costs = self._ways(prefixes, 0)
         closed: list[list[bytes]] = [[] for _ in prefixes]
-        for some in (slice(0, FEW), slice(FEW, WAYS)):  # mostly one of the cheapest does
+        for some in (slice(0, 1), slice(1, FEW), slice(FEW, WAYS)):  # mostly the cheapest does
             flat = [
                 (k, text)
                 for k, prefix in enumerate(prefixes)
@@ -74,12 +74,11 @@ class Closing:
     def shortest(self, head: bytes = b"") -> list[bytes]:
         """Texts that close the hole: for every terminal that may stand behind `head` the shortest that begin with it."""
         found = dict.fromkeys(head + one for one in self._written([head], 0)[0])
-        for terminal, spelled in enumerate(self._yields.spelled):
-            if spelled and self._edge._tables.table[:, terminal].any():
-                for one in spelled[:1]:
-                    begun = _joined(head.decode()[-1:], one).encode()
-                    if self._edge.alive_each([head + begun])[0] == 1:
-                        found |= dict.fromkeys(head + begun + rest for rest in self._behind(head, terminal, one)[:3])
+        first = [(terminal, spelled[0]) for terminal, spelled in enumerate(self._yields.spelled) if spelled]
+        begun = [head + _joined(head.decode()[-1:], one).encode() for _, one in first]
+        for (terminal, one), text, alive in zip(first, begun, self._edge.alive_each(begun)):
+            if alive == 1:
+                found |= dict.fromkeys(text + rest for rest in self._behind(head, terminal, one)[:3])
         texts = [one for one in found if one[len(head) :].strip()]
         return [one for one, fine in zip(texts, self.fits(texts)) if fine]
 

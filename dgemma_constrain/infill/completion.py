@@ -42,7 +42,10 @@ JUDGED, KEPT = 48, 3  # strings of a canvas that are judged in one look; whole o
 LEAST_SCORE = -99.0  # of a text that no canvas has room for
 NEAR, WORDS = 4000, 300  # characters around the hole whose words are tried, too; so many at most
 LOOKS, LEAST, CHARACTERS = 4, 160, 3  # looks to have time for; characters a model sees at least; of a token
-READ_WITH = {False: 8, True: 32}  # tokens of the canvas that a model reads the texts around it with, where it does so once
+BEHIND = 1.0  # nats a token that a canvas's best string may be behind that of another length and still be looked at
+DENSEST = 16  # characters of a token, in no text more on average
+# Tokens of the canvas that a model reads the texts around it with, where it does so once; for one line and for several.
+READ_WITH = {False: 8, True: 32}
 READS = 3  # as many times that long the whole may take
 UNWRITTEN = 6  # masks that the model sees instead of another hole
 _SECONDS: WeakKeyDictionary = WeakKeyDictionary()  # a denoiser → what a token took in its last look
@@ -182,6 +185,7 @@ class _Work:
         self.head = hole.head.encode()
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
+        self.encoded: dict[bytes, list[int]] = {}  # an ending → its tokens
         self._around, self._took = None, 0.0  # what the model has read of the texts around, seconds of its last look
         near = self._affordable()
         prefix = context(hole, judge.node, self._fits)[-near:]
@@ -215,6 +219,9 @@ class _Work:
                 self._advance(attempt, log_p, steps - step)
             if not step:
                 self._try_others(looks)
+            best = max((one.lead.score for one in attempts if one.lead), default=0.0)
+            for one in open_:
+                one.done |= one.lead is not None and one.lead.score < best - BEHIND
         return self._ranked(count)
 
     def _affordable(self) -> int:
@@ -230,7 +237,9 @@ class _Work:
         """Whether a model's window takes this whole text before the hole."""
         if not hasattr(self, "_window"):
             self._window = len(self.denoiser.frame_infill(self.hole.before.replace("\r\n", "\n"), "")[0]) - 1
-        return len(text) <= self._window or len(self.vocabulary.encode(text)) <= self._window
+        if not self._window < len(text) <= DENSEST * self._window:
+            return len(text) <= self._window
+        return len(self.vocabulary.encode(text)) <= self._window
 
     def _look(self, attempts: list[Attempt]) -> list[np.ndarray]:
         mask = self.vocabulary.mask_id
@@ -254,7 +263,7 @@ class _Work:
     def _advance(self, attempt: Attempt, log_p: np.ndarray, looks_left: int) -> None:
         """Find the canvas's best strings, judge them, and commit a part of the best."""
         candidates = strings(
-            log_p, self.vocabulary, attempt.pinned, self.head, self.steering, self.on_time, attempt.lead
+            log_p, self.vocabulary, attempt.pinned, self.head, self.steering, self.on_time, attempt.lead, self.encoded
         )
         lead, whole = None, 0
         for string in candidates[:JUDGED]:

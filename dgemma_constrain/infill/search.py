@@ -45,21 +45,22 @@ def strings(
     rules: Rules,
     on_time: Callable[[], bool],
     lead: String | None = None,
+    encoded: dict[bytes, list[int]] | None = None,
 ) -> list[String]:
     """The likeliest whole strings of a canvas, best first.
 
     log_p: float[L, V]. pinned: position → id and the log-probability it was committed with. head: what every string begins
     with. on_time: asked at every position; when it says no, what is whole by then is returned. lead: a string that is whole
-    and agrees with what is pinned; it is among those returned, scored anew.
+    and agrees with what is pinned; it is among those returned, scored anew. encoded: tokens of texts that are known.
     """
-    return _Beam(log_p, vocabulary, pinned, head, rules).run(on_time, lead)
+    return _Beam(log_p, vocabulary, pinned, head, rules, {} if encoded is None else encoded).run(on_time, lead)
 
 
 class _Beam:
-    def __init__(self, log_p, vocabulary, pinned, head, rules):
+    def __init__(self, log_p, vocabulary, pinned, head, rules, encoded):
         self._rows, self._vocabulary, self._pinned, self._head, self._rules = log_p, vocabulary, pinned, head, rules
         self._whole: dict[tuple[tuple[int, ...], bool], String] = {}
-        self._encoded: dict[bytes, list[int]] = {}
+        self._encoded: dict[bytes, list[int]] = encoded
         self._end = [max(vocabulary.eos_ids, key=lambda e: row[e], default=-1) for row in log_p]
         self._last = max(pinned, default=-1)
 
@@ -122,7 +123,9 @@ class _Beam:
             fits = 0
             for ending in endings:
                 if fits < ENDINGS:
-                    more = self._encoded.setdefault(ending, self._vocabulary.encode(ending.decode()) if ending else [])
+                    if ending not in self._encoded:
+                        self._encoded[ending] = self._vocabulary.encode(ending.decode()) if ending else []
+                    more = self._encoded[ending]
                     room = bool(self._vocabulary.eos_ids) and len(ids) + len(more) < len(self._rows)
                     fits += self._add(score, ids, (*ids, *more), text + ending, room)
             if fits or len(ids) <= self._last:  # what is pinned further on says what follows

@@ -61,7 +61,9 @@ class Forward:
         at = torch.from_numpy(np.concatenate([np.arange(*place) for place in places]))
         here = [slice(begin, end) for begin, end in zip(starts.tolist(), starts[1:].tolist())]
         keys = (hidden @ self.key).float()
-        return self.spoken(hidden[at], [keys[one] for one in here], [ids[one] for one in here], [b - a for a, b in spans])
+        return self.spoken(
+            hidden[at], [keys[one] for one in here], [ids[one] for one in here], [b - a for a, b in spans]
+        )
 
     def spoken(
         self, chosen: Tensor, keys: Sequence[Tensor], ids: Sequence[np.ndarray], lengths: Sequence[int]
