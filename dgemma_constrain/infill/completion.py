@@ -28,7 +28,7 @@ from dgemma_constrain.infill.edge import Edge, warm_up
 from dgemma_constrain.infill.hole import Hole, context, find
 from dgemma_constrain.infill.judge import Judge
 from dgemma_constrain.infill.names import Unknown
-from dgemma_constrain.infill.search import String, strings
+from dgemma_constrain.infill.search import Spelling, String, strings
 from dgemma_constrain.infill.steering import Steering
 from dgemma_constrain.infill.tidy import tidied
 from dgemma_constrain.infill.yields import yields
@@ -185,7 +185,7 @@ class _Work:
         self.head = hole.head.encode()
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
-        self.encoded: dict[bytes, list[int]] = {}  # an ending → its tokens
+        self.spelling = Spelling(self.vocabulary)
         self._around, self._took = None, 0.0  # what the model has read of the texts around, seconds of its last look
         near = self._affordable()
         prefix = context(hole, judge.node, self._fits)[-near:]
@@ -262,9 +262,7 @@ class _Work:
 
     def _advance(self, attempt: Attempt, log_p: np.ndarray, looks_left: int) -> None:
         """Find the canvas's best strings, judge them, and commit a part of the best."""
-        candidates = strings(
-            log_p, self.vocabulary, attempt.pinned, self.head, self.steering, self.on_time, attempt.lead, self.encoded
-        )
+        candidates = strings(log_p, self.spelling, attempt.pinned, self.head, self.steering, self.on_time, attempt.lead)
         lead, whole = None, 0
         for string in candidates[:JUDGED]:
             if whole == KEPT or not self.on_time():
@@ -328,7 +326,7 @@ class _Work:
             )
         scored = []
         for text in dict.fromkeys(texts):
-            ids = self.vocabulary.encode(text.decode())
+            ids = self.spelling.encode(text.decode())
             means = [_mean(log_p, ids, self.vocabulary.eos_ids) for log_p in looks if len(ids) <= len(log_p)]
             scored.append((max(means, default=LEAST_SCORE), text))
         kept = 0

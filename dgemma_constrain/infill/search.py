@@ -7,6 +7,7 @@ string, too. So whatever a model says there are whole strings, and those that it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -37,30 +38,36 @@ class Rules(Protocol):
         """For each beginning, what may stand behind it to end it; b"" where it is whole as it is."""
 
 
+class Spelling:
+    """What a vocabulary says of tokens and texts, remembered: a beam asks again and again for the same."""
+
+    def __init__(self, vocabulary: Vocabulary):
+        self.eos_ids, self.order = vocabulary.eos_ids, vocabulary.order
+        self.token_bytes, self.encode = cache(vocabulary.token_bytes), cache(vocabulary.encode)
+
+
 def strings(
     log_p: np.ndarray,
-    vocabulary: Vocabulary,
+    vocabulary: Vocabulary | Spelling,
     pinned: dict[int, tuple[int, float]],
     head: bytes,
     rules: Rules,
     on_time: Callable[[], bool],
     lead: String | None = None,
-    encoded: dict[bytes, list[int]] | None = None,
 ) -> list[String]:
     """The likeliest whole strings of a canvas, best first.
 
     log_p: float[L, V]. pinned: position → id and the log-probability it was committed with. head: what every string begins
     with. on_time: asked at every position; when it says no, what is whole by then is returned. lead: a string that is whole
-    and agrees with what is pinned; it is among those returned, scored anew. encoded: tokens of texts that are known.
+    and agrees with what is pinned; it is among those returned, scored anew.
     """
-    return _Beam(log_p, vocabulary, pinned, head, rules, {} if encoded is None else encoded).run(on_time, lead)
+    return _Beam(log_p, vocabulary, pinned, head, rules).run(on_time, lead)
 
 
 class _Beam:
-    def __init__(self, log_p, vocabulary, pinned, head, rules, encoded):
+    def __init__(self, log_p, vocabulary, pinned, head, rules):
         self._rows, self._vocabulary, self._pinned, self._head, self._rules = log_p, vocabulary, pinned, head, rules
         self._whole: dict[tuple[tuple[int, ...], bool], String] = {}
-        self._encoded: dict[bytes, list[int]] = encoded
         self._end = [max(vocabulary.eos_ids, key=lambda e: row[e], default=-1) for row in log_p]
         self._last = max(pinned, default=-1)
 
@@ -123,9 +130,7 @@ class _Beam:
             fits = 0
             for ending in endings:
                 if fits < ENDINGS:
-                    if ending not in self._encoded:
-                        self._encoded[ending] = self._vocabulary.encode(ending.decode()) if ending else []
-                    more = self._encoded[ending]
+                    more = self._vocabulary.encode(ending.decode()) if ending else []
                     room = bool(self._vocabulary.eos_ids) and len(ids) + len(more) < len(self._rows)
                     fits += self._add(score, ids, (*ids, *more), text + ending, room)
             if fits or len(ids) <= self._last:  # what is pinned further on says what follows
@@ -154,7 +159,7 @@ def _likeliest(row: np.ndarray, count: int) -> list[int]:
     return np.argpartition(row, -min(count, len(row)))[-count:].tolist()
 
 
-def _with_head(row: np.ndarray, vocabulary: Vocabulary, head: bytes) -> list[int]:
+def _with_head(row: np.ndarray, vocabulary: Vocabulary | Spelling, head: bytes) -> list[int]:
     """The tokens that go on with what is left of the head, or end in the middle of it."""
     order = vocabulary.order
     ids = []
@@ -170,7 +175,7 @@ def _with_head(row: np.ndarray, vocabulary: Vocabulary, head: bytes) -> list[int
     return list(dict.fromkeys(ids))
 
 
-def _first(vocabulary: Vocabulary, order: np.ndarray, key: bytes) -> int:
+def _first(vocabulary: Vocabulary | Spelling, order: np.ndarray, key: bytes) -> int:
     """Where in the sorted tokens the first stands that isn't smaller than `key`."""
     low, high = 0, len(order)
     while low < high:
