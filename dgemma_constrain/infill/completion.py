@@ -252,8 +252,9 @@ class _Work:
             _SECONDS[self.denoiser] = (time.monotonic() - began) / sum(len(q.ids) for q in questions)
         else:
             if self._around is None:
-                self._around = self.denoiser.around(self.before, self.after, READ_WITH[self.hole.several])
-                tokens = len(self.before) + READ_WITH[self.hole.several] + len(self.after)
+                length = min(READ_WITH[self.hole.several], max(map(len, canvases)))
+                self._around = self.denoiser.around(self.before, self.after, length)
+                tokens = len(self.before) + length + len(self.after)
                 _SECONDS[self.denoiser] = (time.monotonic() - began) / tokens
                 began = time.monotonic()
             answers = self._around.logits(canvases)
