@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from dgemma_constrain.models.embedded import load_embedded  # noqa: E402
+from dgemma_constrain.models.embedded import forward, load_embedded  # noqa: E402
 from dgemma_constrain.models.embedded.forward import Forward  # noqa: E402
 from dgemma_constrain.models.embedded.network import MASK, Denoiser, Shape  # noqa: E402
 
@@ -85,6 +85,19 @@ def test_a_text_is_answered_as_if_alone(dtype):
     together = model.forward(texts, spans)
     for one, text, span in zip(together, texts, spans):
         assert torch.allclose(one, model.forward([text], [span])[0], atol=1e-4 if dtype == torch.float32 else 1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_where_torch_has_no_packed_products_the_plain_ones_do(dtype, monkeypatch):
+    def unknown(packed, x):
+        raise NotImplementedError
+
+    network = wild(SHAPES[1], 0).to(dtype)
+    texts, spans = questions(SHAPES[1], 5, [30, 12])
+    packed = Forward(network)(texts, spans)
+    monkeypatch.setattr(forward, "_by_packed", unknown)
+    for one, other in zip(packed, Forward(network)(texts, spans), strict=True):
+        assert torch.allclose(one.exp(), other.exp(), atol=1e-5 if dtype == torch.float32 else 5e-2)
 
 
 def test_another_dtype_is_an_error():

@@ -29,8 +29,7 @@ class Around:
         self._first, self._count = len(before), len(before) + len(after)
         stop, total = len(before) + length, self._count + length
         keep = np.r_[: len(before), stop:total]
-        heads = forward.shape.heads
-        self._layers: list[tuple[Tensor, Tensor]] = []  # keys and values [H, T, head]
+        self._layers: list[tuple[Tensor, Tensor]] = []  # keys and values [T, width]
         self._beside: list[np.ndarray] = []  # float32[2, width]: the normed ones left and right of the canvas
         self._rooms: dict[int, list[tuple[Tensor, Tensor]]] = {}  # by the canvas's length
         ids = np.array([*before, *[MASK] * length, *after])
@@ -42,17 +41,16 @@ class Around:
             forward.mix(layer, plain, starts, out)
 
         def attend(layer, q, k, v, out):
-            k, v = (one.view(heads, total, -1) for one in (k, v))
-            self._layers.append((k[:, keep], v[:, keep]))
-            forward.attend_one(q.view(k.shape), k, v, out)
+            self._layers.append((k[keep], v[keep]))
+            forward.attend_one(q, k, v, out)
 
         hidden = forward.hidden(ids, starts, np.array([[len(before), stop]]), mix=mix, attend=attend)
-        self._ids, self._pointed = ids[keep], (hidden[keep] @ forward.key).float()
+        self._ids, self._pointed = ids[keep], forward.key(hidden[keep]).float()
 
     @torch.inference_mode()
     def logits(self, canvases: Sequence[list[int]]) -> list[Tensor]:
         """Log-probabilities float32[L, V] of each canvas, its L ids holding the mask id where nothing is decided."""
-        forward, heads = self._forward, self._forward.shape.heads
+        forward = self._forward
         lengths = [len(one) for one in canvases]
         starts = np.cumsum([0, *lengths])
         ids = np.concatenate([np.array(one, np.int64) for one in canvases])
@@ -71,15 +69,14 @@ class Around:
 
         def attend(layer, q, k, v, out):
             for begin, length in zip(starts.tolist(), lengths):
-                here = slice(begin * heads, (begin + length) * heads)
-                mine, keys, values = (one[here].view(heads, length, -1) for one in (q, k, v))
-                all_keys, all_values = self._room(length)[layer]
-                all_keys[:, self._count :], all_values[:, self._count :] = keys, values
-                forward.attend_one(mine, all_keys, all_values, out[begin : begin + length])
+                here = slice(begin, begin + length)
+                keys, values = self._room(length)[layer]
+                keys[self._count :], values[self._count :] = k[here], v[here]
+                forward.attend_one(q[here], keys, values, out[here])
 
         places = np.stack([starts[:-1], starts[1:]], 1)
         hidden = forward.hidden(ids, starts, places, self._first, mix, attend)
-        pointed = (hidden @ forward.key).float().split(lengths)
+        pointed = forward.key(hidden).float().split(lengths)
         keys = [torch.cat([self._pointed, one]) for one in pointed]
         seen = [np.concatenate([self._ids, ids[a:b]]) for a, b in places]
         return forward.spoken(hidden, keys, seen, lengths)
@@ -90,14 +87,15 @@ class Around:
             by = abs(length - self._length)
             cos = torch.from_numpy(self._forward.cos[by])
             sin = torch.from_numpy(self._forward.sin[by]) * (1 if length > self._length else -1)
+            heads, more = self._forward.shape.heads, (0, 0, 0, length)
             self._rooms[length] = [
-                (F.pad(_turned_on(k, self._first, cos, sin), (0, 0, 0, length)), F.pad(v, (0, 0, 0, length)))
+                (F.pad(_turned_on(k.unflatten(1, (heads, -1)), self._first, cos, sin).flatten(1), more), F.pad(v, more))
                 for k, v in self._layers
             ]
         return self._rooms[length]
 
 
 def _turned_on(keys: Tensor, first: int, cos: Tensor, sin: Tensor) -> Tensor:
-    """The keys [H, T, head], those from `first` on turned by angles [head/2] more."""
-    a, b = keys[:, first:].chunk(2, -1)
-    return torch.cat([keys[:, :first], torch.cat([a * cos - b * sin, b * cos + a * sin], -1)], 1)
+    """The keys [T, H, head], those from `first` on turned by angles [head/2] more."""
+    a, b = keys[first:].chunk(2, -1)
+    return torch.cat([keys[:first], torch.cat([a * cos - b * sin, b * cos + a * sin], -1)])

@@ -8,6 +8,7 @@ added up along the layers stays in float32, which is nearer to the exact result 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
@@ -18,15 +19,17 @@ from dgemma_constrain.models.embedded import kernels
 from dgemma_constrain.models.embedded.network import FLOOR, MASK, SPECIALS, Block, Denoiser
 
 LOG2_E = 1.44269504
+TYPICAL = 192  # tokens of a forward pass: what packed weights are laid out for; others are right, too
+Product = Callable[[Tensor], Tensor]
 
 
 class _Layer(NamedTuple):
-    """A block's matrices, transposed, and its vectors in float32, as the kernels take them."""
+    """A block: what multiplies by its matrices, and its vectors in float32, as the kernels take them."""
 
-    qkv: Tensor
-    out: Tensor
-    up: Tensor
-    down: Tensor
+    qkv: Product
+    out: Product
+    up: Product
+    down: Product
     norm: np.ndarray
     norm2: np.ndarray
     scales: np.ndarray
@@ -35,7 +38,7 @@ class _Layer(NamedTuple):
 
 
 class Forward:
-    """A `Denoiser` whose weights are float32 or bfloat16 and stay as they are, ready for use."""
+    """A `Denoiser` in float32 or bfloat16, with the weights that it has when this is made."""
 
     def __init__(self, network: Denoiser):
         self.shape, self.dtype = network.shape, network.embed.weight.dtype
@@ -43,11 +46,13 @@ class Forward:
             raise TypeError(f"the embedded model computes in float32 or bfloat16, not in {self.dtype}")
         with torch.no_grad():
             self.layers = [_layer(block) for block in network.blocks]
-            self.table = network.embed.weight.detach()
+            self.table = _array(network.embed.weight.detach())
             self.region = _floats(network.region.weight.T)
             self.norm = _floats(1 + network.norm.scale.float())
-            self.query, self.key = network.query.weight.detach().T, network.key.weight.detach().T
-            self.gate, self.gate_bias = network.gate.weight.detach().T, network.gate.bias.detach().float()
+            self.words, self.query, self.key, self.gate = (
+                _product(one.weight) for one in (network.embed, network.query, network.key, network.gate)
+            )
+            self.gate_bias = network.gate.bias.detach().float()
             self.cos, self.sin = _floats(network.cos), _floats(network.sin)
 
     @torch.inference_mode()
@@ -59,19 +64,17 @@ class Forward:
         ids = np.concatenate([np.asarray(text, np.int64) for text in texts])
         hidden = self.hidden(ids, starts, places)
         at = torch.from_numpy(np.concatenate([np.arange(*place) for place in places]))
-        here = [slice(begin, end) for begin, end in zip(starts.tolist(), starts[1:].tolist())]
-        keys = (hidden @ self.key).float()
-        return self.spoken(
-            hidden[at], [keys[one] for one in here], [ids[one] for one in here], [b - a for a, b in spans]
-        )
+        here, keys = [slice(*one) for one in zip(starts.tolist(), starts[1:].tolist())], self.key(hidden).float()
+        seen, lengths = [ids[one] for one in here], [stop - start for start, stop in spans]
+        return self.spoken(hidden[at], [keys[one] for one in here], seen, lengths)
 
     def spoken(
         self, chosen: Tensor, keys: Sequence[Tensor], ids: Sequence[np.ndarray], lengths: Sequence[int]
     ) -> list[Tensor]:
-        """Log-probabilities at the positions chosen [N, width], so many of each text, whose pointer keys and ids are given."""
-        words = chosen @ self.table.T
-        share = torch.sigmoid((chosen @ self.gate).float() + self.gate_bias)[:, 0]
-        queries = (chosen @ self.query).float() * (LOG2_E * self.shape.pointer**-0.5)
+        """Log-probabilities at the positions chosen [N, width], so many of each text, given its pointer keys and ids."""
+        words = self.words(chosen)
+        share = torch.sigmoid(self.gate(chosen).float() + self.gate_bias)[:, 0]
+        queries = self.query(chosen).float() * (LOG2_E * self.shape.pointer**-0.5)
         answers, done = torch.empty(words.shape), 0
         for key, seen, length in zip(keys, ids, lengths):
             here = slice(done, done + length)
@@ -102,55 +105,74 @@ class Forward:
         first: the position of a text's first token. mix(layer, normed ones, out), attend(layer, q, k, v, out): instead of
         `mix` and `attend`, in which alone positions see others.
         """
-        mix = mix or (lambda layer, plain, out: self.mix(layer, plain, starts, out))
+        mix = mix or (lambda layer, normed, out: self.mix(layer, normed, starts, out))
         attend = attend or (lambda layer, q, k, v, out: self.attend(q, k, v, starts, out))
-        N, D, H = len(ids), self.shape.width, self.shape.heads
-        x = np.empty((N, D), np.float32)
-        kernels.embed(ids, starts, places, MASK, _array(self.table), self.region, x)
-        plain, normed = torch.empty(N, D), torch.empty(N, D, dtype=self.dtype)
-        qkv, up = (torch.empty(N, n, dtype=self.dtype) for n in (3 * D, 2 * self.shape.hidden))
-        inner, branch, mixed = (torch.empty(N, n, dtype=self.dtype) for n in (self.shape.hidden, D, D))
-        turned, values = torch.empty(2, N * H, D // H), torch.empty(N * H, D // H, dtype=self.dtype)
-        added = _array(branch)[:0]
+        N, D = len(ids), self.shape.width
+        head = D // self.shape.heads
+        x, normed, turned = np.empty((N, D), np.float32), np.empty((N, D), np.float32), torch.empty(2, N, D)
+        given, mixed, inner = (torch.empty(N, n, dtype=self.dtype) for n in (D, D, self.shape.hidden))
+        into = _array(given)
+        kernels.embed(ids, starts, places, MASK, self.table, self.region, x)
+        added = into[:0]
         for n, layer in enumerate(self.layers):
-            kernels.add_norm(x, added, layer.norm, _array(plain))
-            mix(n, _array(plain), _array(normed))
-            torch.mm(normed, layer.qkv, out=qkv)
-            cos, sin = self.cos[first:], self.sin[first:]
-            kernels.split_heads(_array(qkv), starts, layer.scales, cos, sin, _array(turned), _array(values))
-            attend(n, *turned, values, mixed)
-            torch.mm(mixed, layer.out, out=branch)
-            kernels.add_norm(x, _array(branch), layer.norm2, _array(normed))
-            torch.mm(normed, layer.up, out=up)
-            kernels.geglu(_array(up), _array(inner))
-            torch.mm(inner, layer.down, out=branch)
-            added = _array(branch)
-        kernels.add_norm(x, added, self.norm, _array(normed))
-        return normed
+            kernels.add_norm(x, added, layer.norm, normed)
+            mix(n, normed, into)
+            qkv = layer.qkv(given)
+            kernels.turn(
+                _array(qkv).reshape(-1, head),
+                starts,
+                layer.scales,
+                self.cos[first:],
+                self.sin[first:],
+                turned.numpy().reshape(-1, head),
+            )
+            attend(n, *turned, qkv[:, 2 * D :], mixed)
+            kernels.add_norm(x, _array(layer.out(mixed)), layer.norm2, into)
+            kernels.geglu(_array(layer.up(given)), _array(inner))
+            added = _array(layer.down(inner))
+        kernels.add_norm(x, added, self.norm, into)
+        return given
 
-    def mix(self, layer: int, plain: np.ndarray, starts: np.ndarray, out: np.ndarray) -> None:
-        kernels.mix_neighbours(plain, starts, self.layers[layer].before, self.layers[layer].after, out)
+    def mix(self, layer: int, normed: np.ndarray, starts: np.ndarray, out: np.ndarray) -> None:
+        kernels.mix_neighbours(normed, starts, self.layers[layer].before, self.layers[layer].after, out)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, starts: np.ndarray, mixed: Tensor) -> None:
-        """Fill mixed [N, width] with each text's attention, given its [H, T, head] one after another; q is scaled."""
-        H = self.shape.heads
+        """Fill mixed with each text's attention; all [N, width], and q such that weights are powers of two."""
         for begin, end in zip(starts.tolist(), starts[1:].tolist()):
-            here = slice(begin * H, end * H)
-            self.attend_one(*(one[here].view(H, end - begin, -1) for one in (q, k, v)), mixed[begin:end])
+            self.attend_one(*(one[begin:end] for one in (q, k, v, mixed)))
 
-    def attend_one(self, q: Tensor, k: Tensor, v: Tensor, out: Tensor) -> None:
-        """Fill out [T, width], given q [H, T, head], and k and v of all that it sees."""
-        H, T, _ = q.shape
-        scores = torch.bmm(q, k.transpose(1, 2)).view(H * T, -1)
+    def attend_one(self, q: Tensor, k: Tensor, v: Tensor, mixed: Tensor) -> None:
+        """Fill mixed [T, width] for q [T, width], which sees all of k and v [S, width]."""
+        queries, keys, values, out = (
+            one.unflatten(1, (self.shape.heads, -1)).transpose(0, 1) for one in (q, k, v, mixed)
+        )
+        scores = torch.bmm(queries, keys.transpose(1, 2))
         weights = torch.empty(scores.shape, dtype=self.dtype)
-        kernels.softmax(_array(scores), _array(weights))
-        out.view(T, H, -1).copy_(torch.bmm(weights.view(H, T, -1), v).transpose(0, 1))
+        kernels.softmax(_array(scores.flatten(0, 1)), _array(weights.view(-1, len(k))))
+        torch.bmm(weights, values, out=out)
+
+
+def _product(weight: Tensor) -> Product:
+    """x [n, K] → x @ weight.T; with the weight laid out in advance as oneDNN's kernels read it, where torch can do that."""
+    weight = weight.detach()
+    try:
+        with torch.inference_mode():
+            packed = torch.ops.mkldnn._reorder_linear_weight(weight, TYPICAL)
+            multiply = partial(_by_packed, packed)
+            multiply(weight[:1])
+    except (AttributeError, NotImplementedError, RuntimeError):
+        return partial(torch.matmul, other=weight.T)
+    return multiply
+
+
+def _by_packed(packed: Tensor, x: Tensor) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
 
 
 def _layer(block: Block) -> _Layer:
     q, k = 1 + block.q_norm.scale.float(), 1 + block.k_norm.scale.float()
     return _Layer(
-        *(linear.weight.detach().T for linear in (block.qkv, block.out, block.up, block.down)),
+        *(_product(linear.weight) for linear in (block.qkv, block.out, block.up, block.down)),
         norm=_floats(1 + block.norm.scale.float()),
         norm2=_floats(1 + block.norm2.scale.float()),
         scales=_floats(torch.stack([q * (LOG2_E * len(q) ** -0.5), k])),

@@ -103,31 +103,28 @@ def mix_neighbours(normed, starts, before, after, out):
 
 
 @vector
-def split_heads(qkv, starts, scales, cos, sin, turned, values):
-    """Of qkv [N, 3 H head]: queries and keys turned float32[2, N H, head], and values [N H, head], each text's [H, T, head] one
-    after another. Queries and keys are normed, times their scales float32[2, head], and their halves turned by cos, sin [T, head/2]."""
+def turn(qkv, starts, scales, cos, sin, turned):
+    """Of the heads [N 3 H, head] of queries, keys and values, the first two: normed, times their scales float32[2, head], and their
+    halves turned by the angles of their place in the text, cos, sin float32[T, head/2]. turned float32[2 N H, head]: queries, then keys."""
     long_vectors()
-    size, half = values.shape[1], values.shape[1] // 2
-    heads = qkv.shape[1] // (3 * size)
+    total, half = starts[-1], cos.shape[1]
+    heads = len(qkv) // (3 * total)
     for b in range(len(starts) - 1):
-        begin, length = starts[b], starts[b + 1] - starts[b]
-        for t in range(length):
-            for h in range(heads):
-                at = begin * heads + h * length + t
-                for which in range(2):
-                    first = (which * heads + h) * size
-                    total = float32(0)
-                    for j in range(size):
-                        v = _load(qkv, begin + t, first + j)
-                        total += v * v
-                    factor = float32(1) / np.sqrt(total / float32(size) + EPSILON)
+        for i in range(starts[b], starts[b + 1]):
+            t = i - starts[b]
+            for which in range(2):
+                for h in range(heads):
+                    row, into = (3 * i + which) * heads + h, (which * total + i) * heads + h
+                    squares = float32(0)
+                    for j in range(2 * half):
+                        v = _load(qkv, row, j)
+                        squares += v * v
+                    factor = float32(1) / np.sqrt(squares / float32(2 * half) + EPSILON)
                     for j in range(half):
-                        x = _load(qkv, begin + t, first + j) * factor * scales[which, j]
-                        y = _load(qkv, begin + t, first + half + j) * factor * scales[which, half + j]
-                        turned[which, at, j] = x * cos[t, j] - y * sin[t, j]
-                        turned[which, at, half + j] = y * cos[t, j] + x * sin[t, j]
-                for j in range(size):
-                    values[at, j] = qkv[begin + t, (2 * heads + h) * size + j]
+                        x = _load(qkv, row, j) * factor * scales[which, j]
+                        y = _load(qkv, row, half + j) * factor * scales[which, half + j]
+                        turned[into, j] = x * cos[t, j] - y * sin[t, j]
+                        turned[into, half + j] = y * cos[t, j] + x * sin[t, j]
 
 
 @vector
