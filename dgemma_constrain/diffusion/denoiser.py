@@ -47,6 +47,10 @@ class Denoiser(Protocol):
     One that can leave padding out of account says so with `pads = True` and a method
     `padded_logits(questions: Sequence[Question]) -> list[Tensor]`, one float[stop-start, V] each, for rows of different
     lengths. Without it, rows of the same shape run together and others in forwards of their own.
+
+    One that can read the texts around canvases once has a method `around(before, after, length)`, which takes their ids and the
+    length of a canvas to read them with; what it returns has `logits(canvases: Sequence[list[int]]) -> list[Tensor]`,
+    about what `logits` says of each canvas between them.
     """
 
     vocabulary: Vocabulary

@@ -7,6 +7,7 @@ tokens touch, so of the cheapest ways each is read by the recogniser, with what 
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +45,7 @@ class Closing:
         self._external = {int(x) for x in edge._tables.externals}
         self._texts: dict[int, list[int]] = {}
         self._keywords = {one for some in self._yields.spelled for one in some if one.isalnum() and len(one) > 1}
+        self._spellings: dict[tuple[tuple[int, ...], str], list[bytes]] = {}
         self.known = edge.known and self._choose()
 
     @property
@@ -66,7 +68,7 @@ class Closing:
     def _closed(self, prefixes: list[bytes]) -> list[list[bytes]]:
         found, costs = self._ways(prefixes, 0)
         closed: list[list[bytes]] = [[] for _ in prefixes]
-        for some in (slice(0, FEW), slice(FEW, WAYS)):  # mostly one of the cheapest does
+        for some in (slice(0, 1), slice(1, FEW), slice(FEW, WAYS)):  # mostly the cheapest does
             flat = [
                 (k, text)
                 for k, prefix in enumerate(prefixes)
@@ -85,12 +87,11 @@ class Closing:
     def shortest(self, head: bytes = b"") -> list[bytes]:
         """Texts that close the hole: for every terminal that may stand behind `head` the shortest that begin with it."""
         found = dict.fromkeys(head + one for one in self._written([head], 0)[0])
-        for terminal, spelled in enumerate(self._yields.spelled):
-            if spelled and self._edge._tables.table[:, terminal].any():
-                for one in spelled[:1]:
-                    begun = _joined(head.decode()[-1:], one).encode()
-                    if self._edge.alive_each([head + begun])[0] == 1:
-                        found |= dict.fromkeys(head + begun + rest for rest in self._behind(head, terminal, one)[:3])
+        first = [(terminal, spelled[0]) for terminal, spelled in enumerate(self._yields.spelled) if spelled]
+        begun = [head + _joined(head.decode()[-1:], one).encode() for _, one in first]
+        for (terminal, one), text, alive in zip(first, begun, self._edge.alive_each(begun)):
+            if alive == 1:
+                found |= dict.fromkeys(text + rest for rest in self._behind(head, terminal, one)[:3])
         texts = [one for one in found if one[len(head) :].strip()]
         return [one for one, fine in zip(texts, self.fits(texts)) if fine]
 
@@ -128,6 +129,7 @@ class Closing:
         return int(state)
 
     def _spread(self, distance: np.ndarray) -> Goals:
+        self._spellings.clear()  # they led to other goals
         y, reached = self._yields, Goals(distance.copy(), np.full(len(distance), -1, np.int32))
         spread(y.source, y.symbol, y.target, y.cost, *reached)
         return reached
@@ -156,8 +158,8 @@ class Closing:
         return [self._texts_of(one, found[i : i + 1], costs[i : i + 1], last) for i, one in enumerate(prefixes)]
 
     def _texts_of(self, prefix: bytes, found: np.ndarray, costs: np.ndarray, last: str = "") -> list[bytes]:
-        rows = [row for row, cost in zip(found[0], costs[0]) if cost < DEAR - 1]
-        return list(dict.fromkeys(text for row in rows for text in self._spelled(row, last or _last(prefix))))
+        rows, last = found[0][costs[0] < DEAR - 1].tolist(), last or _last(prefix)
+        return list(dict.fromkeys(text for row in rows for text in self._spelled(row, last)))
 
     def _ways(self, prefixes: list[bytes], begun: int) -> tuple[np.ndarray, np.ndarray]:
         edge, y, n = self._edge, self._yields, len(prefixes)
@@ -182,25 +184,30 @@ class Closing:
                 edge._enlarge()
         return found, costs
 
-    def _spelled(self, row: np.ndarray, last: str) -> list[bytes]:
-        """A way as texts: one, or several where a terminal has several spellings, of which all take the same one."""
-        y, terminals = self._yields, []
-        for step in row.tolist():
-            if step >= 0:
-                terminals += self._terminals(step)
-                continue
-            state = -1 - step
-            while self._goals.way[state] >= 0:
-                edge = self._goals.way[state]
-                terminals += y.terminals(int(y.symbol[edge]))
-                state = y.target[edge]
-            break
-        count = max((len(y.spelled[x]) for x in terminals if x in self._external), default=1)
-        texts = []
+    def _spelled(self, row: list[int], last: str) -> list[bytes]:
+        """A way as texts behind a character: one, or several where a terminal has several spellings, of which all take the same one."""
+        steps = *takewhile(lambda step: step >= 0, row), next(step for step in row if step < 0)
+        if (steps, last) not in self._spellings:
+            terminals = [terminal for step in steps[:-1] for terminal in self._terminals(step)]
+            terminals += self._to_goal(-1 - steps[-1])
+            self._spellings[steps, last] = self._texts_for(terminals, last)
+        return self._spellings[steps, last]
+
+    def _to_goal(self, state: int) -> list[int]:
+        terminals = []
+        while self._goals.way[state] >= 0:
+            edge = self._goals.way[state]
+            terminals += self._yields.terminals(int(self._yields.symbol[edge]))
+            state = self._yields.target[edge]
+        return terminals
+
+    def _texts_for(self, terminals: list[int], last: str) -> list[bytes]:
+        spelled, texts = self._yields.spelled, []
+        count = max((len(spelled[x]) for x in terminals if x in self._external), default=1)
         for k in range(count):
             text, end = "", last
             for x in terminals:
-                one = y.spelled[x][min(k, len(y.spelled[x]) - 1) if x in self._external else 0]
+                one = spelled[x][min(k, len(spelled[x]) - 1) if x in self._external else 0]
                 text += _joined(end, one)
                 end = one[-1:]
             texts.append(text.encode())

@@ -28,7 +28,7 @@ from dgemma_constrain.infill.edge import Edge, warm_up
 from dgemma_constrain.infill.hole import Hole, context, find
 from dgemma_constrain.infill.judge import Judge
 from dgemma_constrain.infill.names import Unknown
-from dgemma_constrain.infill.search import String, strings
+from dgemma_constrain.infill.search import Spelling, String, strings
 from dgemma_constrain.infill.steering import Steering
 from dgemma_constrain.infill.tidy import tidied
 from dgemma_constrain.infill.yields import yields
@@ -42,6 +42,11 @@ JUDGED, KEPT = 48, 3  # strings of a canvas that are judged in one look; whole o
 LEAST_SCORE = -99.0  # of a text that no canvas has room for
 NEAR, WORDS = 4000, 300  # characters around the hole whose words are tried, too; so many at most
 LOOKS, LEAST, CHARACTERS = 4, 160, 3  # looks to have time for; characters a model sees at least; of a token
+BEHIND = 1.0  # nats a token that a canvas's best string may be behind that of another length and still be looked at
+DENSEST = 16  # characters of a token, in no text more on average
+# Tokens of the canvas that a model reads the texts around it with, where it does so once; for one line and for several.
+READ_WITH = {False: 8, True: 32}
+READS = 3  # as many times that long the whole may take
 UNWRITTEN = 6  # masks that the model sees instead of another hole
 _SECONDS: WeakKeyDictionary = WeakKeyDictionary()  # a denoiser → what a token took in its last look
 
@@ -180,6 +185,8 @@ class _Work:
         self.head = hole.head.encode()
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
+        self.spelling = Spelling(self.vocabulary)
+        self._around, self._took = None, 0.0  # what the model has read of the texts around, seconds of its last look
         near = self._affordable()
         prefix = context(hole, judge.node, self._fits)[-near:]
         first, *others = [x.replace("\r\n", "\n") for x in _around(hole.after, masked, near // 2)]
@@ -195,13 +202,9 @@ class _Work:
         end = self.end if self.found else self.latest
         return time.monotonic() < end and not (self.cancel is not None and self.cancel.is_set())
 
-    def _time_to_look(self, attempts: list[Attempt]) -> bool:
+    def _time_to_look(self) -> bool:
         """Whether a look will be over in time, by how long the last one took; as long as nothing is whole, it is worth it."""
-        if not self.found:
-            return self.on_time()
-        tokens = sum(len(self.before) + one.length + len(self.after) for one in attempts)
-        seconds = _SECONDS.get(self.denoiser, 0) * tokens
-        return self.on_time() and time.monotonic() + seconds < self.end
+        return self.on_time() and (not self.found or time.monotonic() + self._took < self.end)
 
     def run(self, count: int, steps: int) -> list[CodeCompletion]:
         room = min(self.denoiser.block, self.denoiser.context_length - len(self.before) - len(self.after))
@@ -209,13 +212,16 @@ class _Work:
         attempts = [Attempt(n) for n in lengths]
         for step in range(steps):
             open_ = [one for one in attempts if not one.done]
-            if not open_ or not self._time_to_look(open_):
+            if not open_ or not self._time_to_look():
                 break
             looks = self._look(open_)
             for attempt, log_p in zip(open_, looks):
                 self._advance(attempt, log_p, steps - step)
             if not step:
                 self._try_others(looks)
+            best = max((one.lead.score for one in attempts if one.lead), default=0.0)
+            for one in open_:
+                one.done |= one.lead is not None and one.lead.score < best - BEHIND
         return self._ranked(count)
 
     def _affordable(self) -> int:
@@ -223,32 +229,41 @@ class _Work:
         seconds = _SECONDS.get(self.denoiser)
         if not seconds:
             return len(self.hole.before) + len(self.hole.after)
-        tokens = (self.end - time.monotonic()) / LOOKS / (len(ONE_LINE) * seconds)
+        looks = READS if hasattr(self.denoiser, "around") else LOOKS * len(ONE_LINE)
+        tokens = (self.end - time.monotonic()) / (looks * seconds)
         return max(LEAST, int(tokens * CHARACTERS / 1.5))
 
     def _fits(self, text: str) -> bool:
         """Whether a model's window takes this whole text before the hole."""
         if not hasattr(self, "_window"):
             self._window = len(self.denoiser.frame_infill(self.hole.before.replace("\r\n", "\n"), "")[0]) - 1
-        return len(text) <= self._window or len(self.vocabulary.encode(text)) <= self._window
+        if not self._window < len(text) <= DENSEST * self._window:
+            return len(text) <= self._window
+        return len(self.vocabulary.encode(text)) <= self._window
 
     def _look(self, attempts: list[Attempt]) -> list[np.ndarray]:
         mask = self.vocabulary.mask_id
-        questions = []
-        for one in attempts:
-            ids = [one.pinned[i][0] if i in one.pinned else mask for i in range(one.length)]
-            start = len(self.before)
-            questions.append(Question([*self.before, *ids, *self.after], start, start + one.length))
+        canvases = [[one.pinned[i][0] if i in one.pinned else mask for i in range(one.length)] for one in attempts]
         began = time.monotonic()
-        answers = ask(self.denoiser, questions)
-        _SECONDS[self.denoiser] = (time.monotonic() - began) / sum(len(q.ids) for q in questions)
+        if not hasattr(self.denoiser, "around"):
+            start = len(self.before)
+            questions = [Question([*self.before, *ids, *self.after], start, start + len(ids)) for ids in canvases]
+            answers = ask(self.denoiser, questions)
+            _SECONDS[self.denoiser] = (time.monotonic() - began) / sum(len(q.ids) for q in questions)
+        else:
+            if self._around is None:
+                length = min(READ_WITH[self.hole.several], max(map(len, canvases)))
+                self._around = self.denoiser.around(self.before, self.after, length)
+                tokens = len(self.before) + length + len(self.after)
+                _SECONDS[self.denoiser] = (time.monotonic() - began) / tokens
+                began = time.monotonic()
+            answers = self._around.logits(canvases)
+        self._took = time.monotonic() - began
         return [x.float().log_softmax(-1).cpu().numpy() for x in answers]
 
     def _advance(self, attempt: Attempt, log_p: np.ndarray, looks_left: int) -> None:
         """Find the canvas's best strings, judge them, and commit a part of the best."""
-        candidates = strings(
-            log_p, self.vocabulary, attempt.pinned, self.head, self.steering, self.on_time, attempt.lead
-        )
+        candidates = strings(log_p, self.spelling, attempt.pinned, self.head, self.steering, self.on_time, attempt.lead)
         lead, whole = None, 0
         for string in candidates[:JUDGED]:
             if whole == KEPT or not self.on_time():
@@ -312,7 +327,7 @@ class _Work:
             )
         scored = []
         for text in dict.fromkeys(texts):
-            ids = self.vocabulary.encode(text.decode())
+            ids = self.spelling.encode(text.decode())
             means = [_mean(log_p, ids, self.vocabulary.eos_ids) for log_p in looks if len(ids) <= len(log_p)]
             scored.append((max(means, default=LEAST_SCORE), text))
         kept = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -123,18 +125,20 @@ def context(hole: Hole, node: Any, fits: Callable[[str], bool]) -> str:
             if line < len(data):
                 headers.insert(0, (line, data[line : stop if stop >= 0 else None].decode().rstrip("\r") + "\n"))
         node = node.parent
-    low, high = 0, len(before)  # characters of `before` that fit
-    while low < high:
-        middle = (low + high + 1) // 2
-        near = before[-middle:]
-        if fits(_outside(headers, data, near) + near):
-            low = middle
-        else:
-            high = middle - 1
-    near = before[len(before) - low :]
-    if "\n" in near:  # whole lines
-        near = near[near.index("\n") + 1 :] if len(near) < len(before) else near
-    return _outside(headers, data, near) + near
+    starts = [len(before), *reversed([one.end() for one in re.finditer("\n", before[:-1])]), 0]  # of the last lines
+
+    def too_much(at: int) -> bool:
+        near = before[at:]
+        return not fits(_outside(headers, data, near) + near)
+
+    some = 1
+    while some < len(starts) and not too_much(starts[some]):
+        some *= 2
+    whole = bisect_left(starts[:some], True, lo=1, key=too_much) - 1
+    at = starts[whole]
+    if not whole:  # the last line alone is too long
+        at -= bisect_left(range(len(before) - starts[1] + 1), True, lo=1, key=lambda n: too_much(len(before) - n)) - 1
+    return _outside(headers, data, before[at:]) + before[at:]
 
 
 def _outside(headers: list[tuple[int, str]], data: bytes, near: str) -> str:

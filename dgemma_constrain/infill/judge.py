@@ -11,15 +11,14 @@ there and ends nothing else.
 
 from __future__ import annotations
 
-import ast
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from dgemma_constrain.infill.languages import grammar
+from dgemma_constrain.infill.python import Reading
 
 IDENTIFIER = "__HOLE__"
 PLACEHOLDERS = ("__HOLE__", "__HOLE__;", "__HOLE__()", ".__HOLE__", ", __HOLE__", " + __HOLE__", "0", "")
@@ -174,20 +173,11 @@ class Judge:
     def compiles(self, text: str) -> bool:
         """Whether Python itself reads the file, too, where it reads it with the placeholder: tree-sitter's grammar is looser.
         Always, in other languages."""
-        return not self._is_python or self._reads(text)
+        return self._python is None or self._python.accepts(text.encode())
 
     @cached_property
-    def _is_python(self) -> bool:
-        return self._language == "python" and self._reads(self.placeholder)
-
-    def _reads(self, text: str) -> bool:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it thinks of the file's escapes
-            try:
-                ast.parse(self._before + text.encode() + self._after)
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                return False
-        return True
+    def _python(self) -> Reading | None:
+        return Reading(self._before, self._kept, self._after, self.node) if self._language == "python" else None
 
     def _parsed(self, data: bytes) -> Any:
         """The tree with `data` in the hole, parsed anew only where it differs from the tree that is kept."""

@@ -6,7 +6,9 @@ string, too. So whatever a model says there are whole strings, and those that it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -36,9 +38,17 @@ class Rules(Protocol):
         """For each beginning, what may stand behind it to end it; b"" where it is whole as it is."""
 
 
+class Spelling:
+    """What a vocabulary says of tokens and texts, remembered: a beam asks again and again for the same."""
+
+    def __init__(self, vocabulary: Vocabulary):
+        self.eos_ids, self.order = vocabulary.eos_ids, vocabulary.order
+        self.token_bytes, self.encode = cache(vocabulary.token_bytes), cache(vocabulary.encode)
+
+
 def strings(
     log_p: np.ndarray,
-    vocabulary: Vocabulary,
+    vocabulary: Vocabulary | Spelling,
     pinned: dict[int, tuple[int, float]],
     head: bytes,
     rules: Rules,
@@ -58,7 +68,6 @@ class _Beam:
     def __init__(self, log_p, vocabulary, pinned, head, rules):
         self._rows, self._vocabulary, self._pinned, self._head, self._rules = log_p, vocabulary, pinned, head, rules
         self._whole: dict[tuple[tuple[int, ...], bool], String] = {}
-        self._encoded: dict[bytes, list[int]] = {}
         self._end = [max(vocabulary.eos_ids, key=lambda e: row[e], default=-1) for row in log_p]
         self._last = max(pinned, default=-1)
 
@@ -70,35 +79,46 @@ class _Beam:
         for position, row in enumerate(self._rows):
             if not on_time():
                 break
-            near = _likeliest(row, BRANCHES)
+            near = self._spelled(i for i in _likeliest(row, BRANCHES) if i not in ends)
             grown = []
-            for score, ids, text in beam:
+            for one in beam:
                 if position in self._pinned:
-                    choices = [self._pinned[position]]
-                elif len(text) < len(head):
-                    choices = _with_head(row, self._vocabulary, head[len(text) :])
+                    i, p = self._pinned[position]
+                    choices, scores = self._spelled([i] if i not in ends else []), [p]
+                elif len(one[2]) < len(head):
+                    choices = self._spelled(_with_head(row, self._vocabulary, head[len(one[2]) :]))
+                    scores = row[[i for i, _ in choices]].tolist()
                 else:
-                    choices = near
-                grown += [(score + p, ids, text, i) for i, p in choices if i not in ends]
+                    choices, scores = near, row[[i for i, _ in near]].tolist()
+                grown += [(one[0] + p, one, choice) for p, choice in zip(scores, choices)]
             grown.sort(key=lambda one: -one[0])
             beam = self._kept(grown)
         return sorted(self._whole.values(), key=lambda one: -one.score)
 
+    def _spelled(self, ids: Iterable[int]) -> list[tuple[int, bytes]]:
+        """The tokens, with the bytes that they add; those that add none are left out."""
+        return [(i, added) for i in ids if (added := self._vocabulary.token_bytes(i))]
+
     def _kept(self, grown: list) -> list:
         """The first of the beginnings, best first, that can be ended in time: as many as the beam is wide."""
-        longer: dict[bytes, tuple[float, tuple[int, ...], bytes]] = {}
-        for score, ids, text, i in grown:
-            added = self._vocabulary.token_bytes(i)
-            if added and _agree(text + added, self._head):
-                longer.setdefault(text + added, (score, (*ids, i), text + added))
-        waiting, alive, beam = list(longer.values()), [], []
+        longer, alive, beam = self._longer(grown), [], []
+        waiting = list(islice(longer, AT_ONCE))
         while len(beam) < WIDTH and (waiting or alive):
             while len(alive) < WIDTH and waiting:
-                near, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
-                alive += [one for one, fine in zip(near, self._rules.alive([text for *_, text in near])) if fine]
+                alive += [one for one, fine in zip(waiting, self._rules.alive([text for *_, text in waiting])) if fine]
+                waiting = list(islice(longer, AT_ONCE))
             near, alive = alive[:WIDTH], alive[WIDTH:]
             beam += self._ended_in_time(near)
         return beam[:WIDTH]
+
+    def _longer(self, grown: list) -> Iterator[tuple[float, tuple[int, ...], bytes]]:
+        """The beginnings, each text once."""
+        seen = set()
+        for score, (_, ids, text), (i, added) in grown:
+            text += added
+            if text not in seen and (text.startswith(self._head) or self._head.startswith(text)):
+                seen.add(text)
+                yield score, (*ids, i), text
 
     def _ended_in_time(self, near: list) -> list:
         """Those of some beginnings that have an ending, with which they are added to the strings."""
@@ -110,7 +130,7 @@ class _Beam:
             fits = 0
             for ending in endings:
                 if fits < ENDINGS:
-                    more = self._encoded.setdefault(ending, self._vocabulary.encode(ending.decode()) if ending else [])
+                    more = self._vocabulary.encode(ending.decode()) if ending else []
                     room = bool(self._vocabulary.eos_ids) and len(ids) + len(more) < len(self._rows)
                     fits += self._add(score, ids, (*ids, *more), text + ending, room)
             if fits or len(ids) <= self._last:  # what is pinned further on says what follows
@@ -135,16 +155,11 @@ class _Beam:
         return True
 
 
-def _agree(text: bytes, head: bytes) -> bool:
-    return text.startswith(head) or head.startswith(text)
+def _likeliest(row: np.ndarray, count: int) -> list[int]:
+    return np.argpartition(row, -min(count, len(row)))[-count:].tolist()
 
 
-def _likeliest(row: np.ndarray, count: int) -> list[tuple[int, float]]:
-    ids = np.argpartition(-row, min(count, len(row) - 1))[:count]
-    return [(int(i), float(row[i])) for i in ids]
-
-
-def _with_head(row: np.ndarray, vocabulary: Vocabulary, head: bytes) -> list[tuple[int, float]]:
+def _with_head(row: np.ndarray, vocabulary: Vocabulary | Spelling, head: bytes) -> list[int]:
     """The tokens that go on with what is left of the head, or end in the middle of it."""
     order = vocabulary.order
     ids = []
@@ -157,10 +172,10 @@ def _with_head(row: np.ndarray, vocabulary: Vocabulary, head: bytes) -> list[tup
     stop = _first(vocabulary, order, head + b"\xff" * 64)
     longer = order[start:stop]
     ids += [int(i) for i in longer[np.argsort(-row[longer], kind="stable")[:BRANCHES]]]
-    return [(i, float(row[i])) for i in dict.fromkeys(ids)]
+    return list(dict.fromkeys(ids))
 
 
-def _first(vocabulary: Vocabulary, order: np.ndarray, key: bytes) -> int:
+def _first(vocabulary: Vocabulary | Spelling, order: np.ndarray, key: bytes) -> int:
     """Where in the sorted tokens the first stands that isn't smaller than `key`."""
     low, high = 0, len(order)
     while low < high:

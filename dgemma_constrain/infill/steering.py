@@ -33,9 +33,18 @@ class Steering:
             closing = Closing(language, self._edge, self._tail + hole.after.encode(), hole.several)
             self._closing = closing if closing.known else None
         self._endings = None if constraint is None else _Endings(constraint.language().automaton)
+        # Canvases of all lengths, and all looks at them, ask for the same texts.
+        self._alive: dict[bytes, bool] = {}
+        self._closings: dict[bytes, list[bytes]] = {}
 
     def alive(self, texts: list[bytes]) -> list[bool]:
         """Which beginnings can be gone on with."""
+        new = [text for text in texts if text not in self._alive]
+        if new:
+            self._alive.update(zip(new, self._alive_each(new)))
+        return [self._alive[text] for text in texts]
+
+    def _alive_each(self, texts: list[bytes]) -> list[bool]:
         fine = [b"\r" not in x and b"\0" not in x and (self._hole.several or b"\n" not in x) for x in texts]
         fine = [ok and self._may_begin(text) for ok, text in zip(fine, texts)]
         if self._edge is None:
@@ -47,6 +56,12 @@ class Steering:
 
         Where nothing is known of how a hole ends, every beginning counts as whole.
         """
+        new = [text for text in dict.fromkeys(texts) if text not in self._closings]
+        if new:
+            self._closings.update(zip(new, self._closings_each(new)))
+        return [self._closings[text] for text in texts]
+
+    def _closings_each(self, texts: list[bytes]) -> list[list[bytes]]:
         if self._closing is not None:
             found = self._closing.of(texts)
         else:

@@ -90,6 +90,12 @@ class EmbeddedModel(Tokens):
 
         return torch.stack(self._look(ids.tolist(), [(start, stop)] * len(ids)))
 
+    def around(self, before: list[int], after: list[int], length: int):
+        """Reads what stands around canvases once; see `around.Around`."""
+        from .around import Around
+
+        return Around(self.forward, before, after, length)
+
     pads = True  # rows of different lengths are never padded, so none knows of another
 
     def padded_logits(self, questions):

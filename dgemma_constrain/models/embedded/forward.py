@@ -62,20 +62,26 @@ class Forward:
         starts = np.cumsum([0, *lengths])
         places = np.array(spans, np.int64) + starts[:-1, None]
         ids = np.concatenate([np.asarray(text, np.int64) for text in texts])
-        hidden = self._hidden(ids, starts, places)
+        hidden = self.hidden(ids, starts, places)
         at = torch.from_numpy(np.concatenate([np.arange(*place) for place in places]))
-        chosen = hidden[at]
+        here, keys = [slice(*one) for one in zip(starts.tolist(), starts[1:].tolist())], self.key(hidden).float()
+        seen, lengths = [ids[one] for one in here], [stop - start for start, stop in spans]
+        return self.spoken(hidden[at], [keys[one] for one in here], seen, lengths)
+
+    def spoken(
+        self, chosen: Tensor, keys: Sequence[Tensor], ids: Sequence[np.ndarray], lengths: Sequence[int]
+    ) -> list[Tensor]:
+        """Log-probabilities at the positions chosen [N, width], so many of each text, given its pointer keys and ids."""
         words = self.words(chosen)
         share = torch.sigmoid(self.gate(chosen).float() + self.gate_bias)[:, 0]
         queries = self.query(chosen).float() * (LOG2_E * self.shape.pointer**-0.5)
-        keys = self.key(hidden).float()
         answers, done = torch.empty(words.shape), 0
-        for (first, last), begin, end in zip(places.tolist(), starts.tolist(), starts[1:].tolist()):
-            here = slice(done, done + last - first)
+        for key, seen, length in zip(keys, ids, lengths):
+            here = slice(done, done + length)
             kernels.mixture(
                 _array(words[here]),
-                _array(queries[here] @ keys[begin:end].T),
-                ids[begin:end],
+                _array(queries[here] @ key.T),
+                seen,
                 len(SPECIALS),
                 _array(share[here]),
                 np.float32(self.shape.softcap),
@@ -83,10 +89,24 @@ class Forward:
                 _array(answers[here]),
             )
             done = here.stop
-        return list(answers.split([stop - start for start, stop in spans]))
+        return list(answers.split(list(lengths)))
 
-    def _hidden(self, ids: np.ndarray, starts: np.ndarray, places: np.ndarray) -> Tensor:
-        """What the transformer makes of ids int64[N]: [N, width]."""
+    def hidden(
+        self,
+        ids: np.ndarray,
+        starts: np.ndarray,
+        places: np.ndarray,
+        first: int = 0,
+        mix: Callable[[int, np.ndarray, np.ndarray], None] | None = None,
+        attend: Callable[[int, Tensor, Tensor, Tensor, Tensor], None] | None = None,
+    ) -> Tensor:
+        """What the transformer makes of ids int64[N]: [N, width].
+
+        first: the position of a text's first token. mix(layer, normed ones, out), attend(layer, q, k, v, out): instead of
+        `mix` and `attend`, in which alone positions see others.
+        """
+        mix = mix or (lambda layer, normed, out: self.mix(layer, normed, starts, out))
+        attend = attend or (lambda layer, q, k, v, out: self.attend(q, k, v, starts, out))
         N, D = len(ids), self.shape.width
         head = D // self.shape.heads
         x, normed, turned = np.empty((N, D), np.float32), np.empty((N, D), np.float32), torch.empty(2, N, D)
@@ -94,35 +114,42 @@ class Forward:
         into = _array(given)
         kernels.embed(ids, starts, places, MASK, self.table, self.region, x)
         added = into[:0]
-        for layer in self.layers:
+        for n, layer in enumerate(self.layers):
             kernels.add_norm(x, added, layer.norm, normed)
-            kernels.mix_neighbours(normed, starts, layer.before, layer.after, into)
+            mix(n, normed, into)
             qkv = layer.qkv(given)
             kernels.turn(
                 _array(qkv).reshape(-1, head),
                 starts,
                 layer.scales,
-                self.cos,
-                self.sin,
+                self.cos[first:],
+                self.sin[first:],
                 turned.numpy().reshape(-1, head),
             )
-            self._attend(*turned, qkv[:, 2 * D :], starts, mixed)
+            attend(n, *turned, qkv[:, 2 * D :], mixed)
             kernels.add_norm(x, _array(layer.out(mixed)), layer.norm2, into)
             kernels.geglu(_array(layer.up(given)), _array(inner))
             added = _array(layer.down(inner))
         kernels.add_norm(x, added, self.norm, into)
         return given
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, starts: np.ndarray, mixed: Tensor) -> None:
+    def mix(self, layer: int, normed: np.ndarray, starts: np.ndarray, out: np.ndarray) -> None:
+        kernels.mix_neighbours(normed, starts, self.layers[layer].before, self.layers[layer].after, out)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, starts: np.ndarray, mixed: Tensor) -> None:
         """Fill mixed with each text's attention; all [N, width], and q such that weights are powers of two."""
         for begin, end in zip(starts.tolist(), starts[1:].tolist()):
-            queries, keys, values, out = (
-                one[begin:end].unflatten(1, (self.shape.heads, -1)).transpose(0, 1) for one in (q, k, v, mixed)
-            )
-            scores = torch.bmm(queries, keys.transpose(1, 2))
-            weights = torch.empty(scores.shape, dtype=self.dtype)
-            kernels.softmax(_array(scores.flatten(0, 1)), _array(weights.view(-1, end - begin)))
-            torch.bmm(weights, values, out=out)
+            self.attend_one(*(one[begin:end] for one in (q, k, v, mixed)))
+
+    def attend_one(self, q: Tensor, k: Tensor, v: Tensor, mixed: Tensor) -> None:
+        """Fill mixed [T, width] for q [T, width], which sees all of k and v [S, width]."""
+        queries, keys, values, out = (
+            one.unflatten(1, (self.shape.heads, -1)).transpose(0, 1) for one in (q, k, v, mixed)
+        )
+        scores = torch.bmm(queries, keys.transpose(1, 2))
+        weights = torch.empty(scores.shape, dtype=self.dtype)
+        kernels.softmax(_array(scores.flatten(0, 1)), _array(weights.view(-1, len(k))))
+        torch.bmm(weights, values, out=out)
 
 
 def _product(weight: Tensor) -> Product:
