@@ -8,7 +8,7 @@ import pytest
 from json_schema_cases import Cases, orders
 
 import dgemma_constrain as dc
-from dgemma_constrain.constraints.json_schema import compile_schema, values
+from dgemma_constrain.constraints.json_schema import compile_schema, space
 from dgemma_constrain.errors import ConstraintError, LimitExceeded, SchemaError, UnsupportedSchema
 
 KINDS = ["string", "integer", "boolean", "null"]
@@ -44,7 +44,7 @@ def test_too_many_cases_for_an_automaton_are_judged_one_by_one():
 
 def test_a_name_at_the_wrong_place_makes_no_negation_true(monkeypatch):
     """As two objects that overlap, one of which would be excluded by its order alone."""
-    monkeypatch.setattr(values, "MAX_WORK", -1)
+    monkeypatch.setattr(space, "MAX_WORK", -1)
     ordered = {
         "type": "object",
         "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
@@ -70,7 +70,7 @@ def test_parts_agree_with_the_normal_form(monkeypatch, seed):
         whole = compile_schema(schema, formats=False)
     except ConstraintError:
         return
-    monkeypatch.setattr(values, "MAX_WORK", -1)
+    monkeypatch.setattr(space, "MAX_WORK", -1)
     try:
         parts = compile_schema(schema, formats=False)
     except (UnsupportedSchema, SchemaError):  # that no value fits, say

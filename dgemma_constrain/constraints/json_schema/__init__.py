@@ -5,9 +5,9 @@
     text      $ref        each    form:   of      spelling
                           says    sets    names
 
-Reading order: source, keywords (what there is), documents (places, references), exprs, values (the algebra; start here),
+Reading order: source, keywords (what there is), documents (places, references), exprs, values, space (the algebra; start here),
 arrays, objects, leaves (strings and numbers), numbers, formats, literals, read, unevaluated, conflict, membership; then
-plan, alike, distinct, spelling, number_spellings, layout, constants, extraction, write; and culprit.
+plan, plan_arrays, alike, distinct, spelling, number_spellings, layout, constants, extraction, write; and culprit.
 
 *Normal form.* A set of JSON values is, type by type: a DFA of strings (over decoded characters), a DFA of numbers (over
 canonical decimals), a union of array shapes, a union of object shapes. Shapes hold formulas over places of the schema for
@@ -55,7 +55,7 @@ from dgemma_constrain.constraints.json_schema.layout import Layout
 from dgemma_constrain.constraints.json_schema.membership import is_text_of
 from dgemma_constrain.constraints.json_schema.read import Reader, Relaxed
 from dgemma_constrain.constraints.json_schema.source import instance, read
-from dgemma_constrain.constraints.json_schema.values import TooDeep
+from dgemma_constrain.constraints.json_schema.space import TooDeep
 from dgemma_constrain.constraints.json_schema.write import ANYTHING, Outline, Writer
 from dgemma_constrain.errors import ConstraintError, LimitExceeded, SchemaError
 

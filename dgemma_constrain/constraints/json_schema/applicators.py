@@ -18,7 +18,7 @@ from dgemma_constrain.errors import LimitExceeded, SchemaError
 
 if TYPE_CHECKING:
     from dgemma_constrain.constraints.json_schema.read import Reader
-    from dgemma_constrain.constraints.json_schema.values import Space
+    from dgemma_constrain.constraints.json_schema.space import Space
 
 
 MANY = 16  # branches of oneOf that are worth a look at what tells them apart

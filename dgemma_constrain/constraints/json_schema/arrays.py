@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Iterator
 from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
 
 if TYPE_CHECKING:
-    from dgemma_constrain.constraints.json_schema.values import Space
+    from dgemma_constrain.constraints.json_schema.space import Space
 
 Count = tuple[int, Expr, int, int | None]  # (from this place on, so much fits this, at least, at most)
 

@@ -23,7 +23,7 @@ from dgemma_constrain.constraints.json_schema.objects import ObjectShape
 from dgemma_constrain.constraints.json_schema.spelling import QUOTE, fragment, respelt
 
 if TYPE_CHECKING:
-    from dgemma_constrain.constraints.json_schema.values import Space
+    from dgemma_constrain.constraints.json_schema.space import Space
 
 FEW = 30  # arrays and objects that are planned one by one
 WHY = f"where more than {FEW} arrays and objects are listed, their names stand in the order in which they are listed"

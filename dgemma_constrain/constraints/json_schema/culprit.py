@@ -14,7 +14,8 @@ from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr, nam
 from dgemma_constrain.constraints.json_schema.membership import FALSE, STRICT, _Members, _parsed, _Reader
 
 if TYPE_CHECKING:
-    from dgemma_constrain.constraints.json_schema.values import Space, Values
+    from dgemma_constrain.constraints.json_schema.space import Space
+    from dgemma_constrain.constraints.json_schema.values import Values
 
 _GAP = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()

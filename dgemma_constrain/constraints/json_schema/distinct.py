@@ -20,10 +20,10 @@ from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.arrays import ALL_ARRAYS
 from dgemma_constrain.constraints.json_schema.exprs import Expr
 from dgemma_constrain.constraints.json_schema.objects import ALL_OBJECTS, ObjectShape
+from dgemma_constrain.constraints.json_schema.values import Values, of_type
 
 if TYPE_CHECKING:
-    from dgemma_constrain.constraints.json_schema.values import Space, Values
-
+    from dgemma_constrain.constraints.json_schema.space import Space
 ENDS = 6  # first characters are told apart modulo this, and so are last ones
 WHY = "are told apart by their first and last characters, and stand in the order which that gives"
 
@@ -53,8 +53,6 @@ def number_marks() -> tuple[DFA, ...]:
 
 def marks(space: Space, parts: list[Expr]) -> tuple[Expr, ...]:
     """Disjoint sets that hold all values of these formulas, of different values as far as it goes."""
-    from dgemma_constrain.constraints.json_schema.values import of_type
-
     values = [space.values(part) for part in parts]
     found = [of_type(null=True)] if any(v.null for v in values) else []
     found += [of_type(booleans=frozenset({b})) for b in (False, True) if any(b in v.booleans for v in values)]
@@ -69,8 +67,6 @@ def marks(space: Space, parts: list[Expr]) -> tuple[Expr, ...]:
 
 
 def _object_marks(space: Space, values: list[Values]) -> list[Values]:
-    from dgemma_constrain.constraints.json_schema.values import of_type
-
     shapes = [shape for v in values for shape in v.objects]
     if not shapes:
         return []

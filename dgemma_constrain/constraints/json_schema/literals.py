@@ -10,7 +10,8 @@ from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.exprs import NEVER, Expr
 from dgemma_constrain.constraints.json_schema.keywords import is_number
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
-from dgemma_constrain.constraints.json_schema.values import Space, Values, of_type
+from dgemma_constrain.constraints.json_schema.space import Space
+from dgemma_constrain.constraints.json_schema.values import Values, of_type
 
 
 def literals(space: Space, listed: Sequence[Any]) -> Values:

@@ -30,7 +30,8 @@ from dgemma_constrain.constraints.json_schema.objects import ObjectShape
 from dgemma_constrain.errors import LimitExceeded
 
 if TYPE_CHECKING:
-    from dgemma_constrain.constraints.json_schema.values import Space, Values
+    from dgemma_constrain.constraints.json_schema.space import Space
+    from dgemma_constrain.constraints.json_schema.values import Values
 
 
 def is_text_of(space: Space, expr: Expr, text: str, any_order: bool = False) -> bool:

@@ -15,7 +15,7 @@ from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
 
 if TYPE_CHECKING:
-    from dgemma_constrain.constraints.json_schema.values import Space
+    from dgemma_constrain.constraints.json_schema.space import Space
 
 Member = tuple[str, Expr, bool]  # (the name, what its value may be, whether it must be there)
 Cell = tuple[DFA, Expr]

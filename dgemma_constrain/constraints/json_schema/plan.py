@@ -1,7 +1,7 @@
 """Shapes → small graphs whose arcs are marks, names and formulas: in which order the texts have what.
 
-An array is a walk over (how many items, how many of each count, which values were used if they must be unique). An object
-is a walk over (the next declared member, or the set of those used if any order will do), then over other members.
+An object is a walk over (the next declared member, or the set of those used if any order will do), then over other members;
+of arrays see `plan_arrays`.
 
 A name may be written twice among the others, which no automaton over unboundedly many names can see. A parser keeps the
 last. So that what it keeps is valid all the same: every member obeys its cell; where `needs` asks for one that fits,
@@ -11,21 +11,17 @@ later ones with such names must fit, too; and to `least` the others count for on
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import comb
 from typing import TYPE_CHECKING, Hashable, Iterator, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.constraints.json_schema import distinct, leaves, objects
-from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.exprs import Expr
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
 from dgemma_constrain.errors import LimitExceeded
 
 if TYPE_CHECKING:
-    from dgemma_constrain.constraints.json_schema.values import Space
+    from dgemma_constrain.constraints.json_schema.space import Space
 
-MAX_SETS = 200_000  # characters of an array without repetition whose values, told apart, may stand in any order
-MAX_LISTED = 60  # values that are told apart, in one order
 MAX_FREE = 8  # members that may stand in any order
 MAX_JOINTS = 50_000
 MANY = 20  # members whose names are read letter by letter (see menus)
@@ -105,134 +101,12 @@ class Plan:
         self.add(source, (",",) if started else (), at)
 
 
-def plan_array(space: Space, shape: ArrayShape, loose: bool = False) -> Plan:
-    """loose: items may be equal, or not, whatever the shape says of it."""
-    plan = Plan()
-    lows = [low for _, _, low, _ in shape.counts]
-    starts = [start for start, _, _, _ in shape.counts]
-    cap = max(len(shape.prefix), shape.least, shape.most or 0, 1, *starts)
-    if (
-        shape.repeats
-        and not loose
-        and space.narrow(space.where(), "uniqueItems", "arrays with equal items are left out")
-    ):
-        return plan
-    values, ascending = _distinguishable(space, shape) if shape.unique and not loose else (None, False)
-    begin = (0, (0,) * len(lows), -1 if ascending else frozenset())
-    first, _ = plan.joint(begin)
-    plan.add(0, ("[",), first)
-    agenda = [begin]
-    for state in agenda:
-        i, counts, used = state
-        here, _ = plan.joint(state)
-        if i >= shape.least and all(c >= low for c, low in zip(counts, lows)):
-            if i:
-                plan.add(here, ("]",), 1)
-            else:
-                plan.add(0, ("[]",), 1)
-        _check(space, plan, cap)
-        if i == shape.most:
-            continue
-        for item, then in _counted(space, shape, i, counts):
-            for part, more in [(item, used)] if values is None else _unused(space, item, values, used):
-                if not space.is_never(part):
-                    after = (min(i + 1, cap), then, more)
-                    target, fresh = plan.joint(after)
-                    if fresh:
-                        agenda.append(after)
-                    plan.step(here, i > 0, (part,), part, target)
-    return plan
-
-
-def _check(space: Space, plan: Plan, cap: int) -> None:
+def check(space: Space, plan: Plan, cap: int) -> None:
     if max(plan.joints, cap) > MAX_JOINTS:
         raise LimitExceeded(
             f"the texts of this part need more than {MAX_JOINTS:,} states for what they count (at {space.where() or '/'}); "
             "lower maxItems, minItems, maxContains or maxProperties"
         )
-
-
-def _counted(space: Space, shape: ArrayShape, i: int, counts: tuple[int, ...]) -> list[tuple[Expr, tuple[int, ...]]]:
-    """What may stand at place i, and how the counts go on. To reach a lower bound an item need not be counted; for an
-    upper one, all that fit are."""
-    ways = [(shape.at(i), ())]
-    for (start, part, low, high), count in zip(shape.counts, counts):
-        fresh = []
-        for item, then in ways:
-            if start > i or (high is None and count >= low):
-                fresh.append((item, (*then, count)))
-                continue
-            if high is None or count < high:
-                fresh.append((space.both(item, part), (*then, count + 1)))
-            fresh.append((item if high is None else space.both(item, space.non(part)), (*then, count)))
-        ways = fresh
-    return ways
-
-
-def _distinguishable(space: Space, shape: ArrayShape) -> tuple[tuple[Expr, ...] | None, bool]:
-    """Disjoint sets, out of each of which no more than one item comes, and whether items stand in the order of these sets;
-    None if no two items can be equal anyway. Few values are sets of their own, in any order; see `distinct` for others."""
-    places = [shape.at(i) for i in range(len(shape.prefix) if shape.most is None else min(shape.most, 64))]
-    if shape.most is not None and shape.most <= 64:
-        pairs = ((a, b) for k, a in enumerate(places) for b in places[:k])
-        if all(a is not b and space.disjoint(a, b) for a, b in pairs):
-            return None, False
-    parts = list(dict.fromkeys([*shape.prefix, shape.rest] if shape.most is None else places))
-    found: dict[Expr, None] = {}
-    for part in parts:
-        some = finite(space, part)
-        if some is None:
-            why = f"items that must all be different {distinct.WHY}, unless they are one of up to {MAX_LISTED} values"
-            if not space.narrow(space.where(), "uniqueItems", why):
-                return None, False
-            return distinct.marks(space, parts), True
-        found.update(dict.fromkeys(some))
-    if _fit_in_any_order(space, list(found), shape.most):
-        return tuple(found), False
-    why = f"of {len(found)} values that must all be different, all stand in the order in which they are listed"
-    return (tuple(found), True) if space.narrow(space.where(), "uniqueItems", why) else (None, False)
-
-
-def _fit_in_any_order(space: Space, values: list[Expr], most: int | None) -> bool:
-    """Whether the arrays of distinct values are few enough. What may follow depends on the set that was used, so each value
-    is written once for each set that it is not in, of fewer than `most`."""
-    count = len(values)
-    copies = 0
-    for used in range(count if most is None else min(count, most)):
-        copies += comb(count - 1, used)
-        if copies * count > MAX_JOINTS // 2:  # the other half are the sets
-            return False
-    known = map(space.values, values)
-    return copies * sum(v.strings.states + v.numbers.states - 2 for v in known) <= MAX_SETS
-
-
-def finite(space: Space, part: Expr) -> list[Expr] | None:
-    """The values of a formula, one by one; None if they are too many, or arrays or objects are among them."""
-    from dgemma_constrain.constraints.json_schema.values import of_type
-
-    values = space.values(part)
-    if values.arrays or values.objects:
-        return None
-    texts, counts = leaves.listed(values.strings, MAX_LISTED), leaves.listed(values.numbers, MAX_LISTED)
-    if texts is None or counts is None:
-        return None
-
-    def one(key: object, **only) -> Expr:
-        return space.place(("one", key), lambda: [of_type(**only)])
-
-    found = [one("null", null=True)] if values.null else []
-    found += [one(b, booleans=frozenset({b})) for b in values.booleans]
-    found += [one(("string", text), strings=leaves.words(frozenset({text}))) for text in texts]
-    return found + [one(("number", text), numbers=leaves.words(frozenset({text}))) for text in counts]
-
-
-def _unused(space: Space, item: Expr, values: tuple[Expr, ...], used: frozenset | int):
-    """What may stand next, and what is used then: a set, or where they ascend the last one."""
-    if isinstance(used, int):
-        ways = [(space.both(item, values[k]), k) for k in range(used + 1, len(values))]
-    else:
-        ways = [(space.both(item, value), used | {value}) for value in values if value not in used]
-    return [(part, more) for part, more in ways if not space.is_never(part)]
 
 
 def plan_object(space: Space, shape: ObjectShape, any_order: bool, loose: bool = False) -> Plan:
@@ -282,7 +156,7 @@ def plan_object(space: Space, shape: ObjectShape, any_order: bool, loose: bool =
     for state in agenda:
         where, started, bits, low, high = state
         here, _ = plan.joint(state)
-        _check(space, plan, 0)
+        check(space, plan, 0)
         full = shape.most is not None and high >= shape.most
         others = isinstance(where, tuple)
         if not others:

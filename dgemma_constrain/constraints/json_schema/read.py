@@ -25,8 +25,9 @@ from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
 from dgemma_constrain.constraints.json_schema.keywords import step
 from dgemma_constrain.constraints.json_schema.literals import literals
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
+from dgemma_constrain.constraints.json_schema.space import Space
 from dgemma_constrain.constraints.json_schema.unevaluated import unevaluated
-from dgemma_constrain.constraints.json_schema.values import BOTH, EVERYTHING, LOOSE, Space, Values, of_type
+from dgemma_constrain.constraints.json_schema.values import BOTH, EVERYTHING, LOOSE, Values, of_type
 from dgemma_constrain.errors import LimitExceeded, RegexError, SchemaError, UnsupportedSchema
 
 LONG = 1_000  # characters of a string that maxLength allows more of; to count further takes as many states

@@ -17,11 +17,11 @@ from dgemma_constrain.constraints.json_schema.documents import Place
 from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
 from dgemma_constrain.constraints.json_schema.keywords import step
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
+from dgemma_constrain.constraints.json_schema.values import EVERYTHING, Values
 from dgemma_constrain.errors import LimitExceeded, SchemaError
 
 if TYPE_CHECKING:
     from dgemma_constrain.constraints.json_schema.read import Reader
-    from dgemma_constrain.constraints.json_schema.values import Values
 
 MAX_CASES = 500
 
@@ -45,8 +45,6 @@ Cases = dict[Seen, Expr]  # by what is evaluated: the condition
 
 def unevaluated(reader: Reader, place: Place, said: dict[str, Any], at: str) -> Expr:
     """What `unevaluatedProperties` or `unevaluatedItems` asks for."""
-    from dgemma_constrain.constraints.json_schema.values import EVERYTHING
-
     keyword, space = at.rpartition("/")[2], reader.space
     left = reader.inside(place, keyword)
     total = []

@@ -25,9 +25,10 @@ from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
 from dgemma_constrain.constraints.json_schema.exprs import ANY, Expr, name_of
 from dgemma_constrain.constraints.json_schema.extraction import Source
 from dgemma_constrain.constraints.json_schema.layout import Layout
-from dgemma_constrain.constraints.json_schema.plan import Plan, Steps, plan_array, plan_object
+from dgemma_constrain.constraints.json_schema.plan import Plan, Steps, plan_object
+from dgemma_constrain.constraints.json_schema.plan_arrays import plan_array
+from dgemma_constrain.constraints.json_schema.space import Space
 from dgemma_constrain.constraints.json_schema.spelling import QUOTE, fragment, is_plain, quoted
-from dgemma_constrain.constraints.json_schema.values import Space
 from dgemma_constrain.errors import LimitExceeded
 
 MAX_ARCS = 60_000  # of all plans together; each takes some states
