@@ -7,6 +7,7 @@ one wherever it stands.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from typing import Callable
 
@@ -55,6 +56,7 @@ class Outline:
         alike = merge_alike(self.plans, self.parts, {expr: self._scalar(expr) for expr in self.plans})
         self.root = alike[root]
         self.parts = {expr: [alike[part] for part in self.parts[expr]] for expr in self.plans}
+        self.merged = Counter(alike.values())  # how many places of the schema each formula stands for
         number = {expr: k for k, expr in enumerate(self.plans)}
         inside = {number[expr]: {number[part] for part in parts} for expr, parts in self.parts.items()}
         group = components(inside)
@@ -88,7 +90,7 @@ class Outline:
                 here += NUMBER if values.numbers.states <= ESCAPED else values.numbers.states
             here += sum(piece.states for plan in plans for piece in plan.pieces() if isinstance(piece, DFA))
             here += sum(plan.steps.size for plan in plans if plan.steps)
-            size, written = size + here, written + here * times[expr]
+            size, written = size + here * self.merged[expr], written + here * times[expr]
             for part in self.parts[expr]:
                 if self.group[part] != self.group[expr]:
                     times[part] += times[expr]
