@@ -14,7 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -24,10 +24,11 @@ from dgemma_constrain.constraints.base import Constraint, as_constraint
 from dgemma_constrain.diffusion.denoiser import Question, ask
 from dgemma_constrain.errors import ConstraintError, LanguageError
 from dgemma_constrain.infill import languages
-from dgemma_constrain.infill.edge import Edge, warm_up
-from dgemma_constrain.infill.hole import Hole, context, find
+from dgemma_constrain.infill.edge import READ, Edge, warm_up
+from dgemma_constrain.infill.hole import Hole, context, find, nearby
 from dgemma_constrain.infill.judge import Judge
 from dgemma_constrain.infill.names import Unknown
+from dgemma_constrain.infill.parsing import OutOfTime
 from dgemma_constrain.infill.search import String, strings
 from dgemma_constrain.infill.steering import Steering
 from dgemma_constrain.infill.tidy import tidied
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 ONE_LINE, SEVERAL_LINES = (2, 4, 8, 16), (8, 16, 32, 64)  # canvas lengths in tokens
 BUDGET = {False: 300.0, True: 1000.0}  # milliseconds, for one line and for several
+PARSING, LEAST_PARSING = 0.4, 50.0  # of the budget; milliseconds: for parsing the whole file
+FOREVER = 1e9  # milliseconds
 JUDGED, KEPT = 48, 3  # strings of a canvas that are judged in one look; whole ones that are enough
 LEAST_SCORE = -99.0  # of a text that no canvas has room for
 NEAR, WORDS = 4000, 300  # characters around the hole whose words are tried, too; so many at most
@@ -48,12 +51,14 @@ _SECONDS: WeakKeyDictionary = WeakKeyDictionary()  # a denoiser → what a token
 
 @dataclass(frozen=True)
 class CodeCompletion:
-    """`text` replaces the characters start:end of the source. score: mean log-probability of a token, ≤ 0."""
+    """`text` replaces the characters start:end of the source. score: mean log-probability of a token, ≤ 0. near: the file
+    couldn't be parsed in time, and it is the lines around the hole alone that are known to stay as whole as they were."""
 
     text: str
     start: int
     end: int
     score: float
+    near: bool = False
 
 
 @dataclass
@@ -88,7 +93,8 @@ def complete(
     language  a name (`languages.KNOWN`, or an editor's); None: told by `path`, or the first line of the source
     model     a masked model, or its name for `dc.load`
     budget    milliseconds; 300 for one line and 1000 for several if not given, a span. When they are over the best so far is
-              returned, which is nothing if nothing was whole by then
+              returned, which is nothing if nothing was whole by then. A file that can't be parsed in some part of them is
+              judged by the lines around the hole (`CodeCompletion.near`)
     spans     instead of a cursor: places that are filled together, in order and apart. Then an answer is a tuple with a
               completion for each, which leave the file whole together
     count     completions at most
@@ -100,10 +106,14 @@ def complete(
     patience  where nothing is whole when the budget is over, it goes on until something is, up to so many times the budget
 
     Raises LanguageError if the language isn't known or its grammar isn't installed, EmptyConstraint, and ConstraintError for a
-    place outside the source and a model that isn't a masked one.
+    place outside the source, a number out of range and a model that isn't a masked one.
     """
     if (cursor_or_span is None) == (spans is None):
         raise ConstraintError("say where to write: give a cursor, a span, or spans=[…] for several at once")
+    ranges = ("budget", 0, budget), ("count", 1, count), ("steps", 1, steps), ("patience", 0, patience)
+    for what, least, value in ranges:
+        if value is not None and not value >= least:
+            raise ConstraintError(f"{what} is {value}; it must be {least} or more")
     if isinstance(model, str):
         from dgemma_constrain.models.load import load
 
@@ -113,6 +123,7 @@ def complete(
     name = languages.canonical(language) if language else languages.detect(path, source)
     asked = None if constraint is None else as_constraint(constraint)
     warm_up()  # loading a model is not part of the budget, nor is compiling
+    budget = None if budget is None else min(budget, FOREVER)
     task = Task(name, model, budget, count, steps, several, asked, prefer_known_names, cancel, patience)
     if spans is None:
         return one_hole(task, source, cursor_or_span)
@@ -142,22 +153,50 @@ def one_hole(
     """Completions at one place. unwritten: spans right of it that hold placeholders, which the model isn't shown."""
     began = time.monotonic()
     hole = find(source, where, task.several)
-    judge = Judge(task.language, hole.before, hole.after, source[len(hole.before) : len(source) - len(hole.after)])
+    if hole.newline == "\r":  # which no grammar takes for a line end
+        answers = one_hole(task, source.replace("\r", "\n"), where, unwritten)
+        answers = [replace(one, text=one.text.replace("\n", "\r")) for one in answers]
+        return [one for one in answers if task.constraint is None or task.constraint.matches(one.text)]
+    given = BUDGET[hole.several] if task.budget is None else task.budget
+    parsing = max(given * PARSING, LEAST_PARSING) / 1e3
+    now = source[len(hole.before) : len(source) - len(hole.after)]
+    shift, near = len(source) - len(hole.after), False
+    try:
+        judge = Judge(task.language, hole.before, hole.after, now, Clock(began + parsing, task.cancel))
+    except OutOfTime:
+        hole, near = nearby(hole), True
+        try:
+            judge = Judge(task.language, hole.before, hole.after, now, Clock(time.monotonic() + parsing, task.cancel))
+        except OutOfTime:
+            return []
     if judge.inside and task.several is None and hole.several:
-        hole = find(source, where, False)
+        hole = replace(hole, several=False)
+        given = BUDGET[False] if task.budget is None else task.budget
+    budget = given / 1e3
     edge = None
     with contextlib.suppress(LanguageError):  # tables that are read wrongly: the judge alone decides
         started = time.monotonic()
         yields(task.language, hole.several)  # nor is this, once a language
         began += time.monotonic() - started
         edge = Edge(task.language, hole.before.encode()[judge.nearest() :])
-    budget = (BUDGET[hole.several] if task.budget is None else task.budget) / 1e3
-    shift = len(source) - len(hole.after)
     masked = [(start - shift, stop - shift) for start, stop in unwritten if start >= shift]
     known = None if judge.inside else edge  # in a comment or a string nearly all goes: the judge says what doesn't
+    judge.on_time = Clock(began + task.patience * budget, task.cancel)
     ends = began + budget, began + task.patience * budget
-    work = _Work(hole, judge, Steering(task.language, hole, known, task.constraint), task, ends, masked)
-    return work.run(task.count, task.steps)
+    steering = Steering(task.language, replace(hole, after=judge.following(READ)), known, task.constraint)
+    work = _Work(hole, judge, steering, task, ends, masked)
+    found = work.run(task.count, task.steps)
+    return [replace(one, near=True) for one in found] if near else found
+
+
+class Clock(NamedTuple):
+    """Whether there is time left, when called."""
+
+    end: float
+    cancel: threading.Event | None
+
+    def __call__(self) -> bool:
+        return time.monotonic() < self.end and not (self.cancel is not None and self.cancel.is_set())
 
 
 class _Work:
@@ -181,7 +220,7 @@ class _Work:
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
         near = self._affordable()
-        prefix = context(hole, judge.node, self._fits)[-near:]
+        prefix = context(hole, judge.around(), self._fits)[-near:]
         first, *others = [x.replace("\r\n", "\n") for x in _around(hole.after, masked, near // 2)]
         self.before, self.after = self.denoiser.frame_infill(prefix, first)
         if others:
@@ -228,9 +267,10 @@ class _Work:
 
     def _fits(self, text: str) -> bool:
         """Whether a model's window takes this whole text before the hole."""
+        longest = self.denoiser.context_length * CHARACTERS * 4
         if not hasattr(self, "_window"):
-            self._window = len(self.denoiser.frame_infill(self.hole.before.replace("\r\n", "\n"), "")[0]) - 1
-        return len(text) <= self._window or len(self.vocabulary.encode(text)) <= self._window
+            self._window = len(self.denoiser.frame_infill(self.hole.before[-longest:].replace("\r\n", "\n"), "")[0]) - 1
+        return len(text) <= self._window or len(text) <= longest and len(self.vocabulary.encode(text)) <= self._window
 
     def _look(self, attempts: list[Attempt]) -> list[np.ndarray]:
         mask = self.vocabulary.mask_id

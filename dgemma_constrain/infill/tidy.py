@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from dgemma_constrain.infill.hole import Hole
 
+_LINE = re.compile(r"\S[^\n]*")
 CLOSERS = ")]}>\"'`;,:"
 
 
@@ -59,4 +61,6 @@ def _in_block(hole: Hole, text: str) -> str:
 
 def _next_line(hole: Hole) -> str | None:
     """The first line behind the cursor's that isn't empty."""
-    return next((line.strip() for line in hole.after.split("\n")[1:] if line.strip()), None)
+    stop = hole.after.find("\n")
+    found = _LINE.search(hole.after, stop + 1) if stop >= 0 else None
+    return found[0].strip() if found else None
