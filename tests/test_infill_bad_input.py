@@ -101,7 +101,7 @@ def test_several_lines_in_a_file_of_carriage_returns_end_in_them(model):
 
 
 @pytest.mark.parametrize(
-    "language", ["python", "javascript", "typescript", "c", "cpp", "rust", "java", "bash", "css", "html", "json"]
+    "language", ["python", "javascript", "typescript", "c", "cpp", "rust", "java", "bash", "css", "html", "json", "go"]
 )
 @pytest.mark.parametrize("text", ["", "comment"])
 def test_an_empty_file_and_one_of_a_comment_have_completions(language, text, model):

@@ -13,7 +13,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
@@ -32,7 +32,7 @@ from dgemma_constrain.infill.parsing import OutOfTime
 from dgemma_constrain.infill.search import String, strings
 from dgemma_constrain.infill.steering import Steering
 from dgemma_constrain.infill.tidy import tidied
-from dgemma_constrain.infill.yields import yields
+from dgemma_constrain.infill.yields import spellings, yields
 
 if TYPE_CHECKING:
     from dgemma_constrain.diffusion.model import Model
@@ -186,6 +186,9 @@ def one_hole(
     steering = Steering(task.language, replace(hole, after=judge.following(READ)), known, task.constraint)
     work = _Work(hole, judge, steering, task, ends, masked)
     found = work.run(task.count, task.steps)
+    if not found and task.several is None and not hole.several and not judge.inside and work.on_time():
+        rest = task._replace(several=True, budget=1e3 * (work.end - time.monotonic()))
+        return one_hole(rest, source, where, unwritten) if rest.budget > 0 else []
     return [replace(one, near=True) for one in found] if near else found
 
 
@@ -213,10 +216,12 @@ class _Work:
     ):
         self.hole, self.judge, self.steering, self.cancel = hole, judge, steering, task.cancel
         self.end, self.latest = ends
+        self.language = task.language
         self.denoiser, self.vocabulary = task.model.denoiser, task.model.vocabulary
         self.unknown = Unknown(hole, task.language) if task.prefer_known_names else None
         self.penalty = task.prefer_known_names
         self.head = hole.head.encode()
+        self.body = " pass" if task.language == "python" else ""  # tree-sitter's grammar does without one
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
         near = self._affordable()
@@ -254,6 +259,12 @@ class _Work:
             for attempt, log_p in zip(open_, looks):
                 self._advance(attempt, log_p, steps - step)
             if not step:
+                self._try_others(looks)
+            if not step and not self.found:
+                self._try(self._repairs(), looks)
+            if not step and not self.found:
+                self.judge.forgive()
+                self.judged.clear()
                 self._try_others(looks)
         return self._ranked(count)
 
@@ -324,7 +335,7 @@ class _Work:
             return False
         if text not in self.judged:
             self.judged[text] = None
-            for one in tidied(self.hole, text, self.judge.ending):
+            for one in tidied(self.hole, text, self.judge.ending, self.body):
                 if not self.steering.allows(one):
                     continue
                 verdict = self.judge.verdict(self.hole.filled(one))
@@ -350,6 +361,23 @@ class _Work:
             texts += (
                 [w + one for w, some in zip(words, self.steering.closings(words)) for one in some[:1]] if words else []
             )
+        self._try(texts, looks)
+
+    def _repairs(self) -> Iterator[bytes]:
+        """Texts for a hole that nothing else fits: what is missing to make both sides whole, and the language's words that begin
+        with the head, end with the tail, or stand before it."""
+        hole, words = self.hole, {one for some in spellings(self.language) for one in some if one.isalpha()}
+        following = re.match(r"\w*", hole.after)[0] if not hole.head else ""
+        for word in sorted(words, key=len):
+            if hole.head and word.startswith(hole.head):
+                yield from (word.encode(), f"{word} {hole.tail}".encode()) if hole.tail else (word.encode(),)
+            elif following and word.endswith(following) and word != following:
+                yield word.removesuffix(following).encode()
+        for text in self.judge.repairs():
+            yield from (f"{hole.head}{one}{hole.tail}".encode() for one in (text, f" {text} "))
+
+    def _try(self, texts: Iterable[bytes], looks: list[np.ndarray]) -> None:
+        """Judge texts, those first that the model likes best in its first look."""
         scored = []
         for text in dict.fromkeys(texts):
             ids = self.vocabulary.encode(text.decode())

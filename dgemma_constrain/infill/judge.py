@@ -25,7 +25,22 @@ IDENTIFIER = "__HOLE__"
 PLACEHOLDERS = ("__HOLE__", "__HOLE__;", "__HOLE__()", ".__HOLE__", ", __HOLE__", " + __HOLE__", "0", "")
 ENDINGS = (")", "]", "}", ":", "):", " ]", "))", "])", ")]", "})", '"', "'", '")', "')", "`", ">", " {}", "/>", "*/")
 # Of open brackets:
-BEGINNINGS = ("", "x ", "x: ", "x = ", ", ", '"x": ', ', "x": ', "if (x) ", "if x ", "; ", "(x) => ")
+BEGINNINGS = (
+    "",
+    "x ",
+    "x: ",
+    "x = ",
+    ", ",
+    '"x": ',
+    ', "x": ',
+    "if (x) ",
+    "if x ",
+    "; ",
+    "(x) => ",
+    ": ",
+    ", function ",
+)
+OPENING = '"', "'", "`", "/*", ""
 COMPILED = 100_000  # bytes of a file that Python reads as a whole
 PATIENCE = 0.05  # seconds for trying placeholders in a file that is broken with each
 OF_LANGUAGE = {
@@ -76,7 +91,7 @@ class Judge:
         self._tree, self._kept, self.placeholder = tree, text.encode(), text
         length, at = len(self._kept), len(self._before)
         elsewhere = {one: count for one, count in errors.nodes.items() if not self._on_the_line(one[1])}
-        self._tolerated, self._loose = Counter(elsewhere), errors.loose
+        self._tolerated, self._loose, self._all = Counter(elsewhere), errors.loose, errors.nodes
         closing = text.removeprefix(IDENTIFIER)
         self.ending = closing if text != closing and (closing in ENDINGS or closing == self._missing[0]) else ""
         self._code_follows = not errors.nodes and self._follows(tree, length) is None
@@ -144,6 +159,19 @@ class Judge:
                 yield IDENTIFIER + close + " " + beginning + open_
         yield from others
         yield from (IDENTIFIER + ending for ending in ENDINGS)
+
+    def repairs(self) -> Iterator[str]:
+        """Texts of which one may mend the hole's line: the placeholders, and what begins a string, a comment or a bracket right
+        of it."""
+        open_ = self._missing[1]
+        tried = [self.placeholder, *self._placeholders("")]
+        opening = *OPENING, *(open_[:k] for k in range(1, len(open_))), '"x": '.join(open_)
+        for text in dict.fromkeys([*tried, *(one + two for two in opening for one in BEGINNINGS)]):
+            yield text.replace(IDENTIFIER, "x")
+
+    def forgive(self) -> None:
+        """Tolerate the errors on the hole's line that every placeholder leads to, too: the hole can't mend them."""
+        self._tolerated = self._all
 
     def _brackets(self) -> tuple[str, str]:
         """What must be closed in the hole and what opened, for brackets to match: told by those that lie in errors of the first

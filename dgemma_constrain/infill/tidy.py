@@ -11,10 +11,11 @@ _LINE = re.compile(r"\S[^\n]*")
 CLOSERS = ")]}>\"'`;,:"
 
 
-def tidied(hole: Hole, text: str, ending: str = "") -> Iterator[str]:
+def tidied(hole: Hole, text: str, ending: str = "", body: str = "") -> Iterator[str]:
     """Texts for the hole to try in turn, the first that is whole being the one to take. Each has the hole's head and tail.
 
-    ending: what must be closed in the hole, to be tried behind the text as it is.
+    ending: what must be closed in the hole, to be tried behind the text as it is. body: what stands for a missing one, behind
+    a colon.
     """
     if not hole.several:
         text = text.split("\n", 1)[0]
@@ -38,6 +39,8 @@ def tidied(hole: Hole, text: str, ending: str = "") -> Iterator[str]:
             yield shorter
         return
     yield text
+    if body and not hole.tail and text.endswith(":"):
+        yield text + body
     if ending and not hole.tail:
         yield text + ending
     while not hole.tail and text and ahead and text[-1] in CLOSERS and text[-1] in ahead:  # a bracket closed once more

@@ -220,13 +220,15 @@ def spellings(language: str) -> tuple[tuple[str, ...], ...]:
             if end == length[i] and not text[0].isspace() or text.isspace() and "\n" in text and end <= 1:
                 yield int(answers[i, 0] >> 16), text, bytes(kept[i, :size]) if size <= KEPT else scanner
 
+    seen: dict[int, list[tuple[int, str]]] = {}
     for x in range(1, terminals):
         states = np.flatnonzero(t.table[:, x])
         _, kinds = np.unique(t.modes[states], axis=0, return_index=True)
         for state in states[kinds[:PLACES]] if x not in external else ():
             if not found[x]:
-                own = [text for symbol, text, _ in probed(state, b"", slice(None)) if symbol == x]
-                found[x] += own[: 2 * SPELLINGS]
+                if state not in seen:
+                    seen[state] = [(symbol, text) for symbol, text, _ in probed(state, b"", slice(None))]
+                found[x] += [text for symbol, text in seen[state] if symbol == x][: 2 * SPELLINGS]
     states = np.flatnonzero((t.modes[:, 1] > 0) & (t.modes[:, 0] != 0xFFFF))
     _, kinds = np.unique(t.modes[states, 1], return_index=True)
     scanners = [b""]
