@@ -185,8 +185,9 @@ def one_hole(
     ends = began + budget, began + task.patience * budget
     steering = Steering(task.language, replace(hole, after=judge.following(READ)), known, task.constraint)
     work = _Work(hole, judge, steering, task, ends, masked)
+    work.one_line_first = task.several is None and not hole.several and not judge.inside
     found = work.run(task.count, task.steps)
-    if not found and task.several is None and not hole.several and not judge.inside and work.on_time():
+    if not found and work.one_line_first and work.on_time():
         rest = task._replace(several=True, budget=1e3 * (work.end - time.monotonic()))
         return one_hole(rest, source, where, unwritten) if rest.budget > 0 else []
     return [replace(one, near=True) for one in found] if near else found
@@ -222,6 +223,7 @@ class _Work:
         self.penalty = task.prefer_known_names
         self.head = hole.head.encode()
         self.body = " pass" if task.language == "python" else ""  # tree-sitter's grammar does without one
+        self.one_line_first = False  # whether it is tried with several lines if nothing of one line is found
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
         near = self._affordable()
@@ -262,10 +264,13 @@ class _Work:
                 self._try_others(looks)
             if not step and not self.found:
                 self._try(self._repairs(), looks)
+            if not step and not self.found and self.one_line_first:
+                return []
             if not step and not self.found:
                 self.judge.forgive()
                 self.judged.clear()
                 self._try_others(looks)
+                self._try(self._repairs(), looks)
         return self._ranked(count)
 
     def _affordable(self) -> int:

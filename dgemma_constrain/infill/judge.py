@@ -240,7 +240,7 @@ class Judge:
 
     @cached_property
     def _is_python(self) -> bool:
-        return self._language == "python" and self._reads(self.placeholder)
+        return self._language == "python" and (self._reads(self.placeholder) or self._reads(self.placeholder + " pass"))
 
     def _reads(self, text: str) -> bool:
         with warnings.catch_warnings():
