@@ -6,6 +6,7 @@
 
 languages   which there are, and their tree-sitter grammars
 hole        what is to be written where
+parsing     tree-sitter's parser with a deadline
 judge       whether a file with the hole filled is whole
 tables      a compiled grammar's LR tables
 lexer       its lexer and external scanner
