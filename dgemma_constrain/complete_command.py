@@ -74,6 +74,8 @@ def complete_command(
     )  # fmt: skip
     if not answers:
         raise Infeasible("no completion leaves the file whole, or none was found in time; pass a larger --budget")
+    if any(one.near for one in answers[0]):
+        click.echo("the file can't be parsed in time: judged by the lines around the hole; see --budget", err=True)
     if not quiet:
         sys.stderr.write(picture(source, answers, colour=sys.stderr.isatty()))
     if in_place:
@@ -142,16 +144,17 @@ def _read(path: Path) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise click.UsageError(f"{path} is not UTF-8 (byte {error.start})") from None
+        kind = "UTF-16, not UTF-8" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8"
+        raise click.UsageError(f"{path} is {kind} (byte {error.start})") from None
 
 
 def _offset(source: str, place: str) -> int:
-    """The character at LINE:COL. Lines end in \\n, \\r\\n or \\r, as editors have it."""
+    """The character at LINE:COL. Lines end in \\n, \\r\\n or \\r, and a byte order mark is no column, as editors have it."""
     found = re.fullmatch(r"(\d+):(\d+)", place)
     if not found:
         raise click.UsageError(f"{place!r} is not of the form LINE:COL")
     line, column = int(found[1]), int(found[2])
-    starts = [0, *(m.end() for m in re.finditer(r"\r\n|\n|\r", source))]
+    starts = [int(source.startswith("\ufeff")), *(m.end() for m in re.finditer(r"\r\n|\n|\r", source))]
     if not 1 <= line <= len(starts):
         raise click.UsageError(f"line {line} is none of the file's {len(starts)}")
     length = len(re.match(r"[^\r\n]*", source[starts[line - 1] :])[0])

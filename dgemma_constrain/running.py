@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -110,7 +111,13 @@ def print_line(text: str) -> None:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all, with the rights it had if it was there."""
+    """Write a file whole or not at all, with the rights it had if it was there; of a link, what it points to.
+
+    Raises PermissionError for a file that is read-only, which replacing it would pass over.
+    """
+    path = path.resolve()
+    if path.exists() and not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
+        raise PermissionError(errno.EACCES, "it is read-only", str(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(text.encode())

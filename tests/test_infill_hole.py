@@ -69,7 +69,7 @@ def test_what_is_no_place_or_no_text_is_an_error():
 def test_a_long_text_is_cut_but_its_enclosing_headers_stay():
     filler = "        x = 1\n" * 50
     hole = at(f"import os\nclass Big:\n    def f(self):\n{filler}        return |\n")
-    shown = context(hole, Judge("python", hole.before, hole.after).node, lambda text: len(text) <= 200)
+    shown = context(hole, Judge("python", hole.before, hole.after).around(), lambda text: len(text) <= 200)
     assert shown.startswith("class Big:\n    def f(self):\n        x = 1\n") and shown.endswith("        return ")
     assert len(shown) <= 200
-    assert context(hole, None, lambda text: True) == hole.before
+    assert context(hole, (), lambda text: True) == hole.before

@@ -6,6 +6,7 @@
 
 languages   which there are, and their tree-sitter grammars
 hole        what is to be written where
+parsing     tree-sitter's parser with a deadline
 judge       whether a file with the hole filled is whole
 python      whether Python itself reads it, told by a few statements
 tables      a compiled grammar's LR tables

@@ -92,8 +92,18 @@ class Closing:
         for (terminal, one), text, alive in zip(first, begun, self._edge.alive_each(begun)):
             if alive == 1:
                 found |= dict.fromkeys(text + rest for rest in self._behind(head, terminal, one)[:3])
+        found |= dict.fromkeys(self._healed(head))
         texts = [one for one in found if one[len(head) :].strip()]
         return [one for one, fine in zip(texts, self.fits(texts)) if fine]
+
+    def _healed(self, head: bytes) -> list[bytes]:
+        """Texts that begin with a terminal that the head is the beginning of, a keyword above all."""
+        found = []
+        for terminal, spelled in enumerate(self._yields.spelled):
+            for one in (x.encode() for x in spelled if head and x.encode().startswith(head) and x.encode() != head):
+                if self._edge.alive_each([one])[0] == 1:
+                    found += [one + rest for rest in self._written([b""], terminal, one.decode()[-1:])[0][:3]]
+        return found
 
     def _behind(self, head: bytes, terminal: int, spelled: str) -> list[bytes]:
         return self._written([head], terminal, spelled[-1:])[0]
@@ -119,7 +129,8 @@ class Closing:
             self._stretch = stretch
             if any(self.fits(written)):
                 return True
-        return False
+        self._stretch = None
+        return bool(self.shortest())  # as in an empty file, where nothing has begun that could be ended
 
     def _goal(self, row: np.ndarray) -> int:
         """The state that a way ends in."""

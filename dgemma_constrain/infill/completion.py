@@ -13,8 +13,8 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -24,20 +24,23 @@ from dgemma_constrain.constraints.base import Constraint, as_constraint
 from dgemma_constrain.diffusion.denoiser import Question, ask
 from dgemma_constrain.errors import ConstraintError, LanguageError
 from dgemma_constrain.infill import languages
-from dgemma_constrain.infill.edge import Edge, warm_up
-from dgemma_constrain.infill.hole import Hole, context, find
+from dgemma_constrain.infill.edge import READ, Edge, warm_up
+from dgemma_constrain.infill.hole import Hole, context, find, nearby
 from dgemma_constrain.infill.judge import Judge
 from dgemma_constrain.infill.names import Unknown
+from dgemma_constrain.infill.parsing import OutOfTime
 from dgemma_constrain.infill.search import Spelling, String, strings
 from dgemma_constrain.infill.steering import Steering
 from dgemma_constrain.infill.tidy import tidied
-from dgemma_constrain.infill.yields import yields
+from dgemma_constrain.infill.yields import spellings, yields
 
 if TYPE_CHECKING:
     from dgemma_constrain.diffusion.model import Model
 
 ONE_LINE, SEVERAL_LINES = (2, 4, 8, 16), (8, 16, 32, 64)  # canvas lengths in tokens
 BUDGET = {False: 300.0, True: 1000.0}  # milliseconds, for one line and for several
+PARSING, LEAST_PARSING = 0.4, 50.0  # of the budget; milliseconds: for parsing the whole file
+FOREVER = 1e9  # milliseconds
 JUDGED, KEPT = 48, 3  # strings of a canvas that are judged in one look; whole ones that are enough
 LEAST_SCORE = -99.0  # of a text that no canvas has room for
 NEAR, WORDS = 4000, 300  # characters around the hole whose words are tried, too; so many at most
@@ -53,12 +56,14 @@ _SECONDS: WeakKeyDictionary = WeakKeyDictionary()  # a denoiser → what a token
 
 @dataclass(frozen=True)
 class CodeCompletion:
-    """`text` replaces the characters start:end of the source. score: mean log-probability of a token, ≤ 0."""
+    """`text` replaces the characters start:end of the source. score: mean log-probability of a token, ≤ 0. near: the file
+    couldn't be parsed in time, and it is the lines around the hole alone that are known to stay as whole as they were."""
 
     text: str
     start: int
     end: int
     score: float
+    near: bool = False
 
 
 @dataclass
@@ -93,7 +98,8 @@ def complete(
     language  a name (`languages.KNOWN`, or an editor's); None: told by `path`, or the first line of the source
     model     a masked model, or its name for `dc.load`
     budget    milliseconds; 300 for one line and 1000 for several if not given, a span. When they are over the best so far is
-              returned, which is nothing if nothing was whole by then
+              returned, which is nothing if nothing was whole by then. A file that can't be parsed in some part of them is
+              judged by the lines around the hole (`CodeCompletion.near`)
     spans     instead of a cursor: places that are filled together, in order and apart. Then an answer is a tuple with a
               completion for each, which leave the file whole together
     count     completions at most
@@ -105,10 +111,14 @@ def complete(
     patience  where nothing is whole when the budget is over, it goes on until something is, up to so many times the budget
 
     Raises LanguageError if the language isn't known or its grammar isn't installed, EmptyConstraint, and ConstraintError for a
-    place outside the source and a model that isn't a masked one.
+    place outside the source, a number out of range and a model that isn't a masked one.
     """
     if (cursor_or_span is None) == (spans is None):
         raise ConstraintError("say where to write: give a cursor, a span, or spans=[…] for several at once")
+    ranges = ("budget", 0, budget), ("count", 1, count), ("steps", 1, steps), ("patience", 0, patience)
+    for what, least, value in ranges:
+        if value is not None and not value >= least:
+            raise ConstraintError(f"{what} is {value}; it must be {least} or more")
     if isinstance(model, str):
         from dgemma_constrain.models.load import load
 
@@ -118,6 +128,7 @@ def complete(
     name = languages.canonical(language) if language else languages.detect(path, source)
     asked = None if constraint is None else as_constraint(constraint)
     warm_up()  # loading a model is not part of the budget, nor is compiling
+    budget = None if budget is None else min(budget, FOREVER)
     task = Task(name, model, budget, count, steps, several, asked, prefer_known_names, cancel, patience)
     if spans is None:
         return one_hole(task, source, cursor_or_span)
@@ -147,22 +158,54 @@ def one_hole(
     """Completions at one place. unwritten: spans right of it that hold placeholders, which the model isn't shown."""
     began = time.monotonic()
     hole = find(source, where, task.several)
-    judge = Judge(task.language, hole.before, hole.after, source[len(hole.before) : len(source) - len(hole.after)])
+    if hole.newline == "\r":  # which no grammar takes for a line end
+        answers = one_hole(task, source.replace("\r", "\n"), where, unwritten)
+        answers = [replace(one, text=one.text.replace("\n", "\r")) for one in answers]
+        return [one for one in answers if task.constraint is None or task.constraint.matches(one.text)]
+    given = BUDGET[hole.several] if task.budget is None else task.budget
+    parsing = max(given * PARSING, LEAST_PARSING) / 1e3
+    now = source[len(hole.before) : len(source) - len(hole.after)]
+    shift, near = len(source) - len(hole.after), False
+    try:
+        judge = Judge(task.language, hole.before, hole.after, now, Clock(began + parsing, task.cancel))
+    except OutOfTime:
+        hole, near = nearby(hole), True
+        try:
+            judge = Judge(task.language, hole.before, hole.after, now, Clock(time.monotonic() + parsing, task.cancel))
+        except OutOfTime:
+            return []
     if judge.inside and task.several is None and hole.several:
-        hole = find(source, where, False)
+        hole = replace(hole, several=False)
+        given = BUDGET[False] if task.budget is None else task.budget
+    budget = given / 1e3
     edge = None
     with contextlib.suppress(LanguageError):  # tables that are read wrongly: the judge alone decides
         started = time.monotonic()
         yields(task.language, hole.several)  # nor is this, once a language
         began += time.monotonic() - started
         edge = Edge(task.language, hole.before.encode()[judge.nearest() :])
-    budget = (BUDGET[hole.several] if task.budget is None else task.budget) / 1e3
-    shift = len(source) - len(hole.after)
     masked = [(start - shift, stop - shift) for start, stop in unwritten if start >= shift]
     known = None if judge.inside else edge  # in a comment or a string nearly all goes: the judge says what doesn't
+    judge.on_time = Clock(began + task.patience * budget, task.cancel)
     ends = began + budget, began + task.patience * budget
-    work = _Work(hole, judge, Steering(task.language, hole, known, task.constraint), task, ends, masked)
-    return work.run(task.count, task.steps)
+    steering = Steering(task.language, replace(hole, after=judge.following(READ)), known, task.constraint)
+    work = _Work(hole, judge, steering, task, ends, masked)
+    work.one_line_first = task.several is None and not hole.several and not judge.inside
+    found = work.run(task.count, task.steps)
+    if not found and work.one_line_first and work.on_time():
+        rest = task._replace(several=True, budget=1e3 * (work.end - time.monotonic()))
+        return one_hole(rest, source, where, unwritten) if rest.budget > 0 else []
+    return [replace(one, near=True) for one in found] if near else found
+
+
+class Clock(NamedTuple):
+    """Whether there is time left, when called."""
+
+    end: float
+    cancel: threading.Event | None
+
+    def __call__(self) -> bool:
+        return time.monotonic() < self.end and not (self.cancel is not None and self.cancel.is_set())
 
 
 class _Work:
@@ -179,16 +222,19 @@ class _Work:
     ):
         self.hole, self.judge, self.steering, self.cancel = hole, judge, steering, task.cancel
         self.end, self.latest = ends
+        self.language = task.language
         self.denoiser, self.vocabulary = task.model.denoiser, task.model.vocabulary
         self.unknown = Unknown(hole, task.language) if task.prefer_known_names else None
         self.penalty = task.prefer_known_names
         self.head = hole.head.encode()
+        self.body = " pass" if task.language == "python" else ""  # tree-sitter's grammar does without one
+        self.one_line_first = False  # whether it is tried with several lines if nothing of one line is found
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
         self.spelling = Spelling(self.vocabulary)
         self._around, self._took = None, 0.0  # what the model has read of the texts around, seconds of its last look
         near = self._affordable()
-        prefix = context(hole, judge.node, self._fits)[-near:]
+        prefix = context(hole, judge.around(), self._fits)[-near:]
         first, *others = [x.replace("\r\n", "\n") for x in _around(hole.after, masked, near // 2)]
         self.before, self.after = self.denoiser.frame_infill(prefix, first)
         if others:
@@ -222,6 +268,15 @@ class _Work:
             best = max((one.lead.score for one in attempts if one.lead), default=0.0)
             for one in open_:
                 one.done |= one.lead is not None and one.lead.score < best - BEHIND
+            if not step and not self.found:
+                self._try(self._repairs(), looks)
+            if not step and not self.found and self.one_line_first:
+                return []
+            if not step and not self.found:
+                self.judge.forgive()
+                self.judged.clear()
+                self._try_others(looks)
+                self._try(self._repairs(), looks)
         return self._ranked(count)
 
     def _affordable(self) -> int:
@@ -235,8 +290,9 @@ class _Work:
 
     def _fits(self, text: str) -> bool:
         """Whether a model's window takes this whole text before the hole."""
+        longest = self.denoiser.context_length * CHARACTERS * 4
         if not hasattr(self, "_window"):
-            self._window = len(self.denoiser.frame_infill(self.hole.before.replace("\r\n", "\n"), "")[0]) - 1
+            self._window = len(self.denoiser.frame_infill(self.hole.before[-longest:].replace("\r\n", "\n"), "")[0]) - 1
         if not self._window < len(text) <= DENSEST * self._window:
             return len(text) <= self._window
         return len(self.vocabulary.encode(text)) <= self._window
@@ -299,7 +355,7 @@ class _Work:
             return False
         if text not in self.judged:
             self.judged[text] = None
-            for one in tidied(self.hole, text, self.judge.ending):
+            for one in tidied(self.hole, text, self.judge.ending, self.body):
                 if not self.steering.allows(one):
                     continue
                 verdict = self.judge.verdict(self.hole.filled(one))
@@ -325,6 +381,23 @@ class _Work:
             texts += (
                 [w + one for w, some in zip(words, self.steering.closings(words)) for one in some[:1]] if words else []
             )
+        self._try(texts, looks)
+
+    def _repairs(self) -> Iterator[bytes]:
+        """Texts for a hole that nothing else fits: what is missing to make both sides whole, and the language's words that begin
+        with the head, end with the tail, or stand before it."""
+        hole, words = self.hole, {one for some in spellings(self.language) for one in some if one.isalpha()}
+        following = re.match(r"\w*", hole.after)[0] if not hole.head else ""
+        for word in sorted(words, key=len):
+            if hole.head and word.startswith(hole.head):
+                yield from (word.encode(), f"{word} {hole.tail}".encode()) if hole.tail else (word.encode(),)
+            elif following and word.endswith(following) and word != following:
+                yield word.removesuffix(following).encode()
+        for text in self.judge.repairs():
+            yield from (f"{hole.head}{one}{hole.tail}".encode() for one in (text, f" {text} "))
+
+    def _try(self, texts: Iterable[bytes], looks: list[np.ndarray]) -> None:
+        """Judge texts, those first that the model likes best in its first look."""
         scored = []
         for text in dict.fromkeys(texts):
             ids = self.spelling.encode(text.decode())

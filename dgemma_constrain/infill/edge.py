@@ -24,6 +24,8 @@ from dgemma_constrain.infill.tables import Tables, tables, unread
 
 ROOM, KEPT = 4096, 1 << 22  # characters of a candidate, numbers in the heap before it is emptied
 SPELLINGS = 4096  # of a language at most
+READ = 300_000  # characters left of a hole that are worth the time, and right of it
+DEEPEST = 2000  # states of a stack
 _lock = threading.Lock()  # a wheel's scanner is one object, and kernels let other threads run
 
 
@@ -137,7 +139,7 @@ class Edge:
     """The text left of a hole, read once. Not for two threads at once.
 
     `known` is False where that text can't become a whole file, as in one that is broken before the hole, or where it has too
-    many parses: then there is nothing to check by, and `alive` and `fits` say None.
+    many parses, more than READ characters or DEEPEST states open: then there is nothing to check by, and `alive` and `fits` say None.
     """
 
     def __init__(self, language: str, before: bytes):
@@ -147,7 +149,7 @@ class Edge:
         self._after, self._room, self._memo, self._stamp = None, 0, NEVER, 0
         self._right = self._changed = np.zeros(0, np.int32)
         self._work = new_work(len(text))
-        self._open = self._collected(text)
+        self._open = self._collected(text) if len(text) <= READ else []
         back = max((one.back for one in self._open), default=0)
         lines = np.flatnonzero(text[: len(text) - back] == 10)
         tail = text[lines[-1] + 1 if len(lines) else 0 :]
@@ -222,7 +224,8 @@ class Edge:
                     self._tables, self._words, self._block, text, self._work, starts, COLLECT, NEVER, self._stamp, self._changed
                 )  # fmt: skip
             if count != FULL:
-                return [self._read(int(item), len(text)) for item in self._work.opened[: max(count, 0)]]
+                found = [self._read(int(item), len(text)) for item in self._work.opened[: max(count, 0)]]
+                return [] if any(len(one.states) > DEEPEST for one in found) else found
             self._enlarge()
 
     def _interned(self, one: Open) -> tuple[int, int, int]:
@@ -241,7 +244,7 @@ class Edge:
         items = self._work.heap.items
         node, at, scanner = items[item + 1 : item + 4].tolist()
         states = []
-        while node >= 0:
+        while node >= 0 and len(states) <= DEEPEST:
             states.append(int(items[node + 1]))
             node = int(items[node + 2])
         return Open(

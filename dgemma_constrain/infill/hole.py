@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 from dgemma_constrain.errors import ConstraintError
 
+WORD = 256  # characters of one on either side at most
+LEAST, MOST = 2_000, 20_000  # characters on either side that are looked at where the file takes too long
 OPENERS = (":", "{", "(", "[", "=>", "then", "do")
 
 
@@ -47,22 +50,30 @@ def find(source: str, where: int | tuple[int, int], several: bool | None = None)
     several: whether several lines are wanted; None tells it by the text: yes in an empty body and for a span of several
     lines. Raises ConstraintError for a place outside the source, and a source that isn't Unicode text.
     """
-    start, end = (where, where) if isinstance(where, int) else where
+    if not isinstance(source, str):
+        raise ConstraintError(f"the source is a {type(source).__name__}; give a str")
+    pair = (where, where) if isinstance(where, Integral) else where
+    if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(isinstance(one, Integral) for one in pair):
+        raise ConstraintError(f"{where!r} is no place: give a cursor, or a span (start, end), in characters")
+    start, end = map(int, pair)
+    if 0 <= end < start <= len(source):
+        raise ConstraintError(f"the span {start}:{end} ends before it begins")
     if not 0 <= start <= end <= len(source):
         raise ConstraintError(f"the hole {start}:{end} lies outside the source, which has {len(source)} characters")
     try:
         source.encode()
     except UnicodeEncodeError as error:
         raise ConstraintError(f"the source is no text: character {error.start} is half a surrogate pair") from None
-    if start and end > start - 1 and source[start - 1 : start + 1] == "\r\n":
-        raise ConstraintError(f"position {start} lies inside a line end; move it by one character")
+    for place in (start, end):
+        if place and source[place - 1 : place + 1] == "\r\n":
+            raise ConstraintError(f"position {place} lies inside a line end; move it by one character")
     left = start
-    while left and _in_word(source[left - 1]):
+    while left > start - WORD and left and _in_word(source[left - 1]):
         left -= 1
     right = end
     # Right of the cursor there is a piece of the same word only if the cursor stands inside one.
     if (left < start or end > start) and end and _in_word(source[end - 1]):
-        while right < len(source) and _in_word(source[right]):
+        while right < min(end + WORD, len(source)) and _in_word(source[right]):
             right += 1
     line = source[max(source.rfind("\n", 0, start), source.rfind("\r", 0, start)) + 1 : start]
     if several is None:
@@ -78,6 +89,22 @@ def find(source: str, where: int | tuple[int, int], several: bool | None = None)
         indent=line[: len(line) - len(line.lstrip())],
         several=several,
     )
+
+
+def nearby(hole: Hole) -> Hole:
+    """The same hole in the lines around it alone: from a line that isn't indented to one that isn't, where those are near."""
+    return replace(hole, before=_near(hole.before, -1), after=_near(hole.after, 1))
+
+
+def _near(text: str, side: int) -> str:
+    """What is nearest the end of a text (side -1) or its beginning (1), LEAST characters or some more."""
+    if len(text) <= LEAST:
+        return text
+    ahead = text[-MOST:-LEAST] if side < 0 else text[LEAST:MOST]
+    starts = [found.end() for found in re.finditer(r"[\r\n](?=[^\s)}\]])", ahead)]
+    if side < 0:
+        return text[-LEAST - len(ahead) + starts[-1] :] if starts else text[-LEAST:]
+    return text[: LEAST + starts[0]] if starts else text[:LEAST]
 
 
 def _in_word(character: str) -> bool:
@@ -107,24 +134,23 @@ def _wants_several(source: str, start: int, end: int, line: str) -> bool:
     return len(following) - len(following.lstrip()) <= indent
 
 
-def context(hole: Hole, node: Any, fits: Callable[[str], bool]) -> str:
+def context(hole: Hole, around: Iterable[Any], fits: Callable[[str], bool]) -> str:
     """The text before the hole as a model is shown it: all of it where that fits, else the first lines of the definitions
     around the hole and, behind them, as much of what stands nearest as fits.
 
-    node: the tree's leaf at the hole. fits: whether a text fits the model's window.
+    around: the tree's nodes that the hole is in, the outermost first. fits: whether a text fits the model's window.
     """
     before = hole.before.replace("\r\n", "\n")
     if fits(before):
         return before
     data = hole.before.encode()
     headers = []
-    while node is not None and node.parent is not None:
+    for node in around:
         if any(word in node.type for word in ("class", "function", "method", "impl", "struct", "interface")):
             line = data.rfind(b"\n", 0, node.start_byte) + 1
             stop = data.find(b"\n", line)
             if line < len(data):
-                headers.insert(0, (line, data[line : stop if stop >= 0 else None].decode().rstrip("\r") + "\n"))
-        node = node.parent
+                headers.append((line, data[line : stop if stop >= 0 else None].decode().rstrip("\r") + "\n"))
     starts = [len(before), *reversed([one.end() for one in re.finditer("\n", before[:-1])]), 0]  # of the last lines
 
     def too_much(at: int) -> bool:

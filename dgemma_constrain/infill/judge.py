@@ -13,18 +13,35 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from dgemma_constrain.infill.languages import grammar
+from dgemma_constrain.infill.parsing import OutOfTime, parse, path_to
 from dgemma_constrain.infill.python import Reading
 
 IDENTIFIER = "__HOLE__"
 PLACEHOLDERS = ("__HOLE__", "__HOLE__;", "__HOLE__()", ".__HOLE__", ", __HOLE__", " + __HOLE__", "0", "")
 ENDINGS = (")", "]", "}", ":", "):", " ]", "))", "])", ")]", "})", '"', "'", '")', "')", "`", ">", " {}", "/>", "*/")
 # Of open brackets:
-BEGINNINGS = ("", "x ", "x: ", "x = ", ", ", '"x": ', ', "x": ', "if (x) ", "if x ", "; ", "(x) => ")
+BEGINNINGS = (
+    "",
+    "x ",
+    "x: ",
+    "x = ",
+    ", ",
+    '"x": ',
+    ', "x": ',
+    "if (x) ",
+    "if x ",
+    "; ",
+    "(x) => ",
+    ": ",
+    ", function ",
+)
+OPENING = '"', "'", "`", "/*", ""
+COMPILED = 100_000  # bytes of a file that Python reads as a whole
 PATIENCE = 0.05  # seconds for trying placeholders in a file that is broken with each
 OF_LANGUAGE = {
     "json": ("0", '"x"', '"x": 0', ', "x": 0', ", 0", ": 0", ""),
@@ -53,14 +70,17 @@ class Errors(NamedTuple):
 
 
 class Judge:
-    """Judges texts for one hole. `node` is the leaf at the hole in the placeholder's tree, `kind` the type of the largest
+    """Judges texts for one hole. on_time: asked while it parses; raises OutOfTime where no placeholder is read in time, and a text
+    that isn't is no clean one; it may be set anew. `node` is the leaf at the hole in the placeholder's tree, `kind` the type of the largest
     node that is the placeholder alone, `inside` "comment" or "string" where the hole is in one, `ending` what must be closed in
     the hole. now: what stands in the hole."""
 
-    def __init__(self, language: str, before: str, after: str, now: str = ""):
+    def __init__(
+        self, language: str, before: str, after: str, now: str = "", on_time: Callable[[], bool] = lambda: True
+    ):
         from tree_sitter import Parser
 
-        self._language = language
+        self._language, self.on_time = language, on_time
         self._parser = Parser(grammar(language))
         self._before, self._after = before.encode(), after.encode()
         self._row, self._column = self._before.count(b"\n"), len(self._before) - self._before.rfind(b"\n") - 1
@@ -71,7 +91,7 @@ class Judge:
         self._tree, self._kept, self.placeholder = tree, text.encode(), text
         length, at = len(self._kept), len(self._before)
         elsewhere = {one: count for one, count in errors.nodes.items() if not self._on_the_line(one[1])}
-        self._tolerated, self._loose = Counter(elsewhere) | unmended, errors.loose
+        self._tolerated, self._loose, self._all = Counter(elsewhere) | unmended, errors.loose, errors.nodes
         closing = text.removeprefix(IDENTIFIER)
         self.ending = closing if text != closing and (closing in ENDINGS or closing == self._missing[0]) else ""
         self._code_follows = not errors.nodes and self._code_is_next(tree, length)
@@ -85,7 +105,10 @@ class Judge:
     def verdict(self, text: str) -> Verdict:
         """Of the file with `text` in the hole."""
         data = text.encode()
-        tree = self._parsed(data)
+        try:
+            tree = self._parsed(data)
+        except OutOfTime:
+            return Verdict(False, 0)
         errors = self._errors(tree, len(data))
         clean = errors.nodes <= self._tolerated and errors.nodes.total() <= self._fewest and errors.loose <= self._loose
         # A `#` would take the code right of the hole into a comment, even where the file stays whole.
@@ -103,7 +126,12 @@ class Judge:
         in_code, began = True, time.monotonic()
         for text in self._placeholders(now):
             data = text.encode()
-            tree = self._parsed(data)
+            try:
+                tree = self._parsed(data)
+            except OutOfTime:
+                if best is None:
+                    raise
+                break
             if best is None:
                 self._tree, self._kept = tree, data
                 in_code = self._code_is_next(tree, len(data))
@@ -138,6 +166,19 @@ class Judge:
         yield from others
         yield from (IDENTIFIER + ending for ending in ENDINGS)
 
+    def repairs(self) -> Iterator[str]:
+        """Texts of which one may mend the hole's line: the placeholders, and what begins a string, a comment or a bracket right
+        of it."""
+        open_ = self._missing[1]
+        tried = [self.placeholder, *self._placeholders("")]
+        opening = *OPENING, *(open_[:k] for k in range(1, len(open_))), '"x": '.join(open_)
+        for text in dict.fromkeys([*tried, *(one + two for two in opening for one in BEGINNINGS)]):
+            yield text.replace(IDENTIFIER, "x")
+
+    def forgive(self) -> None:
+        """Tolerate the errors on the hole's line that every placeholder leads to, too: the hole can't mend them."""
+        self._tolerated = self._all
+
     def _brackets(self) -> tuple[str, str]:
         """What must be closed in the hole and what opened, for brackets to match: told by those that lie in errors of the first
         placeholder's tree, since where there is no error they do match. The outermost ones are taken to match each other."""
@@ -166,9 +207,22 @@ class Judge:
 
     def nearest(self) -> int:
         """Where in the source the outermost definition or statement around the hole begins, in bytes."""
-        node, at = self._tree.root_node, len(self._before)
-        inside = [child.start_byte for child in node.children if child.start_byte <= at]
-        return inside[-1] if inside else 0
+        at, cursor = len(self._before), self._tree.walk()
+        if cursor.goto_first_child_for_byte(at) is None:
+            return cursor.node.start_byte if cursor.goto_last_child() else 0
+        return cursor.node.start_byte if cursor.node.start_byte <= at or cursor.goto_previous_sibling() else 0
+
+    def following(self, most: int) -> str:
+        """The text right of the hole; where it has more bytes, no more than what is left of the outermost definition or statement."""
+        after = self._after
+        if len(after) > most:
+            stop = next((node.end_byte for node in self.around()), 0) - len(self._before) - len(self._kept)
+            after = after[: max(stop, 0)]
+        return after.decode()
+
+    def around(self) -> Iterator[Any]:
+        """The nodes of the placeholder's tree that the hole is in, the outermost first."""
+        return path_to(self._tree, len(self._before))
 
     def compiles(self, text: str) -> bool:
         """Whether Python itself reads the file, too, where it reads it with the placeholder: tree-sitter's grammar is looser.
@@ -177,17 +231,19 @@ class Judge:
 
     @cached_property
     def _python(self) -> Reading | None:
-        return Reading(self._before, self._kept, self._after, self.node) if self._language == "python" else None
+        if self._language != "python":
+            return None
+        return Reading(self._before, self._kept, self._after, [self._tree.root_node, *self.around()])
 
     def _parsed(self, data: bytes) -> Any:
         """The tree with `data` in the hole, parsed anew only where it differs from the tree that is kept."""
         source = self._before + data + self._after
         if self._tree is None:
-            return self._parser.parse(source)
+            return parse(self._parser, source, self.on_time)
         old = self._tree.copy()
         at = len(self._before)
         old.edit(at, at + len(self._kept), at + len(data), self._point(b""), self._point(self._kept), self._point(data))
-        return self._parser.parse(source, old)
+        return parse(self._parser, source, self.on_time, old)
 
     def _point(self, data: bytes) -> tuple[int, int]:
         """Row and column of the end of `data` in the hole."""

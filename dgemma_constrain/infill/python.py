@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+WHOLE = 100_000  # bytes of a file that is read as a whole, where no run of it tells
+
 
 class _Run(NamedTuple):
     """What is left and right of the hole: of the file, or of a block behind a header of its own."""
@@ -23,10 +25,13 @@ class _Run(NamedTuple):
 
 
 class Reading:
-    """What Python makes of texts in a hole. node: in tree-sitter's tree, the leaf at the placeholder."""
+    """What Python makes of texts in a hole. around: the nodes of tree-sitter's tree that the placeholder is in, the outermost
+    first."""
 
-    def __init__(self, before: bytes, placeholder: bytes, after: bytes, node: Any):
-        self._runs = [*_runs(before, placeholder, after, node), _Run(b"", before, after)]
+    def __init__(self, before: bytes, placeholder: bytes, after: bytes, around: list[Any]):
+        self._runs = list(_runs(before, placeholder, after, around))
+        if len(before) + len(after) <= WHOLE:
+            self._runs.append(_Run(b"", before, after))
         self._placeholder, self._chosen = placeholder, {}
 
     def accepts(self, text: bytes) -> bool:
@@ -34,16 +39,16 @@ class Reading:
         several = any(one in text for one in (b"\n", b"\r", b"\\"))  # lines that may leave the block
         if several not in self._chosen:
             runs = (run for run in self._runs if not (several and run.header))
-            self._chosen[several] = next((run for run in runs if _reads(run, self._placeholder)), None)
+            stand_ins = self._placeholder, self._placeholder + b" pass"  # where a body is wanted, which tree-sitter does without
+            self._chosen[several] = next((run for run in runs if any(_reads(run, one) for one in stand_ins)), None)
         run = self._chosen[several]
         return run is None or _reads(run, text)
 
 
-def _runs(before: bytes, placeholder: bytes, after: bytes, node: Any) -> Iterator[_Run]:
+def _runs(before: bytes, placeholder: bytes, after: bytes, around: list[Any]) -> Iterator[_Run]:
     """From the innermost block on, each statement with the placeholder in it, with its neighbours, in whole lines."""
     at, stop = len(before), len(before) + len(placeholder)
-    while node is not None and node.parent is not None:
-        node, block = node.parent, node.parent
+    for block in reversed(around):
         if block.type not in ("block", "module"):
             continue
         statements = [child for child in block.children if child.type != "comment"]

@@ -29,6 +29,7 @@ from dgemma_constrain.infill.tables import REDUCE
 COLLECT, ALIVE, WHOLE = 0, 1, 2
 DEAD, ACCEPTED = -1, -2  # marks of items; a positive one is the number of the run that saw it
 NEVER = 1 << 30
+MOST = 1 << 21  # items of a run
 _PROBES = np.array([ord(c) for c in "aexob_uLRrnfi019 \n\t!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~é中"], np.int32)
 
 
@@ -255,7 +256,7 @@ def run(t, words, block, text, work, starts, goal, memo, stamp, changed):
         for j in range(before, count):
             todo[top] = j
             top += 1
-        if count > 64 * len(text) + 4096:
+        if count > min(64 * len(text) + 4096, MOST):
             return np.int64(LIMIT)
     if goal == COLLECT:
         return opened

@@ -9,23 +9,25 @@ the file is whole with what stands in the end.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from dgemma_constrain.errors import ConstraintError
-from dgemma_constrain.infill.completion import BUDGET, CodeCompletion, Task, one_hole
+from dgemma_constrain.infill.completion import BUDGET, PARSING, Clock, CodeCompletion, Task, one_hole
 from dgemma_constrain.infill.hole import find
 from dgemma_constrain.infill.judge import IDENTIFIER, OF_LANGUAGE, Judge
+from dgemma_constrain.infill.parsing import OutOfTime
 
 AGAIN = 8  # completions of a hole that what stands in it is looked for among
 
 
 class _Filling(NamedTuple):
-    """texts: of the first holes; scores: theirs, mean log-probabilities of a token."""
+    """texts: of the first holes; scores: theirs, mean log-probabilities of a token; near: whether one was judged by its lines."""
 
     texts: tuple[str, ...]
     scores: tuple[float, ...]
+    near: bool
 
     @property
     def score(self) -> float:
@@ -41,24 +43,30 @@ def several_holes(task: Task, source: str, spans: Sequence[int | tuple[int, int]
     for one, other in pairwise(places):
         if other[0] < one[1] or other == one:
             raise ConstraintError(f"the spans {one} and {other} overlap or are out of order; give them in order, apart")
+    if len(places) == 1:
+        return [(one,) for one in one_hole(task, source, places[0])]
     budget = task.budget if task.budget is not None else sum(BUDGET[hole.several] for hole in holes)
     end = time.monotonic() + budget / 1e3
     pieces = kept(source, places)
-    unwritten = placeholders(task.language, source, places, task.several)
+    on_time = Clock(time.monotonic() + PARSING * budget / 1e3, task.cancel)
+    unwritten = placeholders(task.language, source, places, task.several, on_time)
 
-    fillings = [_Filling((), ())]
+    fillings = [_Filling((), (), False)]
     for k in range(len(places)):
         grown = []
         for n, filling in enumerate(fillings):
             calls = len(fillings) - n + (len(places) - 1 - k) * task.count
             answers = _write(task, pieces, [*filling.texts, *unwritten[k:]], k, k + 1, end, calls, task.count)
-            grown += [_Filling((*filling.texts, one.text), (*filling.scores, one.score)) for one in answers]
+            grown += [
+                _Filling((*filling.texts, one.text), (*filling.scores, one.score), filling.near or one.near)
+                for one in answers
+            ]
         fillings = sorted(grown, key=lambda one: -one.score)[: task.count]
     for k in range(len(places) - 1):
         fillings = [_again(task, pieces, one, k, end, len(fillings) * (len(places) - 1)) for one in fillings]
     found = {}
     for one in sorted(fillings, key=lambda one: -one.score):
-        answer = tuple(CodeCompletion(t, *place, s) for t, place, s in zip(one.texts, places, one.scores))
+        answer = tuple(CodeCompletion(t, *place, s, one.near) for t, place, s in zip(one.texts, places, one.scores))
         found.setdefault(one.texts, answer)
     return list(found.values())
 
@@ -73,7 +81,7 @@ def _again(task: Task, pieces: list[str], filling: _Filling, k: int, end: float,
         best = answers[0]
     texts, scores = list(filling.texts), list(filling.scores)
     texts[k], scores[k] = best.text, best.score
-    return _Filling(tuple(texts), tuple(scores))
+    return _Filling(tuple(texts), tuple(scores), filling.near or best.near)
 
 
 def _write(
@@ -88,15 +96,22 @@ def _write(
 
 
 def placeholders(
-    language: str, source: str, places: Sequence[tuple[int, int]], several: bool | None = None
+    language: str,
+    source: str,
+    places: Sequence[tuple[int, int]],
+    several: bool | None = None,
+    on_time: Callable[[], bool] = lambda: True,
 ) -> list[str]:
-    """For each hole a text with which the file has the fewest errors, as far as a placeholder can tell."""
+    """For each hole a text with which the file has the fewest errors, as far as a placeholder can tell in time."""
     pieces, texts = kept(source, places), [OF_LANGUAGE.get(language, (IDENTIFIER,))[0]] * len(places)
     for k in range(len(places)):
         now, spots = joined(pieces, texts)
         hole = find(now, spots[k], several)
         if not hole.head and not hole.tail:
-            texts[k] = Judge(language, hole.before, hole.after, source[slice(*places[k])]).placeholder
+            try:
+                texts[k] = Judge(language, hole.before, hole.after, source[slice(*places[k])], on_time).placeholder
+            except OutOfTime:
+                break
     return texts
 
 

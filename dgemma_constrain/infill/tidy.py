@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from dgemma_constrain.infill.hole import Hole
 
+_LINE = re.compile(r"\S[^\n]*")
 CLOSERS = ")]}>\"'`;,:"
 
 
-def tidied(hole: Hole, text: str, ending: str = "") -> Iterator[str]:
+def tidied(hole: Hole, text: str, ending: str = "", body: str = "") -> Iterator[str]:
     """Texts for the hole to try in turn, the first that is whole being the one to take. Each has the hole's head and tail.
 
-    ending: what must be closed in the hole, to be tried behind the text as it is.
+    ending: what must be closed in the hole, to be tried behind the text as it is. body: what stands for a missing one, behind
+    a colon.
     """
     if not hole.several:
         text = text.split("\n", 1)[0]
@@ -36,6 +39,8 @@ def tidied(hole: Hole, text: str, ending: str = "") -> Iterator[str]:
             yield shorter
         return
     yield text
+    if body and not hole.tail and text.endswith(":"):
+        yield text + body
     if ending and not hole.tail:
         yield text + ending
     while not hole.tail and text and ahead and text[-1] in CLOSERS and text[-1] in ahead:  # a bracket closed once more
@@ -59,4 +64,6 @@ def _in_block(hole: Hole, text: str) -> str:
 
 def _next_line(hole: Hole) -> str | None:
     """The first line behind the cursor's that isn't empty."""
-    return next((line.strip() for line in hole.after.split("\n")[1:] if line.strip()), None)
+    stop = hole.after.find("\n")
+    found = _LINE.search(hole.after, stop + 1) if stop >= 0 else None
+    return found[0].strip() if found else None

@@ -18,7 +18,7 @@ import numpy as np
 
 from dgemma_constrain.automata.kernels import kernel, slot_of
 from dgemma_constrain.infill.languages import grammar
-from dgemma_constrain.infill.lexer import STATE, new_block, token
+from dgemma_constrain.infill.lexer import STATE, keywords, new_block, token
 from dgemma_constrain.infill.tables import REDUCE, SHIFT, Tables, tables, unread
 
 NEVER = 1 << 20  # a cost
@@ -27,6 +27,7 @@ SCANNERS = 24  # states of the scanner that are met
 PLACES = 16  # kinds of LR states in which it is tried
 MET = 16  # texts that are one terminal, of which is told how it may be spelled; the last four are looked at, too
 KEPT = 64  # bytes of a scanner's state that are kept
+WORDS, LONGEST_WORD = 4096, 67  # keywords of a language, characters of one, and some room
 _DEEP = 16  # no production has so many symbols
 
 
@@ -220,13 +221,15 @@ def spellings(language: str) -> tuple[tuple[str, ...], ...]:
             if end == length[i] and not text[0].isspace() or text.isspace() and "\n" in text and end <= 1:
                 yield int(answers[i, 0] >> 16), text, bytes(kept[i, :size]) if size <= KEPT else scanner
 
+    seen: dict[int, list[tuple[int, str]]] = {}
     for x in range(1, terminals):
         states = np.flatnonzero(t.table[:, x])
         _, kinds = np.unique(t.modes[states], axis=0, return_index=True)
         for state in states[kinds[:PLACES]] if x not in external else ():
             if not found[x]:
-                own = [text for symbol, text, _ in probed(state, scanners[0], slice(None)) if symbol == x]
-                found[x] += own[: 2 * SPELLINGS]
+                if state not in seen:
+                    seen[state] = [(symbol, text) for symbol, text, _ in probed(state, scanners[0], slice(None))]
+                found[x] += [text for symbol, text in seen[state] if symbol == x][: 2 * SPELLINGS]
     states = np.flatnonzero((t.modes[:, 1] > 0) & (t.modes[:, 0] != 0xFFFF))
     _, kinds = np.unique(t.modes[states, 1], return_index=True)
     for scanner in scanners if external else ():  # which grows: a string is ended only behind what begins one
@@ -238,7 +241,38 @@ def spellings(language: str) -> tuple[tuple[str, ...], ...]:
                         found[symbol].append(text)
                     if len(scanners) < SCANNERS and after not in scanners:
                         scanners.append(after)
+    for x, text in _words(t, names):
+        if not found[x]:
+            found[x].append(text)
     return tuple(tuple(sorted(x, key=len)) for x in found)
+
+
+def _words(t: Tables, names: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Keywords that have a name of their own: as the keyword lexer spells them, or by their name where there is none."""
+    block, room, answers = new_block(), np.zeros(STATE, np.uint8), np.empty((1, 2), np.int32)
+    if t.capture:
+        words = np.zeros((WORDS, LONGEST_WORD), np.int32)
+        for row in words[: keywords(t, block, words)]:
+            yield int(row[0]), "".join(map(chr, row[1:][row[1:] > 0]))
+        return
+    for x, name in enumerate(names[: t.reserved.shape[1]]):
+        states = np.flatnonzero(t.table[:, x])
+        if name.isidentifier() and len(states) and x not in t.externals:
+            text, size = np.array([[10, *map(ord, name)]], np.int32), np.array([len(name)], np.int32)
+            _probe(
+                t,
+                block,
+                text,
+                size,
+                np.int64(states[0]),
+                room,
+                np.int64(0),
+                room.copy(),
+                answers,
+                np.zeros((1, KEPT), np.uint8),
+            )
+            if answers[0, 0] == x << 16 | len(name):
+                yield x, name
 
 
 @kernel

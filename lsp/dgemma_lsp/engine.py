@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import asdict
 from typing import Any, Callable
 
 import dgemma_constrain as dc
@@ -71,7 +70,7 @@ def _code(model: dc.Model, request: dict[str, Any], cancel: threading.Event) -> 
         )  # fmt: skip
     except dc.LanguageError:
         return []
-    return [asdict(one) for one in found]
+    return [{"text": one.text, "start": one.start, "end": one.end, "score": one.score} for one in found]
 
 
 def written(
