@@ -28,7 +28,7 @@ import torch
 from tree_sitter import Parser
 
 import dgemma_constrain as dc
-from dgemma_constrain.infill import completion, judge
+from dgemma_constrain.infill import completion, judge, looks
 from dgemma_constrain.infill.languages import grammar
 
 MODULES = ["ast", "heapq", "abc", "bisect", "calendar", "textwrap", "shlex", "string", "fractions", "queue"]
@@ -39,12 +39,14 @@ Place = tuple[str, tuple[int, int]]
 @contextmanager
 def cpu_clock() -> Iterator[None]:
     """Within it, budgets are CPU time."""
-    kept = completion.time, judge.time
-    completion.time = judge.time = SimpleNamespace(monotonic=time.process_time)
+    clocked = completion, judge, looks
+    for module in clocked:
+        module.time = SimpleNamespace(monotonic=time.process_time)
     try:
         yield
     finally:
-        completion.time, judge.time = kept
+        for module in clocked:
+            module.time = time
 
 
 def holes(source: str, count: int, draw: random.Random) -> list[tuple[int, int]]:
@@ -97,7 +99,7 @@ def long_source(lines: int) -> str:
 
 def measure(what: str, model: dc.Model, places: list[Place], budget: float | None) -> None:
     spent = [0.0]
-    look = completion._Work._look
+    look = looks.Looks.__call__
 
     def timed(*arguments):
         began = time.process_time()
@@ -106,7 +108,7 @@ def measure(what: str, model: dc.Model, places: list[Place], budget: float | Non
         finally:
             spent[0] += time.process_time() - began
 
-    completion._Work._look = timed
+    looks.Looks.__call__ = timed
     rows = []
     try:
         for source, (start, end) in places:
@@ -118,7 +120,7 @@ def measure(what: str, model: dc.Model, places: list[Place], budget: float | Non
             alike = difflib.SequenceMatcher(None, texts[0], true, autojunk=False).ratio() if answers else 0.0
             rows.append((not answers, bool(answers) and texts[0] == true, bool(answers) and true in texts, alike, ms))
     finally:
-        completion._Work._look = look
+        looks.Looks.__call__ = look
     times, n = sorted(row[4] for row in rows), len(rows)
     none, exact, among = (f"{100 * sum(row[k] for row in rows) / n:.0f} %" for k in range(3))
     print(

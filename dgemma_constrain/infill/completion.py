@@ -16,17 +16,16 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from dgemma_constrain.constraints.base import Constraint, as_constraint
-from dgemma_constrain.diffusion.denoiser import Question, ask
 from dgemma_constrain.errors import ConstraintError, LanguageError
 from dgemma_constrain.infill import languages
 from dgemma_constrain.infill.edge import READ, Edge, warm_up
-from dgemma_constrain.infill.hole import Hole, context, find, nearby
+from dgemma_constrain.infill.hole import Hole, find, nearby
 from dgemma_constrain.infill.judge import Judge
+from dgemma_constrain.infill.looks import Looks
 from dgemma_constrain.infill.names import Unknown
 from dgemma_constrain.infill.parsing import OutOfTime
 from dgemma_constrain.infill.search import Spelling, String, strings
@@ -44,14 +43,7 @@ FOREVER = 1e9  # milliseconds
 JUDGED, KEPT = 48, 3  # strings of a canvas that are judged in one look; whole ones that are enough
 LEAST_SCORE = -99.0  # of a text that no canvas has room for
 NEAR, WORDS = 4000, 300  # characters around the hole whose words are tried, too; so many at most
-LOOKS, LEAST, CHARACTERS = 4, 160, 3  # looks to have time for; characters a model sees at least; of a token
 BEHIND = 1.0  # nats a token that a canvas's best string may be behind that of another length and still be looked at
-DENSEST = 16  # characters of a token, in no text more on average
-# Tokens of the canvas that a model reads the texts around it with, where it does so once; for one line and for several.
-READ_WITH = {False: 8, True: 32}
-READS = 3  # as many times that long the whole may take
-UNWRITTEN = 6  # masks that the model sees instead of another hole
-_SECONDS: WeakKeyDictionary = WeakKeyDictionary()  # a denoiser → what a token took in its last look
 
 
 @dataclass(frozen=True)
@@ -223,7 +215,7 @@ class _Work:
         self.hole, self.judge, self.steering, self.cancel = hole, judge, steering, task.cancel
         self.end, self.latest = ends
         self.language = task.language
-        self.denoiser, self.vocabulary = task.model.denoiser, task.model.vocabulary
+        self.window, self.vocabulary = task.model.denoiser.window, task.model.vocabulary
         self.unknown = Unknown(hole, task.language) if task.prefer_known_names else None
         self.penalty = task.prefer_known_names
         self.head = hole.head.encode()
@@ -232,17 +224,7 @@ class _Work:
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
         self.spelling = Spelling(self.vocabulary)
-        self._around, self._took = None, 0.0  # what the model has read of the texts around, seconds of its last look
-        near = self._affordable()
-        prefix = context(hole, judge.around(), self._fits)[-near:]
-        first, *others = [x.replace("\r\n", "\n") for x in _around(hole.after, masked, near // 2)]
-        self.before, self.after = self.denoiser.frame_infill(prefix, first)
-        if others:
-            frame = self.denoiser.frame_infill("", "")[1]
-            behind = self.after[: len(self.after) - len(frame)]
-            for text in others:
-                behind += [self.vocabulary.mask_id] * UNWRITTEN + self.vocabulary.encode(text)
-            self.after = behind[: max(len(self.after), self.denoiser.context_length // 3) - len(frame)] + frame
+        self.looks = Looks(task.model, hole, judge.around(), masked, self.end)
 
     def on_time(self) -> bool:
         end = self.end if self.found else self.latest
@@ -250,17 +232,17 @@ class _Work:
 
     def _time_to_look(self) -> bool:
         """Whether a look will be over in time, by how long the last one took; as long as nothing is whole, it is worth it."""
-        return self.on_time() and (not self.found or time.monotonic() + self._took < self.end)
+        return self.on_time() and (not self.found or time.monotonic() + self.looks.took < self.end)
 
     def run(self, count: int, steps: int) -> list[CodeCompletion]:
-        room = min(self.denoiser.block, self.denoiser.context_length - len(self.before) - len(self.after))
+        room = self.looks.room
         lengths = [n for n in (SEVERAL_LINES if self.hole.several else ONE_LINE) if n <= room] or [max(room, 1)]
-        attempts = [Attempt(n) for n in lengths]
+        attempts, mask = [Attempt(n) for n in lengths], self.vocabulary.mask_id
         for step in range(steps):
             open_ = [one for one in attempts if not one.done]
             if not open_ or not self._time_to_look():
                 break
-            looks = self._look(open_)
+            looks = self.looks([[one.pinned.get(i, (mask,))[0] for i in range(one.length)] for one in open_])
             for attempt, log_p in zip(open_, looks):
                 self._advance(attempt, log_p, steps - step)
             if not step:
@@ -278,44 +260,6 @@ class _Work:
                 self._try_others(looks)
                 self._try(self._repairs(), looks)
         return self._ranked(count)
-
-    def _affordable(self) -> int:
-        """Characters before the hole of which the model can take several looks in time, by how long its last look took."""
-        seconds = _SECONDS.get(self.denoiser)
-        if not seconds:
-            return len(self.hole.before) + len(self.hole.after)
-        looks = READS if hasattr(self.denoiser, "around") else LOOKS * len(ONE_LINE)
-        tokens = (self.end - time.monotonic()) / (looks * seconds)
-        return max(LEAST, int(tokens * CHARACTERS / 1.5))
-
-    def _fits(self, text: str) -> bool:
-        """Whether a model's window takes this whole text before the hole."""
-        longest = self.denoiser.context_length * CHARACTERS * 4
-        if not hasattr(self, "_window"):
-            self._window = len(self.denoiser.frame_infill(self.hole.before[-longest:].replace("\r\n", "\n"), "")[0]) - 1
-        if not self._window < len(text) <= DENSEST * self._window:
-            return len(text) <= self._window
-        return len(self.vocabulary.encode(text)) <= self._window
-
-    def _look(self, attempts: list[Attempt]) -> list[np.ndarray]:
-        mask = self.vocabulary.mask_id
-        canvases = [[one.pinned[i][0] if i in one.pinned else mask for i in range(one.length)] for one in attempts]
-        began = time.monotonic()
-        if not hasattr(self.denoiser, "around"):
-            start = len(self.before)
-            questions = [Question([*self.before, *ids, *self.after], start, start + len(ids)) for ids in canvases]
-            answers = ask(self.denoiser, questions)
-            _SECONDS[self.denoiser] = (time.monotonic() - began) / sum(len(q.ids) for q in questions)
-        else:
-            if self._around is None:
-                length = min(READ_WITH[self.hole.several], max(map(len, canvases)))
-                self._around = self.denoiser.around(self.before, self.after, length)
-                tokens = len(self.before) + length + len(self.after)
-                _SECONDS[self.denoiser] = (time.monotonic() - began) / tokens
-                began = time.monotonic()
-            answers = self._around.logits(canvases)
-        self._took = time.monotonic() - began
-        return [x.float().log_softmax(-1).cpu().numpy() for x in answers]
 
     def _advance(self, attempt: Attempt, log_p: np.ndarray, looks_left: int) -> None:
         """Find the canvas's best strings, judge them, and commit a part of the best."""
@@ -340,7 +284,7 @@ class _Work:
         open_ = [i for i in range(len(ids)) if i not in attempt.pinned]
         count = -(-len(open_) // max(looks_left - 1, 1))
         while open_ and count:
-            near = open_[: self.denoiser.window]
+            near = open_[: self.window]
             best = max(near, key=lambda i: log_p[i, ids[i]])
             attempt.pinned[best] = ids[best], float(log_p[best, ids[best]])
             open_.remove(best)
@@ -422,16 +366,6 @@ class _Work:
 
     def _liked(self, text: str, score: float) -> float:
         return score - self.penalty * self.unknown.count(text) if self.unknown else score
-
-
-def _around(text: str, holes: Sequence[tuple[int, int]], size: int) -> list[str]:
-    """The pieces of the text's first `size` characters that lie around holes."""
-    pieces, at = [], 0
-    for start, stop in holes:
-        if start <= size:
-            pieces.append(text[at:start])
-            at = stop
-    return [*pieces, text[at : max(at, size)]]
 
 
 def _mean(log_p: np.ndarray, ids: list[int], ends: tuple[int, ...]) -> float:
