@@ -52,7 +52,7 @@ ARROWS = {
     "tokens": {"automata"},
     "canvas": {"automata", "constraints", "tokens"},
     "diffusion": {"canvas", "constraints", "tokens"},
-    "models": {"canvas", "diffusion", "tokens"},
+    "models": {"automata", "canvas", "diffusion", "tokens"},
     "infill": {"automata", "constraints", "tokens", "canvas", "diffusion", "models"},
 }
 PURE = ("automata", "constraints", "tokens", "canvas")  # knows no model and no model library
