@@ -217,7 +217,7 @@ def main() -> None:
     parser.add_argument("--runs", default=",".join(RUNS), help="comma-separated")
     parser.add_argument("--budget", type=float, help="milliseconds; 300 for one line, 1000 for several")
     parser.add_argument("--under", action="append", type=Path, default=[], help="a folder to look for files in, too")
-    parser.add_argument("--show", action="store_true", help="answers that are not clean")
+    parser.add_argument("--show", action="store_true", help="answers that are not clean, or that Python doesn't read")
     options = parser.parse_args()
     names = [known.name for known in KNOWN] if options.languages == "all" else options.languages.split(",")
     bench = Bench(options.budget)
@@ -238,7 +238,7 @@ def main() -> None:
                 continue
             for cut in holes:
                 rows.append(answered(cut, language, bench.answers(run, cut, language, frequent)))
-                if options.show and rows[-1].clean < rows[-1].count:
+                if options.show and (rows[-1].clean < rows[-1].count or rows[-1].reads is False):
                     end = cut.before[-60:], cut.middle, cut.after[:60]
                     texts = bench.answers(run, cut, language, frequent)()
                     print(f"  {language} {run}: {end[0]!r} [{end[1]!r}] {end[2]!r}: {texts}")

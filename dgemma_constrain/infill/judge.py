@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from dgemma_constrain.infill.languages import grammar
-from dgemma_constrain.infill.parsing import OutOfTime, parse, path_to
+from dgemma_constrain.infill.parsing import OutOfTime, parse, parse_next, path_to
 from dgemma_constrain.infill.python import Reading
 
 IDENTIFIER = "__HOLE__"
@@ -239,7 +239,7 @@ class Judge:
         """The tree with `data` in the hole, parsed anew only where it differs from the tree that is kept."""
         source = self._before + data + self._after
         if self._tree is None:
-            return parse(self._parser, source, self.on_time)
+            return parse_next(self._language, self._parser, source, self.on_time)
         old = self._tree.copy()
         at = len(self._before)
         old.edit(at, at + len(self._kept), at + len(data), self._point(b""), self._point(self._kept), self._point(data))

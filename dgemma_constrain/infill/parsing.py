@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 SLICE = 8192  # bytes that the parser is handed at once
+_LAST: dict[str, tuple[bytes, Any]] = {}  # of each language the file that was parsed last, and its tree
 
 
 class OutOfTime(Exception):
@@ -27,6 +30,46 @@ def parse(parser: Any, source: bytes, on_time: Callable[[], bool], old: Any = No
     except ValueError:  # that is how the binding says it
         parser.reset()
         raise OutOfTime from None
+
+
+def parse_next(language: str, parser: Any, source: bytes, on_time: Callable[[], bool]) -> Any:
+    """The tree of a whole file, as `parse` makes it, with what can stay of the last one in this language: from one keystroke to the
+    next a file hardly changes. Only between files without an error, where there is one tree, however it was come by.
+
+    Raises OutOfTime.
+    """
+    tree, last = None, _LAST.get(language)
+    if last is not None and not last[1].root_node.has_error:
+        start, stop = _shared(last[0], source)
+        if 2 * (start + stop) > len(source):
+            old = last[1].copy()
+            ends = start, len(last[0]) - stop, len(source) - stop
+            old.edit(*ends, *(_point(text, end) for text, end in zip((source, last[0], source), ends)))
+            tree = parse(parser, source, on_time, old)
+    if tree is None or tree.root_node.has_error:
+        tree = parse(parser, source, on_time)
+    _LAST[language] = source, tree
+    return tree
+
+
+def _shared(one: bytes, other: bytes) -> tuple[int, int]:
+    """How many bytes two texts share at their beginnings, and then at their ends."""
+    n = min(len(one), len(other))
+    a, b = (np.frombuffer(text, np.uint8) for text in (one, other))
+    start = _equal(a[:n], b[:n])
+    rest = n - start
+    return start, _equal(a[len(one) - rest :][::-1], b[len(other) - rest :][::-1])
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> int:
+    """Where two arrays of one length differ first; their length if nowhere."""
+    differ = a != b
+    return int(differ.argmax()) if differ.any() else len(a)
+
+
+def _point(source: bytes, at: int) -> tuple[int, int]:
+    """Row, and column in bytes."""
+    return source.count(b"\n", 0, at), at - source.rfind(b"\n", 0, at) - 1
 
 
 def path_to(tree: Any, at: int) -> Iterator[Any]:
