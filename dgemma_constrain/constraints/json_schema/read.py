@@ -7,6 +7,7 @@ its values are asked for, and once (see `values.Space`), so a reference back to 
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 from typing import Any, Callable, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
@@ -105,10 +106,17 @@ class Reader:
         """What the keywords of a place ask for."""
         said = self.asserted(place)
         found: list[Values | Expr] = [self.typed(place, said)]
-        for keyword, read in _READERS.items():
-            if keyword in said:
-                found.append(read(self, place, said, f"{place.pointer}/{keyword}"))
+        if not said.keys().isdisjoint(_READERS):
+            for keyword, read in _READERS.items():
+                if keyword in said and not (keyword == "required" and self.is_declared(said)):
+                    found.append(read(self, place, said, f"{place.pointer}/{keyword}"))
         return found
+
+    @staticmethod
+    def is_declared(said: dict[str, Any]) -> bool:
+        """Whether what is required is declared, so that the objects of `typed` have it."""
+        kinds = said.get("type", "object")
+        return said.get("properties", {}).keys() >= set(said["required"]) and (kinds == "object" or "object" in kinds)
 
     def survey(self, root: Expr) -> None:
         """Read all places under one. Raises what is wrong with any of them."""
@@ -125,18 +133,11 @@ class Reader:
     def typed(self, place: Place, said: dict[str, Any]) -> Values:
         """What `type` and the keywords of single types say."""
         listed = said.get("type", keywords.TYPES)
-        kinds = {listed} if isinstance(listed, str) else set(listed)
-        count = self.numbers(place, said) if kinds & {"number", "integer"} else leaves.NONE
-        if "number" not in kinds:
-            count = leaves.meet(count, leaves.INTEGERS)
-        found = EVERYTHING if len(kinds) == len(keywords.TYPES) else of_type(
-            null="null" in kinds,
-            booleans=BOTH if "boolean" in kinds else frozenset(),
-            strings=leaves.STRINGS if "string" in kinds else leaves.NONE,
-            arrays=EVERYTHING.arrays if "array" in kinds else (),
-            objects=EVERYTHING.objects if "object" in kinds else (),
-        )  # fmt: skip
-        changes: dict[str, Any] = {} if count is found.numbers else {"numbers": count}
+        kinds = frozenset((listed,) if isinstance(listed, str) else listed)
+        found = _of_types(kinds)
+        changes: dict[str, Any] = {}
+        if found.numbers is not leaves.NONE and not _NUMBER.isdisjoint(said):
+            changes["numbers"] = leaves.meet(self.numbers(place, said), found.numbers)
         if place.dialect.year == 4 and "integer" in kinds and "number" not in kinds:
             changes["fractions"] = leaves.NONE
         if "string" in kinds and not _STRING.isdisjoint(said):
@@ -335,6 +336,21 @@ class Reader:
         return [self.inside(place, keyword, i) for i in range(len(place.schema[keyword]))]
 
 
+@lru_cache(maxsize=1 << len(keywords.TYPES))
+def _of_types(kinds: frozenset[str]) -> Values:
+    """What `type` alone says."""
+    if len(kinds) == len(keywords.TYPES):
+        return EVERYTHING
+    return of_type(
+        null="null" in kinds,
+        booleans=BOTH if "boolean" in kinds else frozenset(),
+        numbers=leaves.NUMBERS if "number" in kinds else leaves.INTEGERS if "integer" in kinds else leaves.NONE,
+        strings=leaves.STRINGS if "string" in kinds else leaves.NONE,
+        arrays=EVERYTHING.arrays if "array" in kinds else (),
+        objects=EVERYTHING.objects if "object" in kinds else (),
+    )
+
+
 def _reference(place: Place) -> str | None:
     """The keyword of a place that is a reference and nothing else."""
     schema = place.schema
@@ -366,6 +382,7 @@ class _Growing:
 
 
 _BOUNDS = {"minimum": "least", "maximum": "most", "exclusiveMinimum": "above", "exclusiveMaximum": "below"}
+_NUMBER = frozenset((*_BOUNDS, "multipleOf"))
 _STRING = frozenset(("minLength", "maxLength", "pattern", "format", "contentEncoding"))
 _ARRAY = frozenset(("items", "prefixItems", "additionalItems", "contains", "minItems", "maxItems", "uniqueItems"))
 _OBJECT = frozenset(

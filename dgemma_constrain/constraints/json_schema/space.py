@@ -96,6 +96,8 @@ class Space:
         return self._join("either", parts, NEVER, ANY)
 
     def _join(self, op: str, parts: tuple[Expr, ...], unit: Expr, zero: Expr) -> Expr:
+        if len(parts) == 1:
+            return parts[0]
         if zero in parts:
             return zero
         if len(parts) == 2 and (parts[0] is parts[1] or unit in parts):  # most
@@ -198,7 +200,7 @@ class Space:
 
     def is_never(self, expr: Expr) -> bool:
         """Whether nothing fits, as far as it is known by now: what is being read, or has too many cases, counts as something."""
-        values = self.known_by_now(expr)
+        values = self._values.get(expr) or self.known_by_now(expr)
         return values is not None and values.is_never
 
     def known_by_now(self, expr: Expr) -> Values | None:

@@ -64,6 +64,7 @@ class Outline:
         for k in group.values():
             size[k] = size.get(k, 0) + 1
         self.group = {expr: group[k] for expr, k in number.items()}
+        self.inner_first = sorted(self.plans, key=self.group.__getitem__)  # what a formula contains comes before it
         self.recursive = {
             expr: size[group[k]] > 1 or k in inside[k] for expr, k in number.items()
         }  # fmt: skip
@@ -72,7 +73,7 @@ class Outline:
             for part in parts:
                 self.copies[part] += 1
         self.nested: dict[Expr, bool] = {}
-        for expr in sorted(self.plans, key=self.group.__getitem__):  # what it contains comes first
+        for expr in self.inner_first:
             self.nested[expr] = self.recursive[expr] or any(self.nested.get(part, False) for part in self.parts[expr])
 
     @cached_property
@@ -142,10 +143,10 @@ class Outline:
         scalar = scalar or self._has_scalar
         able: set[Expr] = set()
         before = -1
-        while len(able) > before:
+        while before < len(able) < len(self.plans):
             before = len(able)
-            for expr in sorted(self.plans.keys() - able, key=self.group.__getitem__):
-                if scalar(expr) or any(p.leads(able) for p in self.plans[expr]):
+            for expr in self.inner_first:
+                if expr not in able and (scalar(expr) or any(p.leads(able) for p in self.plans[expr])):
                     able.add(expr)
         return self.root not in able
 
@@ -172,7 +173,7 @@ class Outline:
     def count_any(self) -> int | None:
         """How many copies of "any JSON value" the texts have, where nothing else contains itself; otherwise None."""
         copies: dict[Expr, int] = {}
-        for expr in sorted(self.plans, key=self.group.__getitem__):  # what it contains comes first
+        for expr in self.inner_first:
             if expr is ANY:
                 copies[expr] = 1
             elif self.recursive[expr]:
