@@ -52,13 +52,9 @@ def _numbered(cuts: np.ndarray, labels: np.ndarray) -> Alphabet:
     """An alphabet from runs with arbitrary labels (0 = no character)."""
     keep = np.concatenate([[True], labels[1:] != labels[:-1]])
     cuts, labels = cuts[keep], labels[keep]
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    present = labels[first] != 0
-    order = np.argsort(np.where(present, first, len(labels)))
-    rank = np.empty(len(first), np.int32)
-    rank[order] = np.arange(len(first))
-    classes = np.where(labels == 0, -1, rank[inverse]).astype(np.int32)
-    return Alphabet(cuts.astype(np.int32), classes, int(present.sum()))
+    number = {0: -1}
+    classes = [number.setdefault(label, len(number) - 1) for label in labels.tolist()]
+    return Alphabet(cuts.astype(np.int32), np.array(classes, np.int32), len(number) - 1)
 
 
 def alphabet_of(charsets: Sequence[Charset]) -> Alphabet:

@@ -73,9 +73,7 @@ def _shape(expected: str, holds: Callable[[Any], bool]) -> Callable[[Any, str, s
 
     def check_value(value: Any, pointer: str, keyword: str) -> None:
         if not holds(value):
-            raise SchemaError(
-                f"{keyword!r} must be {expected}, not {shown(value)}", pointer + step(keyword), keyword
-            )
+            raise SchemaError(f"{keyword!r} must be {expected}, not {shown(value)}", pointer + step(keyword), keyword)
 
     return check_value
 
@@ -107,7 +105,9 @@ def _type(value: Any, pointer: str, keyword: str) -> None:
     listed = [value] if isinstance(value, str) else value
     if not (_is_names(listed) and listed and all(name in TYPES for name in listed)):
         known = ", ".join(TYPES)
-        raise SchemaError(f"'type' must be one of {known}, or a list of some, not {shown(value)}", pointer + step(keyword), keyword)
+        raise SchemaError(
+            f"'type' must be one of {known}, or a list of some, not {shown(value)}", pointer + step(keyword), keyword
+        )
 
 
 _count = _shape("a whole number from 0", lambda v: is_number(v) and v >= 0 and v == int(v))

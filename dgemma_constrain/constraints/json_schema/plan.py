@@ -234,10 +234,10 @@ def _lay(plan: Plan, menus: dict[int, _Menu]) -> None:
     agenda = [none]
 
     def joint(node: _Node) -> int:
-        if id(node) not in number:
-            number[id(node)] = first + len(agenda)
+        found = number.setdefault(id(node), first + len(agenda))
+        if found == first + len(agenda):
             agenda.append(node)
-        return number[id(node)]
+        return found
 
     for here, menu in menus.items():
         if here in reached:
@@ -248,7 +248,10 @@ def _lay(plan: Plan, menus: dict[int, _Menu]) -> None:
     offsets, letters, targets = [0], [], []
     for node in agenda:
         plan.arcs += [Arc(number[id(node)], (), at) for at in node.get("", ())]
-        onward = {letter: after for letter, after in node.items() if letter}
+        onward = node
+        if "" in node:
+            onward = node.copy()
+            del onward[""]
         letters += onward
         targets += map(joint, onward.values())
         offsets.append(len(targets))

@@ -7,7 +7,6 @@ its values are asked for, and once (see `values.Space`), so a reference back to 
 from __future__ import annotations
 
 import dataclasses
-from functools import lru_cache
 from typing import Any, Callable, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
@@ -28,7 +27,7 @@ from dgemma_constrain.constraints.json_schema.literals import literals
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
 from dgemma_constrain.constraints.json_schema.space import Space
 from dgemma_constrain.constraints.json_schema.unevaluated import unevaluated
-from dgemma_constrain.constraints.json_schema.values import BOTH, EVERYTHING, LOOSE, Values, of_type
+from dgemma_constrain.constraints.json_schema.values import LOOSE, Values, of_types
 from dgemma_constrain.errors import LimitExceeded, RegexError, SchemaError, UnsupportedSchema
 
 LONG = 1_000  # characters of a string that maxLength allows more of; to count further takes as many states
@@ -134,7 +133,7 @@ class Reader:
         """What `type` and the keywords of single types say."""
         listed = said.get("type", keywords.TYPES)
         kinds = frozenset((listed,) if isinstance(listed, str) else listed)
-        found = _of_types(kinds)
+        found = of_types(kinds)
         changes: dict[str, Any] = {}
         if found.numbers is not leaves.NONE and not _NUMBER.isdisjoint(said):
             changes["numbers"] = leaves.meet(self.numbers(place, said), found.numbers)
@@ -334,21 +333,6 @@ class Reader:
 
     def listed(self, place: Place, keyword: str) -> list[Expr]:
         return [self.inside(place, keyword, i) for i in range(len(place.schema[keyword]))]
-
-
-@lru_cache(maxsize=1 << len(keywords.TYPES))
-def _of_types(kinds: frozenset[str]) -> Values:
-    """What `type` alone says."""
-    if len(kinds) == len(keywords.TYPES):
-        return EVERYTHING
-    return of_type(
-        null="null" in kinds,
-        booleans=BOTH if "boolean" in kinds else frozenset(),
-        numbers=leaves.NUMBERS if "number" in kinds else leaves.INTEGERS if "integer" in kinds else leaves.NONE,
-        strings=leaves.STRINGS if "string" in kinds else leaves.NONE,
-        arrays=EVERYTHING.arrays if "array" in kinds else (),
-        objects=EVERYTHING.objects if "object" in kinds else (),
-    )
 
 
 def _reference(place: Place) -> str | None:

@@ -347,8 +347,9 @@ class Writer:
 
     def _steps(self, made: Assembly, steps: Steps) -> int:
         """Names letter by letter, as one fragment, and letters with several spellings between its states. Gives the first."""
-        points, label = np.unique(np.frombuffer(steps.letters.encode("utf-32-le"), np.int32), return_inverse=True)
-        letters = tuple(char(chr(point)) for point in points)
+        distinct = "".join(sorted(set(steps.letters)))
+        points, read = (np.frombuffer(text.encode("utf-32-le"), np.int32) for text in (distinct, steps.letters))
+        label, letters = np.searchsorted(points, read), tuple(map(char, distinct))
         nodes = len(steps.offsets) - 1
         source = np.repeat(np.arange(nodes), np.diff(steps.offsets))
         rows = np.stack([source, label, np.array(steps.targets, np.int64) - steps.first], 1).astype(np.int32)
