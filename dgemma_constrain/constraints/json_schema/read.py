@@ -6,7 +6,6 @@ its values are asked for, and once (see `values.Space`), so a reference back to 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Callable, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
@@ -148,7 +147,7 @@ class Reader:
             if "propertyNames" in said:
                 names = self.space.values(self.inside(place, "propertyNames"))
                 changes["lacking"] = names.all_strings is not names.strings
-        return dataclasses.replace(found, **changes) if changes else found
+        return Values(**{**found.__dict__, **changes}) if changes else found
 
     def numbers(self, place: Place, said: dict[str, Any]) -> DFA:
         bounds = {_BOUNDS[name]: said[name] for name in _BOUNDS if name in said}
@@ -290,8 +289,10 @@ class Reader:
         allowed = leaves.STRINGS
         if "propertyNames" in said:
             allowed = self.space.values(self.inside(place, "propertyNames")).strings
-        with self.growing(place, "patternProperties"):
-            cells = self.cells(patterns, others, allowed)
+        cells = ((allowed, others),)
+        if patterns or allowed is not leaves.STRINGS:
+            with self.growing(place, "patternProperties"):
+                cells = self.cells(patterns, others, allowed)
         members, required = [], frozenset(said.get("required", ()))
         for name in said.get("properties", {}):
             parts = [self.inside(place, "properties", name)]

@@ -120,6 +120,8 @@ class Outline:
     def _plans(self, expr: Expr) -> list[Plan]:
         values = self.space.values(expr)
         found: list[Plan] = []
+        if not values.arrays and not values.objects:
+            return found
         with self.space.at(expr):
             words, shapes = constants.split(self.space, (*values.arrays, *values.objects))
             if words is not None:
