@@ -46,8 +46,6 @@ class TooDeep(LimitExceeded):
 
 def _listed(one: DFA, ones: DFA, other: DFA, others: DFA) -> DFA:
     """What is in both of two sets, and listed in either."""
-    if one is leaves.NONE is other:
-        return leaves.NONE
     return leaves.join(leaves.meet(one, others), leaves.meet(ones, other))
 
 
@@ -249,6 +247,7 @@ class Space:
         if a is EVERYTHING:
             return b
         self._works(SOME_WORK)
+        none = leaves.NONE
         return Values(
             a.null and b.null,
             a.booleans & b.booleans,
@@ -258,8 +257,12 @@ class Space:
             self._pairwise(a.objects, b.objects, ALL_OBJECTS, objects.intersect),
             a.exact and b.exact,
             None if a.wide is b.wide is None else leaves.meet(a.all_strings, b.all_strings),
-            _listed(a.listed_numbers, a.numbers, b.listed_numbers, b.numbers),
-            _listed(a.listed_strings, a.strings, b.listed_strings, b.strings),
+            none
+            if a.listed_numbers is none is b.listed_numbers
+            else _listed(a.listed_numbers, a.numbers, b.listed_numbers, b.numbers),
+            none
+            if a.listed_strings is none is b.listed_strings
+            else _listed(a.listed_strings, a.strings, b.listed_strings, b.strings),
             None if a.fractions is b.fractions is None else leaves.meet(a.all_fractions, b.all_fractions),
             a.lacking or b.lacking,
         )
