@@ -5,7 +5,6 @@ The complement of a shape is a union of shapes: one for each thing it asks for, 
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator
 
 from dgemma_constrain.automata.dfa import DFA
@@ -155,11 +154,9 @@ class Space:
         """The place that is being read or written."""
         return next((part.name for part in reversed(self._active) if part.name is not None), self._at)
 
-    @contextmanager
-    def at(self, expr: Expr) -> Iterator[None]:
-        """While this formula is being written."""
+    def writes(self, expr: Expr) -> None:
+        """From here on this formula is being written."""
         self._at = name_of(expr)
-        yield
 
     def _evaluate(self, expr: Expr) -> Values:
         if expr.op == "place":

@@ -122,21 +122,21 @@ class Outline:
         found: list[Plan] = []
         if not values.arrays and not values.objects:
             return found
-        with self.space.at(expr):
-            words, shapes = constants.split(self.space, (*values.arrays, *values.objects))
-            if words is not None:
-                self.constants[expr] = words
-            for shape in shapes:
-                if isinstance(shape, ArrayShape):
-                    found.append(plan_array(self.space, shape, self.loose))
-                else:
-                    found.append(plan_object(self.space, shape, self.any_order, self.loose))
-                self._arcs += len(found[-1].arcs)
-                if self._arcs > MAX_ARCS:
-                    raise LimitExceeded(
-                        f"the {len(values.arrays) + len(values.objects):,} cases of this part, with those of others, need more "
-                        f"than {MAX_ARCS:,} members or items (at {name_of(expr) or '/'}); list fewer, or join them into one"
-                    )
+        self.space.writes(expr)
+        words, shapes = constants.split(self.space, (*values.arrays, *values.objects))
+        if words is not None:
+            self.constants[expr] = words
+        for shape in shapes:
+            if isinstance(shape, ArrayShape):
+                found.append(plan_array(self.space, shape, self.loose))
+            else:
+                found.append(plan_object(self.space, shape, self.any_order, self.loose))
+            self._arcs += len(found[-1].arcs)
+            if self._arcs > MAX_ARCS:
+                raise LimitExceeded(
+                    f"the {len(values.arrays) + len(values.objects):,} cases of this part, with those of others, need more "
+                    f"than {MAX_ARCS:,} members or items (at {name_of(expr) or '/'}); list fewer, or join them into one"
+                )
         return found
 
     def fits_nothing(self, scalar: Callable[[Expr], bool] | None = None) -> bool:
