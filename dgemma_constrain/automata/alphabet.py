@@ -52,13 +52,9 @@ def _numbered(cuts: np.ndarray, labels: np.ndarray) -> Alphabet:
     """An alphabet from runs with arbitrary labels (0 = no character)."""
     keep = np.concatenate([[True], labels[1:] != labels[:-1]])
     cuts, labels = cuts[keep], labels[keep]
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    present = labels[first] != 0
-    order = np.argsort(np.where(present, first, len(labels)))
-    rank = np.empty(len(first), np.int32)
-    rank[order] = np.arange(len(first))
-    classes = np.where(labels == 0, -1, rank[inverse]).astype(np.int32)
-    return Alphabet(cuts.astype(np.int32), classes, int(present.sum()))
+    number = {0: -1}
+    classes = [number.setdefault(label, len(number) - 1) for label in labels.tolist()]
+    return Alphabet(cuts.astype(np.int32), np.array(classes, np.int32), len(number) - 1)
 
 
 def alphabet_of(charsets: Sequence[Charset]) -> Alphabet:
@@ -68,8 +64,8 @@ def alphabet_of(charsets: Sequence[Charset]) -> Alphabet:
     """
     random = random_words(len(charsets) + 1)
     sets = [ANY, *charsets]
-    points = np.concatenate([s.bounds for s in sets])
-    words = np.repeat(random, [len(s.bounds) for s in sets])
+    points, ends = _bounds(sets)
+    words = np.repeat(random, np.diff(ends))
     order = np.argsort(points, kind="stable")
     points, running = points[order], np.bitwise_xor.accumulate(words[order])
     last = np.append(points[1:] != points[:-1], True)
@@ -79,10 +75,15 @@ def alphabet_of(charsets: Sequence[Charset]) -> Alphabet:
     return _numbered(cuts, labels)
 
 
+def _bounds(charsets: Sequence[Charset]) -> tuple[np.ndarray, np.ndarray]:
+    """The bounds of all sets, int32[…], and where each one's begin and end among them, int64[n+1]."""
+    keys = [charset.key for charset in charsets]
+    return np.frombuffer(b"".join(keys), np.int32), np.cumsum([0, *map(len, keys)]) // 4
+
+
 def members(alphabet: Alphabet, charsets: Sequence[Charset]) -> tuple[np.ndarray, np.ndarray]:
     """The classes of each set, as rows: (offsets int64[n+1], classes int32[…])."""
-    bounds = np.concatenate([np.zeros(0, np.int32), *(charset.bounds for charset in charsets)])
-    ends = np.cumsum([0, *(len(charset.bounds) for charset in charsets)])
+    bounds, ends = _bounds(charsets)
     return _members(alphabet.classes, alphabet.size, np.searchsorted(alphabet.cuts, bounds), ends)
 
 

@@ -17,7 +17,7 @@ DEAD = -1  # in a tree: ≥ 0 is a class (a leaf), -1 nothing, ≤ -2 the inner 
 
 
 @kernel
-def _unique_rows(rows):
+def unique_rows(rows):
     """Number equal rows alike, in order of appearance: ids int32[n] and the index of each first row."""
     n, width = rows.shape
     size = 16
@@ -69,7 +69,7 @@ class _Tree:
 
     def level(self, blocks: np.ndarray, *columns: np.ndarray) -> np.ndarray:
         """One node for each distinct row of `blocks`, its entries at each of `columns`; the entry naming each row's."""
-        ids, first = _unique_rows(np.ascontiguousarray(blocks))
+        ids, first = unique_rows(np.ascontiguousarray(blocks))
         rows = np.full((len(first), self.columns), DEAD, np.int32)
         for places in columns:
             rows[:, places] = blocks[first]

@@ -14,7 +14,7 @@ import numpy as np
 
 from dgemma_constrain.automata.alphabet import alphabet_of, refine
 from dgemma_constrain.automata.charset import Charset, char
-from dgemma_constrain.automata.decoding import DEAD, inside, json_tree, leads, utf8_tree
+from dgemma_constrain.automata.decoding import DEAD, inside, json_tree, leads, unique_rows, utf8_tree
 from dgemma_constrain.automata.dfa import DFA, minimal
 from dgemma_constrain.automata.kernels import ROOM, grouped, kernel, mix, sort
 from dgemma_constrain.automata.limits import Limits
@@ -223,13 +223,24 @@ def _enter(table, triples):
 def utf8(dfa: DFA, limits: Limits = Limits()) -> ByteDFA:
     """The automaton over the UTF-8 bytes of the texts of `dfa` (which has no markers)."""
     tree = utf8_tree(dfa.alphabet)
-    _, example, classes = np.unique(tree, axis=1, return_index=True, return_inverse=True)
+    example, classes = _columns(tree)
     triples, states = _spell(dfa, np.ascontiguousarray(tree[:, example]), limits)
     table = np.full((states, len(example)), -1, np.int32)
     _enter(table, triples)
     accept = np.zeros(states, bool)
     accept[: dfa.states] = dfa.accept
-    return ByteDFA(table, classes.astype(np.uint8).ravel(), accept)
+    return ByteDFA(table, classes, accept)
+
+
+def _columns(tree: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first of each kind of columns, by their entries, and the kind of each, uint8[…]."""
+    columns = np.ascontiguousarray(tree.T)
+    kind, first = unique_rows(columns)
+    entries = columns[first].tolist()
+    order = np.array(sorted(range(len(first)), key=entries.__getitem__))
+    rank = np.empty(len(first), np.uint8)
+    rank[order] = np.arange(len(first))
+    return first[order], rank[kind]
 
 
 _SHORT = {'"': '"', "\\": "\\", "/": "/", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}

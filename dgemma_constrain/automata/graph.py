@@ -22,7 +22,7 @@ class Assembly:
         self.states = states
         self._parts: list[NFA] = []
         self._starts: list[int] = []
-        self._jumps: list[tuple[int, int]] = []
+        self._jumps: list[int] = []  # source, target, source, …
 
     def state(self) -> int:
         """A new one."""
@@ -30,13 +30,12 @@ class Assembly:
         return self.states - 1
 
     def jump(self, source: int, target: int) -> None:
-        self._jumps.append((source, target))
+        self._jumps += (source, target)
 
     def lay(self, part: NFA, source: int) -> int:
         """A fragment that is read from a state on. Gives the state after it."""
-        self._jumps.append((source, self.states))
-        self.beside(part)
-        return self.states - 1
+        self._jumps += (source, self.states)
+        return self.beside(part) + part.states - 1
 
     def beside(self, part: NFA) -> int:
         """A fragment that nothing leads to. Gives its first state; the others follow."""

@@ -253,11 +253,10 @@ def _merged(hashes):
 
     A hash stands for a column here (64 bits, so a false join has odds of about n²/2⁶⁵).
     """
-    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty(len(first), np.int32)
-    rank[order] = np.arange(len(first))
-    return rank[inverse], first[order]
+    first: dict[int, int] = {}
+    found = [first.setdefault(h, i) for i, h in enumerate(hashes.tolist())]
+    number = dict(zip(first.values(), range(len(first))))
+    return np.array([number[i] for i in found], np.int32), np.array([*first.values()], np.int64)
 
 
 def _kept(sets, first, size: int):

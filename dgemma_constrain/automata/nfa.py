@@ -57,6 +57,9 @@ def literal(text: str) -> NFA:
 
 def side_by_side(parts: Sequence[NFA], starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[Charset, ...]]:
     """The edges, jumps and charsets of fragments whose states begin at `starts`, int32[…]."""
+    if len(parts) == 1:
+        part, start = parts[0], np.int32(starts[0])
+        return part.edges + start * np.array([1, 0, 1], np.int32), part.jumps + start, part.charsets
     own = {id(part.charsets): part.charsets for part in parts}  # often the same tuple of sets, or the same sets
     places = dict(zip(own, accumulate(map(len, own.values()), initial=0)))  # where the names of a tuple's sets begin
     keys = [charset.key for charset in chain.from_iterable(own.values())]

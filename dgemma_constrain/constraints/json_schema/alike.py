@@ -9,6 +9,7 @@ each of its parts (Hopcroft 1971; Paige & Tarjan 1987).
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Hashable, Mapping, Sequence
 
 from dgemma_constrain.constraints.json_schema.exprs import Expr
@@ -20,19 +21,30 @@ def merge_alike(
 ) -> dict[Expr, Expr]:
     """For each formula the first one that has the same texts, and `plans` without all others. parts: what stands in each;
     scalars: equal for formulas that are equal but for their arrays and objects."""
-    shapes = {expr: (scalars[expr], tuple(map(_shape, some))) for expr, some in plans.items()}
+    sizes = {expr: (scalars[expr], *((plan.joints, len(plan.arcs)) for plan in some)) for expr, some in plans.items()}
+    times = Counter(sizes.values())
+    shapes = {
+        expr: (size, tuple(map(_shape, plans[expr]))) if times[size] > 1 else size for expr, size in sizes.items()
+    }
     blocks = _refined(shapes, parts)
     first: dict[int, Expr] = {}
     found = {expr: first.setdefault(block, expr) for expr, block in blocks.items()}
     if len(first) < len(plans):
-        for expr in [expr for expr in plans if found[expr] is not expr]:
+        others = {expr: same for expr, same in found.items() if same is not expr}
+        for expr in others:
             del plans[expr]
-        for plan in (plan for some in plans.values() for plan in some):
-            plan.arcs = [
-                Arc(i, tuple(found[piece] if isinstance(piece, Expr) else piece for piece in pieces), j)
-                for i, pieces, j in plan.arcs
-            ]
+        for expr, some in plans.items():
+            if not others.keys().isdisjoint(parts[expr]):
+                for plan in some:
+                    plan.arcs = [_with_pieces(arc, others) for arc in plan.arcs]
     return found
+
+
+def _with_pieces(arc: Arc, others: Mapping[Expr, Expr]) -> Arc:
+    pieces = arc.pieces
+    if others.keys().isdisjoint(pieces):
+        return arc
+    return Arc(arc.source, tuple([others.get(piece, piece) for piece in pieces]), arc.target)
 
 
 def _shape(plan: Plan) -> Hashable:

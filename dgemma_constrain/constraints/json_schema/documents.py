@@ -47,7 +47,8 @@ class Documents:
             raise _no_schema(schema, "")
         declared = isinstance(schema, dict) and "$schema" in schema
         dialect = self.dialect(schema["$schema"], "/$schema") if declared else GUESSED
-        _check_names(schema, dialect, "")
+        if isinstance(schema, dict):
+            _check_names(schema, dialect, "")
         resolver = self.registry.resolver_with_root(specification_with(dialect.uri).create_resource(schema))
         self.document = schema
         self.pointers: dict[int, str] = {}  # where everything stands, from the first reference on
@@ -109,7 +110,8 @@ class Documents:
                 dialect = self.dialect(schema["$schema"], f"{pointer}/$schema")
             if dialect.guessed and isinstance(schema.get("items"), list):
                 dialect = dataclasses.replace(dialect, year=2019)
-            _check_names(schema, dialect, pointer)
+            if not _NAMES.isdisjoint(schema):
+                _check_names(schema, dialect, pointer)
             if ("id" if dialect.year == 4 else "$id") in schema and not entered:
                 resolver = resolver.in_subresource(specification_with(dialect.uri).create_resource(schema))
         return Place(schema, resolver, dialect, pointer)
@@ -162,10 +164,8 @@ def _no_schema(value: Any, pointer: str) -> SchemaError:
     return SchemaError(f"a schema must be an object, true or false, not {shown(value)}", pointer)
 
 
-def _check_names(schema: Any, dialect: Dialect, pointer: str) -> None:
+def _check_names(schema: dict[str, Any], dialect: Dialect, pointer: str) -> None:
     """Raise SchemaError unless what names a schema is a string, and its base URI one that can be resolved."""
-    if not isinstance(schema, dict):
-        return
     base = "id" if dialect.year == 4 else "$id"
     for keyword in (base, "$anchor", "$dynamicAnchor", "$ref"):
         if not isinstance(schema.get(keyword, ""), str):
@@ -176,5 +176,6 @@ def _check_names(schema: Any, dialect: Dialect, pointer: str) -> None:
         raise SchemaError(f"{base!r} is no URI: {error}", f"{pointer}/{base}", base) from None
 
 
+_NAMES = frozenset(("id", "$id", "$anchor", "$dynamicAnchor", "$ref"))
 _VOCABULARIES = """core applicator unevaluated validation format format-annotation format-assertion content
     meta-data""".split()

@@ -69,11 +69,11 @@ def dialect_of(uri: str) -> Dialect | None:
 
 
 def _shape(expected: str, holds: Callable[[Any], bool]) -> Callable[[Any, str, str], None]:
-    """A check of one keyword's value."""
+    """A check of one keyword's value at a place."""
 
-    def check_value(value: Any, place: str, keyword: str) -> None:
+    def check_value(value: Any, pointer: str, keyword: str) -> None:
         if not holds(value):
-            raise SchemaError(f"{keyword!r} must be {expected}, not {shown(value)}", place, keyword)
+            raise SchemaError(f"{keyword!r} must be {expected}, not {shown(value)}", pointer + step(keyword), keyword)
 
     return check_value
 
@@ -99,11 +99,15 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 0
 
 
-def _type(value: Any, place: str, keyword: str) -> None:
+def _type(value: Any, pointer: str, keyword: str) -> None:
+    if isinstance(value, str) and value in TYPES:
+        return
     listed = [value] if isinstance(value, str) else value
     if not (_is_names(listed) and listed and all(name in TYPES for name in listed)):
         known = ", ".join(TYPES)
-        raise SchemaError(f"'type' must be one of {known}, or a list of some, not {shown(value)}", place, keyword)
+        raise SchemaError(
+            f"'type' must be one of {known}, or a list of some, not {shown(value)}", pointer + step(keyword), keyword
+        )
 
 
 _count = _shape("a whole number from 0", lambda v: is_number(v) and v >= 0 and v == int(v))
@@ -206,10 +210,11 @@ def check(schema: dict[str, Any], dialect: Dialect, pointer: str) -> tuple[dict[
     """(what asserts in this draft, the keywords that nobody knows and why they assert nothing). Raises SchemaError for values
     of the wrong shape."""
     found, unknown = {}, {}
+    year = dialect.year
     for keyword, value in schema.items():
         years, shape = KNOWN.get(keyword, ((), None))
-        if dialect.year in years:
-            shape(value, pointer + step(keyword), keyword)
+        if year in years:
+            shape(value, pointer, keyword)
             if keyword in ASSERTIONS and (dialect.validation or keyword not in VALIDATION):
                 found[keyword] = value
         elif keyword not in ANNOTATIONS:

@@ -103,7 +103,7 @@ def intersect(space: Space, a: ObjectShape, b: ObjectShape) -> list[ObjectShape]
         left, must = in_a.get(name) or (a.cell_of(name), False)
         right, also = in_b.get(name) or (b.cell_of(name), False)
         both = space.both(left, right)
-        if both is NEVER and (must or also):
+        if (must or also) and space.is_never(both):
             return []
         members.append((name, both, must or also))
     return shapes(

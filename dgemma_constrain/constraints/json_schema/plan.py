@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Hashable, Iterator, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.constraints.json_schema import distinct, leaves, objects
-from dgemma_constrain.constraints.json_schema.exprs import Expr
+from dgemma_constrain.constraints.json_schema.exprs import NEVER, Expr
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
 from dgemma_constrain.errors import LimitExceeded
 
@@ -77,6 +77,8 @@ class Plan:
 
     def leads(self, able: set[Expr]) -> bool:
         """Whether there is a way by these formulas."""
+        if able.issuperset(self.exprs()):  # then every joint is reached
+            return any(arc.target == 1 for arc in self.arcs)
         onward: dict[int, list[int]] = {}
         for arc in self.arcs:
             if all(piece in able or not isinstance(piece, Expr) for piece in arc.pieces):
@@ -102,7 +104,7 @@ class Plan:
 
 
 def check(space: Space, plan: Plan, cap: int) -> None:
-    if max(plan.joints, cap) > MAX_JOINTS:
+    if plan.joints > MAX_JOINTS or cap > MAX_JOINTS:
         raise LimitExceeded(
             f"the texts of this part need more than {MAX_JOINTS:,} states for what they count (at {space.where() or '/'}); "
             "lower maxItems, minItems, maxContains or maxProperties"
@@ -120,8 +122,10 @@ def plan_object(space: Space, shape: ObjectShape, any_order: bool, loose: bool =
     many = not free and len(members) > MANY
     last = frozenset(range(len(members))) if free else len(members)
     required = frozenset(k for k, member in enumerate(members) if member[2])
-    taken = objects.declared(shape)
-    cells = [(leaves.less(names, taken), part) for names, part in shape.cells]
+    cells = [(names, part) for names, part in shape.cells if part is not NEVER]
+    if cells:
+        taken = objects.declared(shape)
+        cells = [(leaves.less(names, taken), part) for names, part in cells]
     cells = [(names, part) for names, part in cells if names is not leaves.NONE and not space.is_never(part)]
     twice, ascending = True, False  # whether the others count for one; whether their marks ascend
     if cells and shape.least > len(required) + 1:
@@ -173,7 +177,7 @@ def plan_object(space: Space, shape: ObjectShape, any_order: bool, loose: bool =
                     go(here, started, (), None, (onward, started, bits, low, high), True)
                 if full:
                     continue
-                for value, then in _needed(space, shape, name, part, bits):
+                for value, then in _needed(space, shape, name, part, bits) if bits else ((part, ()),):
                     if not space.is_never(value):
                         names = None if many else leaves.words(frozenset({name}))
                         after = (onward, True, then, *counted(low, high, False))
@@ -232,10 +236,10 @@ def _lay(plan: Plan, menus: dict[int, _Menu]) -> None:
     agenda = [none]
 
     def joint(node: _Node) -> int:
-        if id(node) not in number:
-            number[id(node)] = first + len(agenda)
+        found = number.setdefault(id(node), first + len(agenda))
+        if found == first + len(agenda):
             agenda.append(node)
-        return number[id(node)]
+        return found
 
     for here, menu in menus.items():
         if here in reached:
@@ -246,7 +250,10 @@ def _lay(plan: Plan, menus: dict[int, _Menu]) -> None:
     offsets, letters, targets = [0], [], []
     for node in agenda:
         plan.arcs += [Arc(number[id(node)], (), at) for at in node.get("", ())]
-        onward = {letter: after for letter, after in node.items() if letter}
+        onward = node
+        if "" in node:
+            onward = node.copy()
+            del onward[""]
         letters += onward
         targets += map(joint, onward.values())
         offsets.append(len(targets))

@@ -6,7 +6,6 @@ its values are asked for, and once (see `values.Space`), so a reference back to 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Callable, NamedTuple
 
 from dgemma_constrain.automata.dfa import DFA
@@ -27,7 +26,7 @@ from dgemma_constrain.constraints.json_schema.literals import literals
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
 from dgemma_constrain.constraints.json_schema.space import Space
 from dgemma_constrain.constraints.json_schema.unevaluated import unevaluated
-from dgemma_constrain.constraints.json_schema.values import BOTH, EVERYTHING, LOOSE, Values, of_type
+from dgemma_constrain.constraints.json_schema.values import LOOSE, Values, of_types
 from dgemma_constrain.errors import LimitExceeded, RegexError, SchemaError, UnsupportedSchema
 
 LONG = 1_000  # characters of a string that maxLength allows more of; to count further takes as many states
@@ -105,10 +104,17 @@ class Reader:
         """What the keywords of a place ask for."""
         said = self.asserted(place)
         found: list[Values | Expr] = [self.typed(place, said)]
-        for keyword, read in _READERS.items():
-            if keyword in said:
-                found.append(read(self, place, said, f"{place.pointer}/{keyword}"))
+        if not said.keys().isdisjoint(_READERS):
+            for keyword, read in _READERS.items():
+                if keyword in said and not (keyword == "required" and self.is_declared(said)):
+                    found.append(read(self, place, said, f"{place.pointer}/{keyword}"))
         return found
+
+    @staticmethod
+    def is_declared(said: dict[str, Any]) -> bool:
+        """Whether what is required is declared, so that the objects of `typed` have it."""
+        kinds = said.get("type", "object")
+        return said.get("properties", {}).keys() >= set(said["required"]) and (kinds == "object" or "object" in kinds)
 
     def survey(self, root: Expr) -> None:
         """Read all places under one. Raises what is wrong with any of them."""
@@ -125,18 +131,11 @@ class Reader:
     def typed(self, place: Place, said: dict[str, Any]) -> Values:
         """What `type` and the keywords of single types say."""
         listed = said.get("type", keywords.TYPES)
-        kinds = {listed} if isinstance(listed, str) else set(listed)
-        count = self.numbers(place, said) if kinds & {"number", "integer"} else leaves.NONE
-        if "number" not in kinds:
-            count = leaves.meet(count, leaves.INTEGERS)
-        found = EVERYTHING if len(kinds) == len(keywords.TYPES) else of_type(
-            null="null" in kinds,
-            booleans=BOTH if "boolean" in kinds else frozenset(),
-            strings=leaves.STRINGS if "string" in kinds else leaves.NONE,
-            arrays=EVERYTHING.arrays if "array" in kinds else (),
-            objects=EVERYTHING.objects if "object" in kinds else (),
-        )  # fmt: skip
-        changes: dict[str, Any] = {} if count is found.numbers else {"numbers": count}
+        kinds = frozenset((listed,) if isinstance(listed, str) else listed)
+        found = of_types(kinds)
+        changes: dict[str, Any] = {}
+        if found.numbers is not leaves.NONE and not _NUMBER.isdisjoint(said):
+            changes["numbers"] = leaves.meet(self.numbers(place, said), found.numbers)
         if place.dialect.year == 4 and "integer" in kinds and "number" not in kinds:
             changes["fractions"] = leaves.NONE
         if "string" in kinds and not _STRING.isdisjoint(said):
@@ -148,7 +147,7 @@ class Reader:
             if "propertyNames" in said:
                 names = self.space.values(self.inside(place, "propertyNames"))
                 changes["lacking"] = names.all_strings is not names.strings
-        return dataclasses.replace(found, **changes) if changes else found
+        return Values(**{**found.__dict__, **changes}) if changes else found
 
     def numbers(self, place: Place, said: dict[str, Any]) -> DFA:
         bounds = {_BOUNDS[name]: said[name] for name in _BOUNDS if name in said}
@@ -290,8 +289,10 @@ class Reader:
         allowed = leaves.STRINGS
         if "propertyNames" in said:
             allowed = self.space.values(self.inside(place, "propertyNames")).strings
-        with self.growing(place, "patternProperties"):
-            cells = self.cells(patterns, others, allowed)
+        cells = ((allowed, others),)
+        if patterns or allowed is not leaves.STRINGS:
+            with self.growing(place, "patternProperties"):
+                cells = self.cells(patterns, others, allowed)
         members, required = [], frozenset(said.get("required", ()))
         for name in said.get("properties", {}):
             parts = [self.inside(place, "properties", name)]
@@ -366,6 +367,7 @@ class _Growing:
 
 
 _BOUNDS = {"minimum": "least", "maximum": "most", "exclusiveMinimum": "above", "exclusiveMaximum": "below"}
+_NUMBER = frozenset((*_BOUNDS, "multipleOf"))
 _STRING = frozenset(("minLength", "maxLength", "pattern", "format", "contentEncoding"))
 _ARRAY = frozenset(("items", "prefixItems", "additionalItems", "contains", "minItems", "maxItems", "uniqueItems"))
 _OBJECT = frozenset(

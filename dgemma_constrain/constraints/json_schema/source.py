@@ -220,27 +220,32 @@ def check_json(document: Any) -> None:
     stack: list[tuple] = [(document, (), 0)]
     while stack:
         value, steps, depth = stack.pop()
-        size += 1 + (len(value) if isinstance(value, str) else 0)
+        size += 1
         if depth > MAX_NESTING:
             raise _too_deep(_pointer(steps))
-        if isinstance(value, dict):
+        if isinstance(value, str):
+            size += len(value)
+            if not value.isascii():
+                _check_text(value, steps)
+        elif isinstance(value, dict):
             for name, member in value.items():
                 if not isinstance(name, str):
                     raise SchemaError(f"the name {name!r} is not a string, so this is not JSON", _pointer(steps))
-                _check_text(name, steps)
+                if not name.isascii():
+                    _check_text(name, steps)
                 size += len(name)
                 stack.append((member, (steps, name), depth + 1))
         elif isinstance(value, list):
             stack += [(member, (steps, i), depth + 1) for i, member in enumerate(value)]
-        elif isinstance(value, str):
-            _check_text(value, steps)
+        elif value is True or value is False or value is None:
+            continue
         elif isinstance(value, float) and not math.isfinite(value):
             raise SchemaError(f"{value} is no JSON value", _pointer(steps))
         elif isinstance(value, int) and value.bit_length() > MAX_BITS:
             raise LimitExceeded(
                 f"an integer of {value.bit_length():,} bits (at {_pointer(steps)}); up to {MAX_BITS:,} are read"
             )
-        elif not (value is None or isinstance(value, (int, float, Decimal))):
+        elif not isinstance(value, (int, float, Decimal)):
             raise SchemaError(
                 f"{value!r:.80} is not JSON; use dicts, lists, strings, numbers, booleans, None", _pointer(steps)
             )
@@ -258,5 +263,5 @@ def _pointer(steps: tuple) -> str:
 
 
 def _check_text(text: str, steps: tuple) -> None:
-    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+    if any("\ud800" <= c <= "\udfff" for c in text):
         raise UnsupportedSchema(f"{text!r:.60} holds half a surrogate pair, which no UTF-8 text can", _pointer(steps))

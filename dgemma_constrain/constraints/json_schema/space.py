@@ -5,7 +5,6 @@ The complement of a shape is a union of shapes: one for each thing it asks for, 
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator
 
 from dgemma_constrain.automata.dfa import DFA
@@ -46,8 +45,6 @@ class TooDeep(LimitExceeded):
 
 def _listed(one: DFA, ones: DFA, other: DFA, others: DFA) -> DFA:
     """What is in both of two sets, and listed in either."""
-    if one is leaves.NONE is other:
-        return leaves.NONE
     return leaves.join(leaves.meet(one, others), leaves.meet(ones, other))
 
 
@@ -96,6 +93,8 @@ class Space:
         return self._join("either", parts, NEVER, ANY)
 
     def _join(self, op: str, parts: tuple[Expr, ...], unit: Expr, zero: Expr) -> Expr:
+        if len(parts) == 1:
+            return parts[0]
         if zero in parts:
             return zero
         if len(parts) == 2 and (parts[0] is parts[1] or unit in parts):  # most
@@ -155,11 +154,9 @@ class Space:
         """The place that is being read or written."""
         return next((part.name for part in reversed(self._active) if part.name is not None), self._at)
 
-    @contextmanager
-    def at(self, expr: Expr) -> Iterator[None]:
-        """While this formula is being written."""
+    def writes(self, expr: Expr) -> None:
+        """From here on this formula is being written."""
         self._at = name_of(expr)
-        yield
 
     def _evaluate(self, expr: Expr) -> Values:
         if expr.op == "place":
@@ -198,7 +195,7 @@ class Space:
 
     def is_never(self, expr: Expr) -> bool:
         """Whether nothing fits, as far as it is known by now: what is being read, or has too many cases, counts as something."""
-        values = self.known_by_now(expr)
+        values = self._values.get(expr) or self.known_by_now(expr)
         return values is not None and values.is_never
 
     def known_by_now(self, expr: Expr) -> Values | None:
@@ -247,6 +244,7 @@ class Space:
         if a is EVERYTHING:
             return b
         self._works(SOME_WORK)
+        none = leaves.NONE
         return Values(
             a.null and b.null,
             a.booleans & b.booleans,
@@ -256,8 +254,12 @@ class Space:
             self._pairwise(a.objects, b.objects, ALL_OBJECTS, objects.intersect),
             a.exact and b.exact,
             None if a.wide is b.wide is None else leaves.meet(a.all_strings, b.all_strings),
-            _listed(a.listed_numbers, a.numbers, b.listed_numbers, b.numbers),
-            _listed(a.listed_strings, a.strings, b.listed_strings, b.strings),
+            none
+            if a.listed_numbers is none is b.listed_numbers
+            else _listed(a.listed_numbers, a.numbers, b.listed_numbers, b.numbers),
+            none
+            if a.listed_strings is none is b.listed_strings
+            else _listed(a.listed_strings, a.strings, b.listed_strings, b.strings),
             None if a.fractions is b.fractions is None else leaves.meet(a.all_fractions, b.all_fractions),
             a.lacking or b.lacking,
         )

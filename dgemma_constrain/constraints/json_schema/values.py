@@ -11,12 +11,14 @@ Baazizi, Colazzo, Ghelli, Sartiani and Scherzinger do it for JSON Schema ("Witne
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Iterator
 
 from dgemma_constrain.automata.dfa import DFA
 from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.arrays import ALL_ARRAYS, ArrayShape
 from dgemma_constrain.constraints.json_schema.exprs import Expr
+from dgemma_constrain.constraints.json_schema.keywords import TYPES
 from dgemma_constrain.constraints.json_schema.objects import ALL_OBJECTS, ObjectShape
 
 
@@ -80,3 +82,18 @@ LOOSE = Values(True, BOTH, leaves.NUMBERS, leaves.STRINGS, (ALL_ARRAYS,), (ALL_O
 def of_type(**parts) -> Values:
     """Only what is named."""
     return Values(**{**NOTHING.__dict__, **parts})
+
+
+@lru_cache(maxsize=128)
+def of_types(kinds: frozenset[str]) -> Values:
+    """What `type` alone says."""
+    if len(kinds) == len(TYPES):
+        return EVERYTHING
+    return of_type(
+        null="null" in kinds,
+        booleans=BOTH if "boolean" in kinds else frozenset(),
+        numbers=leaves.NUMBERS if "number" in kinds else leaves.INTEGERS if "integer" in kinds else leaves.NONE,
+        strings=leaves.STRINGS if "string" in kinds else leaves.NONE,
+        arrays=EVERYTHING.arrays if "array" in kinds else (),
+        objects=EVERYTHING.objects if "object" in kinds else (),
+    )

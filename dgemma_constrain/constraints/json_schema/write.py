@@ -64,6 +64,7 @@ class Outline:
         for k in group.values():
             size[k] = size.get(k, 0) + 1
         self.group = {expr: group[k] for expr, k in number.items()}
+        self.inner_first = sorted(self.plans, key=self.group.__getitem__)  # what a formula contains comes before it
         self.recursive = {
             expr: size[group[k]] > 1 or k in inside[k] for expr, k in number.items()
         }  # fmt: skip
@@ -72,7 +73,7 @@ class Outline:
             for part in parts:
                 self.copies[part] += 1
         self.nested: dict[Expr, bool] = {}
-        for expr in sorted(self.plans, key=self.group.__getitem__):  # what it contains comes first
+        for expr in self.inner_first:
             self.nested[expr] = self.recursive[expr] or any(self.nested.get(part, False) for part in self.parts[expr])
 
     @cached_property
@@ -119,21 +120,23 @@ class Outline:
     def _plans(self, expr: Expr) -> list[Plan]:
         values = self.space.values(expr)
         found: list[Plan] = []
-        with self.space.at(expr):
-            words, shapes = constants.split(self.space, (*values.arrays, *values.objects))
-            if words is not None:
-                self.constants[expr] = words
-            for shape in shapes:
-                if isinstance(shape, ArrayShape):
-                    found.append(plan_array(self.space, shape, self.loose))
-                else:
-                    found.append(plan_object(self.space, shape, self.any_order, self.loose))
-                self._arcs += len(found[-1].arcs)
-                if self._arcs > MAX_ARCS:
-                    raise LimitExceeded(
-                        f"the {len(values.arrays) + len(values.objects):,} cases of this part, with those of others, need more "
-                        f"than {MAX_ARCS:,} members or items (at {name_of(expr) or '/'}); list fewer, or join them into one"
-                    )
+        if not values.arrays and not values.objects:
+            return found
+        self.space.writes(expr)
+        words, shapes = constants.split(self.space, (*values.arrays, *values.objects))
+        if words is not None:
+            self.constants[expr] = words
+        for shape in shapes:
+            if isinstance(shape, ArrayShape):
+                found.append(plan_array(self.space, shape, self.loose))
+            else:
+                found.append(plan_object(self.space, shape, self.any_order, self.loose))
+            self._arcs += len(found[-1].arcs)
+            if self._arcs > MAX_ARCS:
+                raise LimitExceeded(
+                    f"the {len(values.arrays) + len(values.objects):,} cases of this part, with those of others, need more "
+                    f"than {MAX_ARCS:,} members or items (at {name_of(expr) or '/'}); list fewer, or join them into one"
+                )
         return found
 
     def fits_nothing(self, scalar: Callable[[Expr], bool] | None = None) -> bool:
@@ -142,10 +145,10 @@ class Outline:
         scalar = scalar or self._has_scalar
         able: set[Expr] = set()
         before = -1
-        while len(able) > before:
+        while before < len(able) < len(self.plans):
             before = len(able)
-            for expr in sorted(self.plans.keys() - able, key=self.group.__getitem__):
-                if scalar(expr) or any(p.leads(able) for p in self.plans[expr]):
+            for expr in self.inner_first:
+                if expr not in able and (scalar(expr) or any(p.leads(able) for p in self.plans[expr])):
                     able.add(expr)
         return self.root not in able
 
@@ -172,7 +175,7 @@ class Outline:
     def count_any(self) -> int | None:
         """How many copies of "any JSON value" the texts have, where nothing else contains itself; otherwise None."""
         copies: dict[Expr, int] = {}
-        for expr in sorted(self.plans, key=self.group.__getitem__):  # what it contains comes first
+        for expr in self.inner_first:
             if expr is ANY:
                 copies[expr] = 1
             elif self.recursive[expr]:
@@ -346,8 +349,9 @@ class Writer:
 
     def _steps(self, made: Assembly, steps: Steps) -> int:
         """Names letter by letter, as one fragment, and letters with several spellings between its states. Gives the first."""
-        points, label = np.unique(np.frombuffer(steps.letters.encode("utf-32-le"), np.int32), return_inverse=True)
-        letters = tuple(char(chr(point)) for point in points)
+        distinct = "".join(sorted(set(steps.letters)))
+        points, read = (np.frombuffer(text.encode("utf-32-le"), np.int32) for text in (distinct, steps.letters))
+        label, letters = np.searchsorted(points, read), tuple(map(char, distinct))
         nodes = len(steps.offsets) - 1
         source = np.repeat(np.arange(nodes), np.diff(steps.offsets))
         rows = np.stack([source, label, np.array(steps.targets, np.int64) - steps.first], 1).astype(np.int32)
