@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from dgemma_constrain.automata.encodings import ByteDFA
-from dgemma_constrain.automata.kernels import grouped, kernel, mix
+from dgemma_constrain.automata.kernels import grouped, kernel, mix, random_words
 from dgemma_constrain.automata.minimize import equivalent_states
 
 ROUNDS = 12  # bytes, at least, of the longest escape, a surrogate pair; W may be any set
@@ -25,10 +25,11 @@ def find_copies(dfa: ByteDFA, region: np.ndarray) -> tuple[np.ndarray, np.ndarra
     within = _coming(dfa.table, region)
     number = np.where(within, np.cumsum(within) - 1, -1).astype(np.int32)
     _, columns, merged = np.unique(_columns(dfa.table, within), return_index=True, return_inverse=True)
-    leaving, *rows = _among(dfa.table, columns, number)
+    leaving, offsets, targets, weights = _among(dfa.table, columns, number, random_words(len(columns)))
     copy = np.zeros(len(dfa.table), bool)
-    block, blocks = equivalent_states(*rows, copy[within])
-    copy[within] = _copies(*rows, block, blocks)
+    labels = np.arange(len(weights), dtype=np.int32)
+    block, blocks = equivalent_states(offsets, labels, targets, copy[within], weights)
+    copy[within] = _copies(offsets, targets, block, blocks)
     return copy, leaving[merged][dfa.classes]
 
 
@@ -70,9 +71,9 @@ def _columns(table, within):
 
 
 @kernel
-def _among(table, columns, number):
-    """The columns by which numbered states lead to others, bool[n], and the transitions among them by all other
-    columns, in rows."""
+def _among(table, columns, number, words):
+    """The columns by which numbered states lead to others, bool[n], and the transitions among them by all other columns, in
+    rows (offsets, targets, weights): one for all columns by which a state leads to another, as heavy as their words."""
     leaving = np.zeros(len(columns), np.bool_)
     count = 0
     for s in range(len(table)):
@@ -83,17 +84,21 @@ def _among(table, columns, number):
                     count += 1
                     if number[t] < 0:
                         leaving[c] = True
-    offsets, labels, heads = np.zeros(number.max() + 2, np.int64), np.empty(count, np.int32), np.empty(count, np.int32)
+    offsets, targets, weights = np.zeros(number.max() + 2, np.int64), np.empty(count, np.int32), np.empty(count, np.uint64)
+    place = np.full(len(offsets), -1, np.int64)
     used = 0
     for s in range(len(table)):
         if number[s] >= 0:
             for c in range(len(columns)):
                 t = table[s, columns[c]]
                 if t >= 0 and not leaving[c]:
-                    labels[used], heads[used] = c, number[t]
-                    used += 1
+                    t = number[t]
+                    if place[t] < offsets[number[s]]:
+                        place[t], targets[used], weights[used] = used, t, np.uint64(0)
+                        used += 1
+                    weights[place[t]] += words[c]
             offsets[number[s] + 1] = used
-    return leaving, offsets, labels[:used].copy(), heads[:used].copy()
+    return leaving, offsets, targets[:used].copy(), weights[:used].copy()
 
 
 @kernel
@@ -105,14 +110,14 @@ def _root(parent, s):
 
 
 @kernel
-def _copies(offsets, labels, heads, block, blocks):
+def _copies(offsets, targets, block, blocks):
     """bool[n]: the states of those components that have no two states in one block, and of each block one in an earlier
     component that is not of these."""
     n = len(block)
     parent = np.arange(n).astype(np.int32)
     for s in range(n):
         for e in range(offsets[s], offsets[s + 1]):
-            a, b = _root(parent, np.int32(s)), _root(parent, heads[e])
+            a, b = _root(parent, np.int32(s)), _root(parent, targets[e])
             parent[max(a, b)] = min(a, b)
     root = np.empty(n, np.int32)
     for s in range(n):
