@@ -19,24 +19,27 @@ from dgemma_constrain.automata.minimize import equivalent_states
 ROUNDS = 12  # bytes, at least, of the longest escape, a surrogate pair; W may be any set
 
 
-def find_copies(dfa: ByteDFA, region: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_copies(dfa: ByteDFA, first_class: np.ndarray, region: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The states that are copies of others, bool[S], and the leaving bytes, bool[256]. W is the states of the region,
-    bool[S], and those from which every walk comes into it (inside an escape, say)."""
-    within = _coming(dfa.table, region)
+    bool[S], and those from which every walk comes into it (inside an escape, say). No class before `first_class`, int32[S],
+    leads on from a state."""
+    within = _coming(dfa.table, first_class, region)
     number = np.where(within, np.cumsum(within) - 1, -1).astype(np.int32)
-    _, columns, merged = np.unique(_columns(dfa.table, within), return_index=True, return_inverse=True)
-    leaving, offsets, targets, weights = _among(dfa.table, columns, number, random_words(len(columns)))
+    hashes, leaving = _columns(dfa.table, number)
+    _, columns = np.unique(hashes, return_index=True)
+    columns = columns[~leaving[columns]]
+    offsets, targets, weights = _among(dfa.table, columns, number, random_words(len(columns)))
     copy = np.zeros(len(dfa.table), bool)
     labels = np.arange(len(weights), dtype=np.int32)
     block, blocks = equivalent_states(offsets, labels, targets, copy[within], weights)
     copy[within] = _copies(offsets, targets, block, blocks)
-    return copy, leaving[merged][dfa.classes]
+    return copy, leaving[dfa.classes]
 
 
 @kernel
-def _coming(table, region):
+def _coming(table, first_class, region):
     """bool[S]: the region, and states that lead to such states only."""
-    within, at = region.copy(), np.zeros(len(table), np.int32)  # at: the classes before are looked at
+    within, at = region.copy(), first_class.copy()  # at: the classes before are looked at
     todo = np.empty(len(table), np.int32)
     count = 0
     for s in range(len(table) - 1, -1, -1):
@@ -60,45 +63,41 @@ def _coming(table, region):
 
 
 @kernel
-def _columns(table, within):
-    """A hash of every column of the rows in W."""
-    hashes = np.zeros(table.shape[1], np.uint64)
+def _columns(table, number):
+    """A hash of every column of the rows of numbered states, and bool[K]: the columns by which these lead to others."""
+    hashes, leaving = np.zeros(table.shape[1], np.uint64), np.zeros(table.shape[1], np.bool_)
     for s in range(len(table)):
-        if within[s]:
+        if number[s] >= 0:
             for c in range(table.shape[1]):
                 hashes[c] += mix((np.int64(s) << 32) | np.int64(table[s, c] + 1))
-    return hashes
+            for c in range(table.shape[1]):
+                if table[s, c] >= 0 and number[table[s, c]] < 0:
+                    leaving[c] = True
+    return hashes, leaving
 
 
 @kernel
 def _among(table, columns, number, words):
-    """The columns by which numbered states lead to others, bool[n], and the transitions among them by all other columns, in
-    rows (offsets, targets, weights): one for all columns by which a state leads to another, as heavy as their words."""
-    leaving = np.zeros(len(columns), np.bool_)
-    count = 0
-    for s in range(len(table)):
-        if number[s] >= 0:
-            for c in range(len(columns)):
-                t = table[s, columns[c]]
-                if t >= 0:
-                    count += 1
-                    if number[t] < 0:
-                        leaving[c] = True
-    offsets, targets, weights = np.zeros(number.max() + 2, np.int64), np.empty(count, np.int32), np.empty(count, np.uint64)
-    place = np.full(len(offsets), -1, np.int64)
+    """The transitions among numbered states by some columns, in rows (offsets, targets, weights): one for all columns by which
+    a state leads to another, as heavy as their words."""
+    states = number.max() + 1
+    room = states * len(columns)
+    offsets, targets, weights = np.zeros(states + 1, np.int64), np.empty(room, np.int32), np.empty(room, np.uint64)
+    place = np.full(states, -1, np.int64)
     used = 0
     for s in range(len(table)):
         if number[s] >= 0:
-            for c in range(len(columns)):
-                t = table[s, columns[c]]
-                if t >= 0 and not leaving[c]:
+            begin = used
+            for i in range(len(columns)):
+                t = table[s, columns[i]]
+                if t >= 0:
                     t = number[t]
-                    if place[t] < offsets[number[s]]:
+                    if place[t] < begin:
                         place[t], targets[used], weights[used] = used, t, np.uint64(0)
                         used += 1
-                    weights[place[t]] += words[c]
+                    weights[place[t]] += words[i]
             offsets[number[s] + 1] = used
-    return leaving, offsets, targets[:used].copy(), weights[:used].copy()
+    return offsets, targets[:used].copy(), weights[:used].copy()
 
 
 @kernel
