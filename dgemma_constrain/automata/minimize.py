@@ -24,7 +24,8 @@ from dgemma_constrain.automata.kernels import distances, grouped, kernel, mix, r
 def equivalent_states(offsets, labels, targets, accept, weights=None):
     """Myhill-Nerode classes of a trimmed DFA in rows: block int32[S], and how many there are.
 
-    The labels are symbols, or, where `weights` are given, sets of symbols of these weights. A hash stands for a signature (64 bits, so two that differ are taken for one with odds of some S²/2⁶⁰).
+    The labels are symbols, or, where `weights` are given, sets of symbols of these weights. A hash stands for a signature (64
+    bits, so two that differ are taken for one with odds of some S²/2⁶⁰).
     """
     if weights is None:
         weights = random_words(int(labels.max(initial=-1)) + 1)
