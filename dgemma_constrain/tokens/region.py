@@ -103,8 +103,8 @@ def _sample(states: np.ndarray) -> np.ndarray:
 
 @kernel
 def by_columns(table, classes):
-    """The table by columns, int32[K, S]; how many bytes each state reads, and the first class of those, K for none, int32[S] both;
-    and which classes any state reads, bool[K]."""
+    """The table by columns, int32[K, S]; how many bytes each state reads, and the first class of those (K for none), int32[S]
+    both; and which classes any state reads, bool[K]."""
     states, width = table.shape
     widths = np.zeros(width, np.int32)
     for c in classes:
