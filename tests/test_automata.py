@@ -211,6 +211,24 @@ def test_finite_languages_are_minimised_as_any_other(texts):
     assert set(compile_nfa(nfa).words()) == set(texts)
 
 
+@given(nfas)
+def test_transitions_that_carry_sets_of_symbols_tell_the_same_states_apart(nfa):
+    alphabet = alphabet_of(nfa.charsets)
+    *rows, _, _ = determinize(nfa, members(alphabet, nfa.charsets), alphabet.size, Limits())
+    offsets, labels, targets, accept, _ = trim(*rows)
+    words = random_words(int(labels.max(initial=-1)) + 1)
+    merged_offsets, merged_targets, weights = [0], [], []
+    for begin, end in zip(offsets[:-1], offsets[1:]):
+        for t in dict.fromkeys(targets[begin:end].tolist()):
+            merged_targets.append(t)
+            weights.append(words[labels[begin:end][targets[begin:end] == t]].sum(dtype=np.uint64))
+        merged_offsets.append(len(weights))
+    sets = np.arange(len(weights), dtype=np.int32), np.array(merged_targets, np.int32)
+    block, blocks = equivalent_states(offsets, labels, targets, accept)
+    other, others = equivalent_states(np.array(merged_offsets), *sets, accept, np.array(weights, np.uint64))
+    assert blocks == others == len(set(zip(block.tolist(), other.tolist())))
+
+
 # Combinators
 
 texts = st.lists(st.text("ab", max_size=3), max_size=3)

@@ -37,7 +37,7 @@ def walk(dfa, state: int, text: bytes) -> int:
 @pytest.mark.parametrize("name", CASES)
 def test_states_of_a_region_read_a_key_as_they_read_its_tokens(name, vocabulary):
     dfa = utf8(CASES[name].dfa())
-    region = find_region(dfa, *by_columns(dfa.table, dfa.classes)[:2], vocabulary, copies=False)
+    region = find_region(dfa, *by_columns(dfa.table, dfa.classes)[:3], vocabulary, copies=False)
     cut = region.cut
     spelt = [
         [keys.data[keys.offsets[i] : keys.offsets[i + 1]].tobytes() for i in keys.order.tolist()] for keys in cut.keys

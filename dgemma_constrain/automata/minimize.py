@@ -21,13 +21,15 @@ from dgemma_constrain.automata.acyclic import equal_states
 from dgemma_constrain.automata.kernels import distances, grouped, kernel, mix, random_words, reversed_rows, sort
 
 
-def equivalent_states(offsets, symbols, targets, accept):
+def equivalent_states(offsets, labels, targets, accept, weights=None):
     """Myhill-Nerode classes of a trimmed DFA in rows: block int32[S], and how many there are.
 
-    A hash stands for a signature (64 bits, so two that differ are taken for one with odds of some S²/2⁶⁰).
+    The labels are symbols, or, where `weights` are given, sets of symbols of these weights. A hash stands for a signature (64
+    bits, so two that differ are taken for one with odds of some S²/2⁶⁰).
     """
-    weights, alike = random_words(int(symbols.max(initial=-1)) + 1), np.zeros(len(accept), np.uint64)
-    return _equivalent_states(offsets, symbols, weights, targets, accept, alike)
+    if weights is None:
+        weights = random_words(int(labels.max(initial=-1)) + 1)
+    return _equivalent_states(offsets, labels, weights, targets, accept, np.zeros(len(accept), np.uint64))
 
 
 @kernel

@@ -13,29 +13,33 @@ from __future__ import annotations
 import numpy as np
 
 from dgemma_constrain.automata.encodings import ByteDFA
-from dgemma_constrain.automata.kernels import grouped, kernel, mix
+from dgemma_constrain.automata.kernels import grouped, kernel, mix, random_words
 from dgemma_constrain.automata.minimize import equivalent_states
 
 ROUNDS = 12  # bytes, at least, of the longest escape, a surrogate pair; W may be any set
 
 
-def find_copies(dfa: ByteDFA, region: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_copies(dfa: ByteDFA, first_class: np.ndarray, region: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The states that are copies of others, bool[S], and the leaving bytes, bool[256]. W is the states of the region,
-    bool[S], and those from which every walk comes into it (inside an escape, say)."""
-    within = _coming(dfa.table, region)
+    bool[S], and those from which every walk comes into it (inside an escape, say). No class before `first_class`, int32[S],
+    leads on from a state."""
+    within = _coming(dfa.table, first_class, region)
     number = np.where(within, np.cumsum(within) - 1, -1).astype(np.int32)
-    _, columns, merged = np.unique(_columns(dfa.table, within), return_index=True, return_inverse=True)
-    leaving, *rows = _among(dfa.table, columns, number)
+    hashes, leaving = _columns(dfa.table, number)
+    _, columns = np.unique(hashes, return_index=True)
+    columns = columns[~leaving[columns]]
+    offsets, targets, weights = _among(dfa.table, columns, number, random_words(len(columns)))
     copy = np.zeros(len(dfa.table), bool)
-    block, blocks = equivalent_states(*rows, copy[within])
-    copy[within] = _copies(*rows, block, blocks)
-    return copy, leaving[merged][dfa.classes]
+    labels = np.arange(len(weights), dtype=np.int32)
+    block, blocks = equivalent_states(offsets, labels, targets, copy[within], weights)
+    copy[within] = _copies(offsets, targets, block, blocks)
+    return copy, leaving[dfa.classes]
 
 
 @kernel
-def _coming(table, region):
+def _coming(table, first_class, region):
     """bool[S]: the region, and states that lead to such states only."""
-    within, at = region.copy(), np.zeros(len(table), np.int32)  # at: the classes before are looked at
+    within, at = region.copy(), first_class.copy()  # at: the classes before are looked at
     todo = np.empty(len(table), np.int32)
     count = 0
     for s in range(len(table) - 1, -1, -1):
@@ -59,41 +63,41 @@ def _coming(table, region):
 
 
 @kernel
-def _columns(table, within):
-    """A hash of every column of the rows in W."""
-    hashes = np.zeros(table.shape[1], np.uint64)
+def _columns(table, number):
+    """A hash of every column of the rows of numbered states, and bool[K]: the columns by which these lead to others."""
+    hashes, leaving = np.zeros(table.shape[1], np.uint64), np.zeros(table.shape[1], np.bool_)
     for s in range(len(table)):
-        if within[s]:
+        if number[s] >= 0:
             for c in range(table.shape[1]):
                 hashes[c] += mix((np.int64(s) << 32) | np.int64(table[s, c] + 1))
-    return hashes
+            for c in range(table.shape[1]):
+                if table[s, c] >= 0 and number[table[s, c]] < 0:
+                    leaving[c] = True
+    return hashes, leaving
 
 
 @kernel
-def _among(table, columns, number):
-    """The columns by which numbered states lead to others, bool[n], and the transitions among them by all other
-    columns, in rows."""
-    leaving = np.zeros(len(columns), np.bool_)
-    count = 0
-    for s in range(len(table)):
-        if number[s] >= 0:
-            for c in range(len(columns)):
-                t = table[s, columns[c]]
-                if t >= 0:
-                    count += 1
-                    if number[t] < 0:
-                        leaving[c] = True
-    offsets, labels, heads = np.zeros(number.max() + 2, np.int64), np.empty(count, np.int32), np.empty(count, np.int32)
+def _among(table, columns, number, words):
+    """The transitions among numbered states by some columns, in rows (offsets, targets, weights): one for all columns by which
+    a state leads to another, as heavy as their words."""
+    states = number.max() + 1
+    room = states * len(columns)
+    offsets, targets, weights = np.zeros(states + 1, np.int64), np.empty(room, np.int32), np.empty(room, np.uint64)
+    place = np.full(states, -1, np.int64)
     used = 0
     for s in range(len(table)):
         if number[s] >= 0:
-            for c in range(len(columns)):
-                t = table[s, columns[c]]
-                if t >= 0 and not leaving[c]:
-                    labels[used], heads[used] = c, number[t]
-                    used += 1
+            begin = used
+            for i in range(len(columns)):
+                t = table[s, columns[i]]
+                if t >= 0:
+                    t = number[t]
+                    if place[t] < begin:
+                        place[t], targets[used], weights[used] = used, t, np.uint64(0)
+                        used += 1
+                    weights[place[t]] += words[i]
             offsets[number[s] + 1] = used
-    return leaving, offsets, labels[:used].copy(), heads[:used].copy()
+    return offsets, targets[:used].copy(), weights[:used].copy()
 
 
 @kernel
@@ -105,14 +109,14 @@ def _root(parent, s):
 
 
 @kernel
-def _copies(offsets, labels, heads, block, blocks):
+def _copies(offsets, targets, block, blocks):
     """bool[n]: the states of those components that have no two states in one block, and of each block one in an earlier
     component that is not of these."""
     n = len(block)
     parent = np.arange(n).astype(np.int32)
     for s in range(n):
         for e in range(offsets[s], offsets[s + 1]):
-            a, b = _root(parent, np.int32(s)), _root(parent, heads[e])
+            a, b = _root(parent, np.int32(s)), _root(parent, targets[e])
             parent[max(a, b)] = min(a, b)
     root = np.empty(n, np.int32)
     for s in range(n):

@@ -112,9 +112,9 @@ def lift(dfa: ByteDFA, vocabulary: Vocabulary, limits: Limits = Limits()) -> Tok
     if vocabulary.strips_leading_space:
         dfa = _with_leading_space(dfa)
     trie = vocabulary.trie
-    columns, live, read = by_columns(dfa.table, dfa.classes)
+    columns, live, first_class, read = by_columns(dfa.table, dfa.classes)
     all_bytes = not (read[dfa.classes] & ~vocabulary.single_bytes).any()  # as in most vocabularies
-    region = find_region(dfa, columns, live, vocabulary, all_bytes)
+    region = find_region(dfa, columns, live, first_class, vocabulary, all_bytes)
     cut, copied = region.cut, region.copied
     left, right = _words(len(dfa.table))
     stay, enter, near = (keys.trie for keys in cut.keys)

@@ -67,10 +67,15 @@ class Region(NamedTuple):
 
 
 def find_region(
-    dfa: ByteDFA, columns: np.ndarray, live: np.ndarray, vocabulary: Vocabulary, copies: bool = True
+    dfa: ByteDFA,
+    columns: np.ndarray,
+    live: np.ndarray,
+    first_class: np.ndarray,
+    vocabulary: Vocabulary,
+    copies: bool = True,
 ) -> Region:
-    """The region of the commonest kinds of busy states; an empty one where it would not pay. `columns` and `live` are as
-    `by_columns` makes them; `copies`: whether states may be walked from as copies of others."""
+    """The region of the commonest kinds of busy states; an empty one where it would not pay. `columns`, `live` and
+    `first_class` are as `by_columns` makes them; `copies`: whether states may be walked from as copies of others."""
     busy = np.flatnonzero(live >= MANY_BYTES)
     if len(busy) < WORTH_IT:
         return Region(np.zeros(len(live), np.int8), np.zeros((len(live), 2), bool), *uncut(vocabulary))
@@ -81,11 +86,11 @@ def find_region(
     order = np.argsort(PICKY, kind="stable")[::-1]  # a class is picky if all of its bytes are
     picky = np.ones(len(columns), bool)
     picky[dfa.classes[order]] = PICKY[order]
-    near = _coming(dfa.table, picky, ~inside, enters)
+    near = _coming(dfa.table, first_class, picky, ~inside, enters)
     first = _finest(dfa.table, dfa.classes, _sample(np.flatnonzero(near)), part, weight, -1)
-    near = _coming(dfa.table, picky, near & _constant(columns, dfa.classes, first), enters)
+    near = _coming(dfa.table, first_class, picky, near & _constant(columns, dfa.classes, first), enters)
     way = np.where(inside, STAY, np.where(near, NEAR, OUTSIDE)).astype(np.int8)
-    copy, leaving = find_copies(dfa, way > OUTSIDE) if copies else (inside & False, leaves & False)
+    copy, leaving = find_copies(dfa, first_class, way > OUTSIDE) if copies else (inside & False, leaves & False)
     keys, copied = cut(vocabulary, part, coarse, first, PICKY, leaves, leaving & copy.any())
     if len(copied.copies.byte) < len(keys.keys[STAYING].trie.byte):
         way[copy] = np.where(way[copy] > OUTSIDE, COPY, COPY_OUTSIDE)
@@ -98,24 +103,28 @@ def _sample(states: np.ndarray) -> np.ndarray:
 
 @kernel
 def by_columns(table, classes):
-    """The table by columns, int32[K, S]; how many bytes each state reads, int32[S]; and which classes any reads, bool[K]."""
+    """The table by columns, int32[K, S]; how many bytes each state reads, and the first class of those (K for none), int32[S]
+    both; and which classes any state reads, bool[K]."""
     states, width = table.shape
     widths = np.zeros(width, np.int32)
     for c in classes:
         widths[c] += 1
-    columns, live, read = np.empty((width, states), np.int32), np.zeros(states, np.int32), np.zeros(width, np.bool_)
+    columns, live, first = np.empty((width, states), np.int32), np.empty(states, np.int32), np.empty(states, np.int32)
+    dead = np.full(width, -1, np.int32)  # keeps its sign as long as all are negative
     for begin in range(0, states, 64):  # of which the rows stay in the cache
         past = min(states, begin + 64)
+        for s in range(begin, past):
+            count, least = np.int32(0), np.int32(width)
+            for c in range(width):
+                t = table[s, c]
+                dead[c] &= t
+                count += widths[c] if t >= 0 else np.int32(0)
+                least = min(least, np.int32(c) if t >= 0 else np.int32(width))
+            live[s], first[s] = count, least
         for c in range(width):
             for s in range(begin, past):
                 columns[c, s] = table[s, c]
-    for c in range(width):
-        dead = np.int32(-1)  # keeps its sign as long as all are negative
-        for s in range(states):
-            live[s] += widths[c] if columns[c, s] >= 0 else np.int32(0)
-            dead &= columns[c, s]
-        read[c] = dead >= 0
-    return columns, live, read
+    return columns, live, first, dead >= 0
 
 
 @kernel
@@ -126,6 +135,9 @@ def _finest(table, classes, sample, part, weight, budget):
     patterns, known = np.empty((len(sample), width), np.uint8), np.empty(len(sample), np.uint64)
     count, example = np.zeros(len(sample), np.int64), np.empty(len(sample), np.int32)
     kinds = 0
+    words = np.empty(width, np.uint64)
+    for c in range(width):
+        words[c] = mix(c)
     named, stamp = np.zeros(len(table) + 1, np.uint8), np.full(len(table) + 1, -1, np.int32)
     for i in range(len(sample)):
         h = np.uint64(0)
@@ -134,7 +146,7 @@ def _finest(table, classes, sample, part, weight, budget):
             if stamp[t] != i:
                 stamp[t], named[t] = i, c
             patterns[kinds, c] = named[t]  # the first class with the same target
-            h = mix(h ^ np.uint64(named[t]))
+            h += words[c] * np.uint64(named[t])
         k = 0
         while k < kinds and known[k] != h:
             k += 1
@@ -238,6 +250,9 @@ def _inside(columns, classes, part, coarse, picky, weight, frequent):
     inside, plain = _constant(columns, classes, part), _constant(columns, classes, coarse)
     enters, leaves = np.empty((states, 2), np.bool_), np.zeros(256, np.int64)
     some = np.empty(states, np.int32)
+    has_picky = np.zeros(width, np.bool_)
+    for b in range(256):
+        has_picky[classes[b]] |= picky[b]
     for _ in range(ROUNDS):
         n = 0
         for s in range(states):
@@ -247,7 +262,7 @@ def _inside(columns, classes, part, coarse, picky, weight, frequent):
         for after in range(2):
             for c in range(width):
                 count = 0
-                for i in range(n):
+                for i in range(n if after == 0 or has_picky[c] else 0):
                     t = columns[c, some[i]]
                     count += np.int64(t >= 0 and not enters[t, after])
                 for b in range(256):
@@ -267,13 +282,10 @@ def _inside(columns, classes, part, coarse, picky, weight, frequent):
 
 
 @kernel
-def _coming(table, picky, able, enters):
+def _coming(table, first_class, picky, able, enters):
     """bool[S]: those of the `able` states from which every walk is in the region after HOPS bytes at most, and in such
     states before that. A class of bytes is picky if all of its bytes are."""
-    far, at = (
-        np.full(len(table), HOPS + 1, np.int32),
-        np.zeros(len(table), np.int32),
-    )  # at: the classes before are looked at
+    far, at = np.full(len(table), HOPS + 1, np.int32), first_class.copy()  # at: the classes before are looked at
     todo = np.empty(len(table), np.int32)
     count = 0
     for s in range(len(table)):

@@ -24,9 +24,11 @@ class Walk(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Transitions from row `source` to row `target`, int32[n] both; of the states that walk together, those by key k are
-    ends[k]:ends[k+1], one row of int64[m, K+1]. The key of each class is `key`."""
+    """Transitions to row `target`, int32[n], from row rows[g, source], where `source`, uint8[n], tells the states that walk
+    together in group g apart. Of these, those by key k are ends[g, k]:ends[g, k+1]; int32[m, TOGETHER] and int64[m, K+1]. The
+    key of each class is `key`."""
 
+    rows: np.ndarray
     source: np.ndarray
     target: np.ndarray
     ends: np.ndarray
@@ -46,11 +48,11 @@ def walk_rows(columns, byte_class, walks: list[Walk], number, height: int, left,
         chunk = CHUNK * min(TOGETHER, len(states)) * keys
         done = 0
         while done < len(states):
-            source, target = np.empty(chunk, np.int32), np.empty(chunk, np.int32)
-            ends, more = _walk_some(
+            source, target = np.empty(chunk, np.uint8), np.empty(chunk, np.int32)
+            rows, ends, more = _walk_some(
                 columns, byte_class, states[done:], number, tuple(trie)[:5], height, left, right, source, target, hashes
             )
-            found.append(Steps(source, target, ends, key))
+            found.append(Steps(rows, source, target, ends, key))
             done += TOGETHER * len(ends)
             work += more
             if work > max_work:
@@ -63,30 +65,31 @@ def write_rows(found: list[Steps], classes: np.ndarray, rows: int):
     """(offsets, symbols, targets) over some of the classes, renumbered from 0."""
     offsets = np.zeros(rows + 1, np.int64)
     keys = [steps.key[classes] for steps in found]
-    for (source, _, ends, _), key in zip(found, keys):
-        _count(offsets, source, ends, key)
+    for (places, source, _, ends, _), key in zip(found, keys):
+        _count(offsets, places, source, ends, key)
     np.cumsum(offsets, out=offsets)
     at = offsets.copy()
     symbols, targets = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)
-    for (source, target, ends, _), key in zip(found, keys):
-        _fill(at, source, target, ends, key, symbols, targets)
+    for (places, source, target, ends, _), key in zip(found, keys):
+        _fill(at, places, source, target, ends, key, symbols, targets)
     return offsets, symbols, targets
 
 
 @kernel
 def _walk_some(columns, byte_class, starts, number, trie, height, left, right, source, target, sums):
     """Write the transitions of the first states, as many as there is room for, by the keys in a trie, and add to the hash
-    of each key's column. Returns where they end, for those that walk together, and the work."""
+    of each key's column. Returns the rows of those that walk together, where theirs end, and the work."""
     byte, depth, skip, first, last = trie
     keys = len(sums)
-    states, origins = np.empty((height + 1, TOGETHER + 1), np.int32), np.empty((height + 1, TOGETHER + 1), np.int32)
+    states, origins = np.empty((height + 1, TOGETHER + 1), np.int32), np.empty((height + 1, TOGETHER + 1), np.uint8)
     counts, last_class = np.zeros(height + 1, np.int64), np.empty(height + 2, np.int64)  # as in `discover`
-    names, weights = np.empty(TOGETHER, np.int32), np.empty(TOGETHER, np.uint64)
-    all_ends = np.empty((-(-len(starts) // TOGETHER), keys + 1), np.int64)
+    weights = np.empty(TOGETHER, np.uint64)
+    most = -(-len(starts) // TOGETHER)
+    all_ends, rows = np.empty((most, keys + 1), np.int64), np.empty((most, TOGETHER), np.int32)
     work = np.int64(0)
     used = groups = 0
     while groups < len(all_ends) and used + min(TOGETHER, len(starts)) * keys <= len(source):
-        ends = all_ends[groups]
+        ends, names = all_ends[groups], rows[groups]
         begin = groups * TOGETHER
         groups += 1
         counts[0] = min(TOGETHER, len(starts) - begin)
@@ -115,7 +118,7 @@ def _walk_some(columns, byte_class, starts, number, trie, height, left, right, s
                 total = np.uint64(0)
                 for j in range(n):
                     t = states[d, j]
-                    source[used], target[used] = names[origins[d, j]], number[t]
+                    source[used], target[used] = origins[d, j], number[t]
                     total += weights[origins[d, j]] * right[t]
                     used += 1
                 sums[first[k]] += total
@@ -123,27 +126,35 @@ def _walk_some(columns, byte_class, starts, number, trie, height, left, right, s
         while done <= keys:
             ends[done] = used
             done += 1
-    return all_ends[:groups], work
+    return rows[:groups], all_ends[:groups], work
 
 
 @kernel
-def _count(offsets, source, all_ends, key):
+def _count(offsets, rows, source, all_ends, key):
     """Add the number of transitions of each row at the place after it."""
     times = np.zeros(all_ends.shape[1], np.int64)
     for k in key:
         times[k] += 1
-    for ends in all_ends:
+    count = np.zeros(TOGETHER, np.int64)
+    for g in range(len(rows)):
+        ends = all_ends[g]
         for k in range(len(ends) - 1):
             for e in range(ends[k], ends[k + 1]):
-                offsets[source[e] + 1] += times[k]
+                count[source[e]] += times[k]
+        for i in range(TOGETHER):
+            if count[i] > 0:
+                offsets[rows[g, i] + 1] += count[i]
+                count[i] = 0
 
 
 @kernel
-def _fill(at, source, target, all_ends, key, symbols, targets):
+def _fill(at, rows, source, target, all_ends, key, symbols, targets):
     """Write the transitions, class by class, where the rows have got to."""
-    for ends in all_ends:
+    for g in range(len(rows)):
+        ends, names = all_ends[g], rows[g]
         for c in range(len(key)):
             for e in range(ends[key[c]], ends[key[c] + 1]):
-                place = at[source[e]]
-                at[source[e]] = place + 1
+                row = names[source[e]]
+                place = at[row]
+                at[row] = place + 1
                 symbols[place], targets[place] = c, target[e]
