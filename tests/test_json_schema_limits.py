@@ -222,3 +222,14 @@ def test_equal_parts_are_written_once_with_the_same_texts(monkeypatch):
     each = compile_schema(whole)
     assert len(merged.outline.plans) < len(each.outline.plans)
     assert merged.dfa().same_language(each.dfa())
+
+
+@pytest.mark.parametrize("depth", [3, 156, 157, 190])
+def test_of_many_listed_values_one_may_be_nested_deeply(depth):
+    deep: Any = {"a": [True, 1.5, "x"]}
+    for _ in range(depth):
+        deep = [deep]
+    schema = compile_schema({"enum": [[f"x{i}"] for i in range(40)] + [deep]})
+    texts = schema.dfa()
+    assert texts.accepts(json.dumps(deep)) and texts.accepts('["x1"]')
+    assert not texts.accepts(json.dumps([deep])) and not texts.accepts(json.dumps(deep[0])) and not texts.accepts('["x41"]')

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
 FEW = 30  # arrays and objects that are planned one by one
 WHY = f"where more than {FEW} arrays and objects are listed, their names stand in the order in which they are listed"
-_SIGNS: dict[tuple[str, int], str] = {}  # (mark, how deep inside): half of a surrogate pair, which no text has
-_FIRST, _LAST = 0xD800, 0xDFFF
 _ZEROS = "zeros"
+_MARKS = ('"', "null", "true", "false", _ZEROS, "[", "]", "{", "}", ",", ":", "[]", "{}")
+# A sign is half of a surrogate pair, which no text has: the n-th mark, so deep inside.
+_FIRST, _LAST = 0xD800, 0xDFFF
+_DEEPEST = (_LAST + 1 - _FIRST) // len(_MARKS)
 
 
 def split(
@@ -41,11 +43,10 @@ def split(
     words, others = [], []
     for shape in shapes:
         value = _value(space, shape)
-        word = None if value is None else "".join(_word(value, 0))
-        if word is None or any(ord(c) in range(_FIRST, _LAST + 1) and c not in _SIGNS.values() for c in word):
+        if value is None or _depth(value) >= _DEEPEST:
             others.append(shape)
         else:
-            words.append(word)
+            words.append("".join(_word(value, 0)))
     if len(words) <= FEW:
         return None, list(shapes)
     return leaves.full(compile_nfa(strings(words))), others
@@ -87,19 +88,23 @@ def _word(value: Any, depth: int) -> Iterator[str]:
         yield _sign(end, depth)
 
 
+def _depth(value: Any) -> int:
+    """How many arrays and objects are inside one another."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return max(map(_depth, inner), default=0) + isinstance(value, (list, dict))
+
+
 def _sign(mark: str, depth: int = 0) -> str:
-    return _SIGNS.setdefault((mark, depth), chr(_FIRST + len(_SIGNS)))
+    return chr(_FIRST + _MARKS.index(mark) + len(_MARKS) * depth)
 
 
 def texts(words: DFA, layout: Layout, depth: int) -> NFA:
     """The JSON texts of words, where they stand inside of `depth` arrays and objects."""
-    signs = {ord(sign): what for what, sign in _SIGNS.items()}
     only_signs = Charset(np.array([_FIRST, _LAST + 1], np.int32))
 
     def spell(charset: Charset) -> NFA:
-        parts = [
-            _spelt(layout, *signs[point], depth) for a, b in (charset & only_signs).pairs() for point in range(a, b + 1)
-        ]
+        signs = [divmod(sign - _FIRST, len(_MARKS)) for a, b in (charset & only_signs).pairs() for sign in range(a, b + 1)]
+        parts = [_spelt(layout, _MARKS[mark], inside, depth) for inside, mark in signs]
         characters = charset - only_signs
         parts += [fragment(characters, False)] if characters else []
         return concat([EPSILON, union(parts), EPSILON])  # so that nothing leads back to its start, or on from its end
