@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr, name_of
-from dgemma_constrain.constraints.json_schema.membership import FALSE, STRICT, _Members, _parsed, _Reader
+from dgemma_constrain.constraints.json_schema.membership import FALSE, STRICT, Members, parsed, Truths
 
 if TYPE_CHECKING:
     from dgemma_constrain.constraints.json_schema.space import Space
@@ -31,12 +31,12 @@ class Wrong(NamedTuple):
 def culprit(space: Space, expr: Expr, text: str, any_order: bool = False) -> Wrong:
     """What is wrong with a text that is none of a formula's (see `membership.is_text_of`)."""
     try:
-        value = _parsed(text)
+        value = parsed(text)
     except json.JSONDecodeError as error:
         return Wrong(error.pos, f"JSON ({error.msg})")
     except ValueError as error:
         return Wrong(0, f"JSON that can be read ({error})")
-    path, name = _Search(_Reader(space, any_order)).of(expr, value, (), name_of(expr))
+    path, name = _Search(Truths(space, any_order)).of(expr, value, (), name_of(expr))
     position = _place(text, path)
     order = ", with names in its order" if text[position] == "{" and not any_order else ""
     return Wrong(position, f"a value that fits what the schema says at {name or '/'}{order}")
@@ -46,7 +46,7 @@ Found = tuple[tuple[int, ...], str]  # numbers of items and members on the way, 
 
 
 class _Search:
-    def __init__(self, truths: _Reader):
+    def __init__(self, truths: Truths):
         self.truths = truths
 
     def of(self, expr: Expr, value: object, path: tuple[int, ...], name: str) -> Found:
@@ -61,16 +61,16 @@ class _Search:
             if isinstance(part, Expr):
                 if self.truths.truth(part, value) == FALSE:
                     return self.of(part, value, path, name)
-            elif self.truths._in(part, value, STRICT) == FALSE:
+            elif self.truths.within(part, value, STRICT) == FALSE:
                 return self.inside(part, value, path, name)
         return path, name
 
     def inside(self, values: Values, value: object, path: tuple[int, ...], name: str) -> Found:
         """Into the items or members: of the shape that goes wrong furthest inside."""
         inner = path, name
-        shapes = values.objects if isinstance(value, _Members) else values.arrays if isinstance(value, list) else ()
+        shapes = values.objects if isinstance(value, Members) else values.arrays if isinstance(value, list) else ()
         for shape in shapes:
-            if isinstance(value, _Members):
+            if isinstance(value, Members):
                 # A declared name under which nothing may stand is one case of several (that it is missing), not a place.
                 declared = {name: ANY if part is NEVER else part for name, part, _ in shape.members}
                 parts = [(declared.get(key) or shape.cell_of(key), held) for key, held in value]

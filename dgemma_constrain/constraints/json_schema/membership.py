@@ -40,7 +40,7 @@ def is_text_of(space: Space, expr: Expr, text: str, any_order: bool = False) -> 
     Raises LimitExceeded for some hundred arrays and objects inside one another.
     """
     try:
-        return _Reader(space, any_order).truth(expr, _parsed(text)) >= LOOSE
+        return Truths(space, any_order).truth(expr, parsed(text)) >= LOOSE
     except ValueError:
         return False
     except RecursionError:
@@ -58,17 +58,17 @@ class _Whole(Decimal):
     """A number without point and exponent."""
 
 
-class _Members(tuple[tuple[str, Any], ...]):
+class Members(tuple[tuple[str, Any], ...]):
     """What an object's text lists."""
 
 
-def _parsed(text: str) -> Any:
+def parsed(text: str) -> Any:
     """Raises ValueError."""
     rest = _PAIR.sub("", text.replace("\\\\", "")) if "\\u" in text else text
     if _HALF.search(rest):
         raise ValueError("half a surrogate pair")
     return json.loads(
-        text, parse_float=_number, parse_int=_Whole, parse_constant=_number, object_pairs_hook=_Members
+        text, parse_float=_number, parse_int=_Whole, parse_constant=_number, object_pairs_hook=Members
     )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def _is_open(text: str) -> bool:
     return sum(1 if mark in "[{" else -1 for mark in marks) != 0
 
 
-class _Reader:
+class Truths:
     """Of one text. What it found of a value is kept: formulas share parts."""
 
     def __init__(self, space: Space, any_order: bool):
@@ -106,7 +106,7 @@ class _Reader:
             except LimitExceeded:  # too many cases to list, but of one value each part can be asked
                 self._found[key] = self._in_parts(expr, value, max(order, RELATIVE))
             else:
-                self._found[key] = self._in(values, value, order)
+                self._found[key] = self.within(values, value, order)
         return self._found[key]
 
     def _in_parts(self, expr: Expr, value: Any, order: int) -> int:
@@ -118,10 +118,10 @@ class _Reader:
             return _all(self.truth(part, value, order) for part in expr.parts)
         said = self.space.said(expr)
         return _all(
-            self.truth(part, value, order) if isinstance(part, Expr) else self._in(part, value, order) for part in said
+            self.truth(part, value, order) if isinstance(part, Expr) else self.within(part, value, order) for part in said
         )
 
-    def _in(self, values: Values, value: Any, order: int) -> int:
+    def within(self, values: Values, value: Any, order: int) -> int:
         found = FALSE
         if value is None:
             found = TRUE if values.null else FALSE
@@ -174,7 +174,7 @@ class _Reader:
         found = sorted((self.truth(part, item, order) for item in items), reverse=True)
         return found[low - 1] if low <= len(found) else FALSE
 
-    def _is_object(self, shape: ObjectShape, members: _Members, order: int) -> int:
+    def _is_object(self, shape: ObjectShape, members: Members, order: int) -> int:
         parts = {name: (k, part) for k, (name, part, _) in enumerate(shape.members)}
         kept = dict(members)
         if len(kept) < shape.least or (shape.most is not None and len(kept) > shape.most):
@@ -195,7 +195,7 @@ class _Reader:
                 found = min(found, _any(met))
         return found
 
-    def _in_order(self, shape: ObjectShape, parts: dict[str, tuple[int, Expr]], members: _Members, order: int) -> bool:
+    def _in_order(self, shape: ObjectShape, parts: dict[str, tuple[int, Expr]], members: Members, order: int) -> bool:
         """Whether the declared names come first, in their order, and none of them twice."""
         places = [parts[name][0] if name in parts else len(parts) for name, _ in members]
         declared = [place for place in places if place < len(parts)]
@@ -230,7 +230,7 @@ _any = partial(_joined, max, FALSE, TRUE)
 
 def _frozen(value: Any) -> Hashable:
     """Equal for equal values only."""
-    if isinstance(value, _Members):
+    if isinstance(value, Members):
         return "object", frozenset((name, _frozen(member)) for name, member in dict(value).items())
     if isinstance(value, list):
         return "array", tuple(map(_frozen, value))
