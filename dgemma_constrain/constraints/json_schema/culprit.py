@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr, name_of
-from dgemma_constrain.constraints.json_schema.membership import FALSE, STRICT, Members, parsed, Truths
+from dgemma_constrain.constraints.json_schema.membership import FALSE, STRICT, Members, Truths, parsed
 
 if TYPE_CHECKING:
     from dgemma_constrain.constraints.json_schema.space import Space
