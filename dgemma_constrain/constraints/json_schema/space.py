@@ -17,7 +17,7 @@ from dgemma_constrain.errors import LimitExceeded, SchemaError
 
 MAX_SHAPES = 2_000  # of one type, in one union
 FEW_SHAPES = 3  # of arrays and objects in a set whose complement is taken case by case
-MAX_WORK = 400_000  # members and items that were intersected, in a schema
+MAX_WORK = 600_000  # members and items that were intersected, in a schema
 SOME_WORK = 20  # what two sets take besides
 MAX_DEEP = 120  # places inside one another that are being read
 
