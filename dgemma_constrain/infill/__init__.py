@@ -18,6 +18,7 @@ closing     the shortest texts that bring a hole to its end
 steering    what both, and a caller's constraint, allow
 search      the likeliest strings of a canvas
 tidy        what a model's text is tidied to
+looks       what the model is shown, and says
 completion  the call: looks, searches, judges, ranks
 """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -79,11 +80,14 @@ class Looks:
         tokens = (end - time.monotonic()) / (looks * seconds)
         return max(LEAST, int(tokens * CHARACTERS / 1.5))
 
+    @cached_property
+    def _window(self) -> int:
+        """Tokens of the text before the hole that the model takes at most."""
+        longest = self.denoiser.context_length * CHARACTERS * 4
+        return len(self.denoiser.frame_infill(self.hole.before[-longest:].replace("\r\n", "\n"), "")[0]) - 1
+
     def _fits(self, text: str) -> bool:
         """Whether a model's window takes this whole text before the hole."""
-        longest = self.denoiser.context_length * CHARACTERS * 4
-        if not hasattr(self, "_window"):
-            self._window = len(self.denoiser.frame_infill(self.hole.before[-longest:].replace("\r\n", "\n"), "")[0]) - 1
         if not self._window < len(text) <= DENSEST * self._window:
             return len(text) <= self._window
         return len(self.vocabulary.encode(text)) <= self._window

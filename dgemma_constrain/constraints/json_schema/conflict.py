@@ -54,9 +54,8 @@ def _never(reader: Reader, place: Place, keywords: list[str]) -> bool:
     said = {k: place.schema[k] for k in keywords}
     if any(k.startswith("unevaluated") for k in keywords) and not place.schema.keys() - said.keys() <= _LEAVES:
         return False
-    if not _REST.isdisjoint(
-        keywords
-    ):  # what is left over depends on which names and places the others take, if not on how
+    if not _REST.isdisjoint(keywords):
+        # What is left over depends on which names and places the others take, if not on how.
         for keyword in _TAKING & place.schema.keys() - said.keys():
             value = place.schema[keyword]
             if isinstance(value, dict) and keyword != "items":
