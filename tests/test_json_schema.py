@@ -415,3 +415,13 @@ def test_many_names_that_need_the_same_others_are_few_cases():
         nulls(some) for some in (["n0"], ["n0", "n2", "n12"], ["n1", "n2"], ["n0", "n3"], ["n0", "n1", "n3"], ["n4"])
     ]
     assert accepted(schema, texts) == [texts[0], texts[1], texts[4]]
+
+
+@pytest.mark.parametrize("schema", [{"enum": [[1.5], ["1.5"]]}, {"enum": [["1.5"], [1.5]]}, {"enum": [[{"a": 1.5}], [{"a": "1.5"}]]}])
+def test_a_listed_number_is_not_the_string_that_spells_it(schema):
+    listed = compile_schema(schema)
+    assert all(listed.accepts(json.dumps(value)) for value in schema["enum"])
+    one = compile_schema({"properties": {"a": {"const": schema["enum"][0]}, "b": {"const": schema["enum"][1]}}})
+    for name, value in zip("ab", schema["enum"]):
+        other = next(other for other in schema["enum"] if other != value)
+        assert one.accepts(json.dumps({name: value})) and not one.accepts(json.dumps({name: other}))

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Hashable
 from dgemma_constrain.constraints.json_schema import leaves
 from dgemma_constrain.constraints.json_schema.documents import Place
 from dgemma_constrain.constraints.json_schema.exprs import ANY, NEVER, Expr
-from dgemma_constrain.constraints.json_schema.keywords import ANNOTATIONS, is_number, shown, step
-from dgemma_constrain.constraints.json_schema.literals import literals
-from dgemma_constrain.constraints.json_schema.numbers import canonical
+from dgemma_constrain.constraints.json_schema.keywords import ANNOTATIONS, shown, step
+from dgemma_constrain.constraints.json_schema.literals import key_of, literals
 from dgemma_constrain.constraints.json_schema.objects import ObjectShape
 from dgemma_constrain.constraints.json_schema.values import EVERYTHING, Values, of_type
 from dgemma_constrain.errors import LimitExceeded, SchemaError
@@ -50,17 +49,8 @@ def _constants(reader: Reader, place: Place, keyword: str) -> list[dict[Hashable
         asserted = reader.asserted(reader.documents.inside(place, keyword, i))
         if said - asserted.keys():  # without the vocabulary of the standard that has it
             return None
-        found.append({_key(value): value for value in asserted.get("enum", [asserted.get("const")])})
+        found.append({key_of(value): value for value in asserted.get("enum", [asserted.get("const")])})
     return found
-
-
-def _key(value: Any) -> Hashable:
-    """Equal for equal values only."""
-    if isinstance(value, dict):
-        return "object", frozenset((name, _key(member)) for name, member in value.items())
-    if isinstance(value, list):
-        return "array", tuple(map(_key, value))
-    return ("number", canonical(value)) if is_number(value) else (type(value).__name__, value)
 
 
 def one_of(reader: Reader, place: Place, said: dict[str, Any], at: str) -> Expr:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Sequence
+from typing import Any, Hashable, Sequence
 
 from dgemma_constrain.constraints.json_schema import leaves, numbers
 from dgemma_constrain.constraints.json_schema.arrays import ArrayShape
@@ -20,8 +19,7 @@ def literals(space: Space, listed: Sequence[Any]) -> Values:
     counts = [value for value in listed if is_number(value)]
 
     def one(value: Any) -> Expr:
-        key = json.dumps(value, sort_keys=True, default=str)
-        made = space.place(("literal", key), lambda: [literals(space, [value])])
+        made = space.place(("literal", key_of(value)), lambda: [literals(space, [value])])
         space.listed[made] = value
         return made
 
@@ -44,3 +42,12 @@ def literals(space: Space, listed: Sequence[Any]) -> Values:
         arrays=tuple(shape_of(value) for value in listed if isinstance(value, list)),
         objects=tuple(shape_of(value) for value in listed if isinstance(value, dict)),
     )
+
+
+def key_of(value: Any) -> Hashable:
+    """Equal for equal values only."""
+    if isinstance(value, dict):
+        return "object", frozenset((name, key_of(member)) for name, member in value.items())
+    if isinstance(value, list):
+        return "array", tuple(map(key_of, value))
+    return ("number", numbers.canonical(value)) if is_number(value) else (type(value).__name__, value)
