@@ -52,7 +52,7 @@ def complete_command(
       dgemma complete app.py --all --marker TODO
     """
     from dgemma_constrain.constraints.terms import regex as as_regex
-    from dgemma_constrain.infill import complete
+    from dgemma_constrain.infill import complete, languages
     from dgemma_constrain.models.load import load
     from dgemma_constrain.running import replace_file, warm_up_kernels
 
@@ -64,6 +64,7 @@ def complete_command(
         places = _marked(source, marker, spans)
     else:
         places = sorted(_span(source, one) for one in spans)
+    language = language or languages.detect(str(path), source)  # told before anything is compiled
     warm_up_kernels(quiet, code=True)
     if regex is not None:
         warm_up_kernels(quiet)
