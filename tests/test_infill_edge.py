@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tree_sitter import Parser
 
+from dgemma_constrain.infill import candidates
 from dgemma_constrain.infill import edge as module
 from dgemma_constrain.infill.edge import Edge
 from dgemma_constrain.infill.languages import grammar
@@ -230,7 +231,7 @@ def test_only_utf_8_is_read(partly):
     ]
     for _ in range(5000):
         data, codes = bytes(rng.choices(odd, k=rng.randrange(5))), np.zeros(8, np.int32)
-        n = module._decoded(np.frombuffer(data + b" ", np.uint8), 0, len(data), codes, partly)
+        n = candidates._decoded(np.frombuffer(data + b" ", np.uint8), 0, len(data), codes, partly)
         possible = []
         for end in ends if partly else [b""]:
             try:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.automata.kernels import grown, kernel, mix, slot_of
+from dgemma_constrain.automata.kernels import bare, grown, kernel, mix, slot_of
 
 FULL = -2
 UNKNOWN = -9
@@ -38,7 +38,7 @@ def new_heap():
     return Heap(np.empty(8192, np.int32), table, keys, np.empty(4096, np.int32), np.zeros(3, np.int64))
 
 
-@kernel
+@bare
 def _hash(row, start, n):
     key = np.uint64(n)
     for i in range(start, start + n):
@@ -46,7 +46,7 @@ def _hash(row, start, n):
     return key
 
 
-@kernel
+@bare
 def intern(heap, row, n):
     """The row row[:n] (int32), or FULL."""
     items, table, size = heap.items, heap.table, heap.size
@@ -86,7 +86,7 @@ def number_rows(heap, places):
         places[i] = number[places[i]]
 
 
-@kernel
+@bare
 def recall(keys, values, a, b):
     """What was remembered of (a, b), or UNKNOWN."""
     key = np.int64(a) << 20 | np.int64(b)
@@ -94,7 +94,7 @@ def recall(keys, values, a, b):
     return np.int64(values[slot]) if keys[slot] == key else np.int64(UNKNOWN)
 
 
-@kernel
+@bare
 def remember(heap, a, b, value):
     """The value itself, or FULL."""
     keys = heap.keys

@@ -12,6 +12,7 @@ python      whether Python itself reads it, told by a few statements
 tables      a compiled grammar's LR tables
 lexer       its lexer and external scanner
 recogniser  parsing with them, all parses side by side
+candidates  many texts in one call, what they share read once
 edge        whether what is left of a hole can be gone on with by a text
 yields      the least texts of a grammar, read off its tables
 closing     the shortest texts that bring a hole to its end

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, intern, roomier
-from dgemma_constrain.automata.kernels import kernel
+from dgemma_constrain.infill.candidates import SEPARATOR, check
 from dgemma_constrain.infill.languages import grammar
 from dgemma_constrain.infill.lexer import keywords, new_block
 from dgemma_constrain.infill.recogniser import ALIVE, COLLECT, NEVER, WHOLE, run
-from dgemma_constrain.infill.stacks import LIMIT, LONGEST, new_item, new_work
+from dgemma_constrain.infill.stacks import LIMIT, LONGEST, new_work
 from dgemma_constrain.infill.tables import Tables, tables, unread
 
 ROOM, KEPT = 4096, 1 << 22  # characters of a candidate, numbers in the heap before it is emptied
@@ -27,79 +27,6 @@ SPELLINGS = 4096  # of a language at most
 READ = 300_000  # characters left of a hole that are worth the time, and right of it
 DEEPEST = 2000  # states of a stack
 _lock = threading.Lock()  # a wheel's scanner is one object, and kernels let other threads run
-
-
-@kernel
-def check(t, words, block, text, work, items, goal, memo, left, room, data, ends, answers, first, stamp, changed):
-    """Each candidate data[ends[i]:ends[i+1]] (UTF-8) from the `first` on: answers[i]. Where there is no room left it says which.
-
-    text: room for `left` and a candidate, for WHOLE so that they end at `room` and the text right of the hole begins there; else
-    it begins with `left`. changed int32[room], if ALIVE: of each place the last run that changed what stands there or before it.
-    """
-    starts, codes = np.empty(len(items), np.int32), np.empty(room, np.int32)
-    ready = False
-    for i in range(first, len(answers)):
-        n = _decoded(data, ends[i], ends[i + 1], codes, goal == ALIVE)
-        answers[i] = 0
-        if n < 0:
-            continue
-        begin = np.int64(0)
-        if goal == WHOLE:
-            begin = room - n - len(left)
-            for j in range(len(left)):
-                text[begin + j] = left[j]
-        cursor = begin + len(left)
-        last = np.int64(0)
-        for j in range(n):
-            if goal == ALIVE:
-                if text[cursor + j] != codes[j]:
-                    last = stamp + i - first + 1
-                if changed[cursor + j] > last:
-                    last = np.int64(changed[cursor + j])
-                changed[cursor + j] = last
-            text[cursor + j] = codes[j]
-        for j in range(len(items)):
-            if goal == WHOLE or not ready:  # if ALIVE, the cursor is always in the same place
-                item = new_item(work, items[j, 0], cursor - items[j, 1], items[j, 2])
-                if item == FULL:
-                    return i
-                starts[j] = item
-        ready = True
-        view = text if goal == WHOLE else text[: cursor + n]
-        answer = run(t, words, block, view, work, starts, goal, memo, stamp + i - first + 1, changed)
-        if answer == FULL:
-            return i
-        answers[i] = answer
-    return len(answers)
-
-
-@kernel
-def _decoded(data, at, stop, codes, partly):
-    """How many characters the UTF-8 data[at:stop] has, which go into `codes`; -1 if it isn't UTF-8. partly: the last may be cut."""
-    n = np.int64(0)
-    while at < stop:
-        one = np.int64(data[at])
-        more = np.int64(one >= 0xC2) + np.int64(one >= 0xE0) + np.int64(one >= 0xF0)
-        if 0x80 <= one < 0xC2 or one > 0xF4:
-            return np.int64(-1)
-        code = one & (0x7F if more == 0 else 0x3F >> more)
-        for i in range(more):
-            at += 1
-            if at == stop:
-                return n if partly else np.int64(-1)
-            one = np.int64(data[at])
-            code = code << 6 | one & 0x3F
-            least = 0x20 if more == 2 else 0x10
-            if (
-                one >> 6 != 2
-                or i == 0
-                and (more > 1 and code < least or more == 2 and 0x360 <= code < 0x380 or more == 3 and code > 0x10F)
-            ):
-                return np.int64(-1)
-        codes[n] = code
-        n += 1
-        at += 1
-    return n
 
 
 @cache
@@ -146,16 +73,15 @@ class Edge:
         self._tables, self._words = _compiled(language)
         self._block, self._unread = new_block(), unread(language)
         text = _codes(before.decode())
-        self._after, self._room, self._memo, self._stamp = None, 0, NEVER, 0
-        self._right = self._changed = np.zeros(0, np.int32)
+        self._after, self._memo, self._stamp = b"", NEVER, 0
+        self._left = self._text = self._changed = np.zeros(0, np.int32)
         self._work = new_work(len(text))
         self._open = self._collected(text) if len(text) <= READ else []
         back = max((one.back for one in self._open), default=0)
         lines = np.flatnonzero(text[: len(text) - back] == 10)
         tail = text[lines[-1] + 1 if len(lines) else 0 :]
         self._left = np.concatenate([np.array([10], np.int32), tail])  # a line end, since scanners ask for columns
-        self._line = self._left
-        self._empty()
+        self._make_room(0, b"")
         self.known = bool(self._open) and self.alive_each([b""])[0] == 1
 
     def alive(self, candidate: bytes) -> bool | None:
@@ -164,14 +90,7 @@ class Edge:
 
     def alive_each(self, candidates: list[bytes]) -> np.ndarray:
         """`alive` of many, int8[n]: 1, 0, or LIMIT where one has too many parses. Of an edge that is known."""
-        room = len(self._left) + max(map(len, candidates), default=0)
-        if room > len(self._line):
-            more = np.zeros(room - len(self._line) + ROOM, np.int32)
-            self._line, self._changed = np.concatenate([self._line, more]), np.concatenate([self._changed, more])
-        order = sorted(range(len(candidates)), key=candidates.__getitem__)  # what begins alike is read once
-        answers = np.empty(len(candidates), np.int8)
-        answers[order] = self._checked([candidates[i] for i in order], self._line, ALIVE, len(self._line), NEVER)
-        return answers
+        return self._checked(candidates, ALIVE, self._after)
 
     def fits(self, candidate: bytes, after: bytes) -> bool | None:
         """Whether the file is whole with this in the hole, and `after` right of it. None where it has too many parses.
@@ -183,28 +102,30 @@ class Edge:
 
     def fits_each(self, candidates: list[bytes], after: bytes) -> np.ndarray:
         """`fits` of many, int8[n]: 1, 0, or LIMIT."""
-        room = len(self._left) + max(map(len, candidates), default=0)
-        if self._after != after or room > self._room:
-            self._after, self._room, right = after, room + ROOM, _codes(after.decode())
-            self._right = np.concatenate([np.zeros(self._room, np.int32), right])
-            lines = np.flatnonzero(right == 10)  # in the first line columns depend on the candidate
-            self._memo = self._room + int(lines[0]) + 1 if len(lines) else NEVER
-            self._empty()
-        return self._checked(candidates, self._right, WHOLE, self._room, self._memo)
+        return self._checked(candidates, WHOLE, after)
 
-    def _checked(self, candidates: list[bytes], text: np.ndarray, goal: int, room: int, memo: int) -> np.ndarray:
-        data = np.frombuffer(b"".join(candidates) or b" ", np.uint8)
-        ends = np.cumsum([0, *map(len, candidates)])
-        answers, done, moved = np.zeros(len(candidates), np.int8), 0, True
+    def _checked(self, candidates: list[bytes], goal: int, after: bytes) -> np.ndarray:
+        data = SEPARATOR.join((*candidates, b""))
+        if data.count(SEPARATOR) != len(candidates):  # one has it itself, so that it is no text
+            return self._checked([one.replace(SEPARATOR, b"\xfe") for one in candidates], goal, after)
+        room = len(self._changed) - len(self._left)
+        longest = 0 if len(data) <= room else max(map(len, candidates))
+        if longest > room or after is not self._after and after != self._after:
+            self._make_room(longest, after)
+        data, cursor, behind = np.frombuffer(data, np.uint8), len(self._left), len(self._changed)
+        answers, done, moved = np.empty(len(candidates), np.int8), 0, True
         while done < len(candidates):
             if moved and self._work.heap.size[0] > KEPT:
                 self._empty()
             if self._kept is None:
                 self._kept = np.array([self._interned(one) for one in self._open], np.int32).reshape(-1, 3)
+            need = 4 * len(candidates) + len(self._kept) + behind - cursor + 8
+            if need > len(self._order):
+                self._order = np.empty(2 * need, np.int32)
             with _lock:
                 now = check(
-                    self._tables, self._words, self._block, text, self._work, self._kept, goal, memo,
-                    self._left, room, data, ends, answers, done, self._stamp, self._changed,
+                    self._tables, self._words, self._block, self._text, self._work, self._kept, goal, self._memo, cursor, behind,
+                    data, answers, done, self._stamp, self._changed, self._order,
                 )  # fmt: skip
             self._stamp += len(candidates) + 1
             done, moved = now, now > done
@@ -252,8 +173,17 @@ class Edge:
         )
 
     def _empty(self) -> None:
-        self._work, self._kept, self._stamp = new_work(len(self._right)), None, 0
-        self._changed = np.zeros(len(self._line), np.int32)
+        self._work, self._kept, self._stamp = new_work(len(self._text)), None, 0
+        self._changed = np.zeros(len(self._changed), np.int32)
+
+    def _make_room(self, size: int, after: bytes) -> None:
+        """For candidates of so many bytes together, between what is left of the hole and what is right of it."""
+        right, behind = _codes(after.decode()), len(self._left) + 2 * size + ROOM
+        self._text = np.concatenate([self._left, np.zeros(behind - len(self._left), np.int32), right])
+        self._after, self._changed, self._order = after, np.empty(behind, np.int32), np.empty(0, np.int32)
+        lines = np.flatnonzero(right == 10)  # in the first line columns depend on the candidate
+        self._memo = behind + int(lines[0]) + 1 if len(lines) else NEVER
+        self._empty()
 
     def _enlarge(self) -> None:
         work = self._work

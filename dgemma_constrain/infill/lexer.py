@@ -10,12 +10,13 @@ import numpy as np
 from numba import carray, cfunc, types
 from numba.extending import intrinsic
 
-from dgemma_constrain.automata.kernels import kernel
+from dgemma_constrain.automata.kernels import bare, kernel
 
 # Words of the array. NOW: the next character, and above it the symbol that was found; then the functions.
-NOW, ADVANCE, MARK, COLUMN, BEGIN, ENDED, LOG, TEXT, LENGTH, AT, FAR, END, START, TOUCHED, SCANNED, KEYWORD, WORDS = (
-    range(17)
-)
+(
+    NOW, ADVANCE, MARK, COLUMN, BEGIN, ENDED, LOG, TEXT, LENGTH, AT, FAR, END, START, TOUCHED, SCANNED, KEYWORD, WORD,
+    ASKED, GAP, BEHIND, WORDS,
+) = range(21)  # fmt: skip
 STATE = 1024  # bytes, the most that a scanner's state takes (TREE_SITTER_SERIALIZATION_BUFFER_SIZE)
 _block = types.CPointer(types.int64)
 
@@ -25,6 +26,13 @@ def _characters(typing, address):
     """int32* at an address."""
     pointer = types.CPointer(types.int32)
     return pointer(types.int64), lambda context, b, s, a: b.inttoptr(a[0], context.get_value_type(pointer))
+
+
+@intrinsic
+def _halves(typing, block):
+    """The block as int32*."""
+    pointer = types.CPointer(types.int32)
+    return pointer(block), lambda context, b, s, a: b.bitcast(a[0], context.get_value_type(pointer))
 
 
 def _calling(result, *parameters):
@@ -71,16 +79,15 @@ def _advance(block, skip):
     at, length = w[AT], w[LENGTH]
     if at < length:
         at += 1
+    if at == w[GAP]:
+        at = w[BEHIND]
     w[AT] = at
-    w[FAR] = max(w[FAR], at)
     if skip:
         w[START] = at
-    now = np.int64(0)
+    now = np.int32(0)
     if at < length:
-        now = np.int64(carray(_characters(w[TEXT]), (length,))[at])
-    else:
-        w[TOUCHED] = 1
-    w[NOW] = ((w[NOW] >> 32) << 32) | now
+        now = carray(_characters(w[TEXT]), (length,))[at]
+    carray(_halves(block), (1,))[0] = now
 
 
 @cfunc(types.void(_block), cache=True)
@@ -92,11 +99,13 @@ def _mark(block):
 @cfunc(types.uint32(_block), cache=True)
 def _column(block):
     w = carray(block, (WORDS,))
-    text, at, column = carray(_characters(w[TEXT]), (w[LENGTH],)), w[AT] - 1, np.uint32(0)
-    while at >= 0 and text[at] != 10:
+    text, at, column = carray(_characters(w[TEXT]), (w[LENGTH],)), w[AT], np.uint32(0)
+    w[ASKED] = 1
+    while True:
+        at = (w[GAP] if at == w[BEHIND] else at) - 1
+        if at < 0 or text[at] == 10:
+            return column
         column += np.uint32(1)
-        at -= 1
-    return column
 
 
 @cfunc(types.boolean(_block), cache=True)
@@ -119,75 +128,109 @@ def new_block() -> np.ndarray:
     """int64[WORDS]; not for two threads at once."""
     block = np.zeros(WORDS, np.int64)
     block[ADVANCE : LOG + 1] = [f.address for f in (_advance, _mark, _column, _begin, _ended, _log)]
+    block[GAP : BEHIND + 1] = -1
     return block
 
 
-@kernel
+@bare
 def _from(block, text, at):
     if at == 0 and len(text) and text[0] == 0xFEFF:
         at = np.int64(1)
+    elif at == block[GAP]:
+        at = np.int64(block[BEHIND])
     block[AT] = at
-    block[FAR] = max(block[FAR], at)
     block[START] = at
     block[END] = -1
     block[NOW] = np.int64(text[at]) if at < len(text) else np.int64(0)
-    if at >= len(text):
-        block[TOUCHED] = 1
 
 
-@kernel
+@bare
+def _read(block):
+    """Note how far was read, and return where the token ends. A lexer only ever moves on."""
+    if block[AT] > block[FAR]:
+        block[FAR] = block[AT]
+        block[TOUCHED] = block[AT] >= block[LENGTH]
+    return block[END] if block[END] >= 0 else block[AT]
+
+
+@bare
 def token(tables, block, text, state, at, saved, size, room):
     """The next token in an LR state, as tree-sitter's parser asks for it: (symbol or -1, its end, size of the scanner's state).
 
     text int32[N], at: a place in it; saved uint8[STATE], size: the scanner's state before the token; room uint8[STATE]: its
     state after it. block[TOUCHED] says whether the end of the text was looked at, block[FAR] the last place that was, block[START] where the token begins,
-    block[KEYWORD] whether it is one that the word token could be, too, and block[SCANNED] what the external scanner did:
-    0 it didn't look at the end of the text, 1 it did and found nothing, 2 it did and found the token.
+    block[KEYWORD] whether it is one that the word token could be, too, block[ASKED] whether what stands left of it on its line matters, and
+    block[SCANNED] what the external scanner did: 0 it didn't look at the end of the text, 1 it did and found nothing, 2 it did and found the token.
+    What stands from block[GAP] up to block[BEHIND] isn't there; -1 where all is.
     """
+    mode, outer = tables.modes[state, 0], tables.modes[state, 1]
+    if mode == 0xFFFF:
+        for i in range(size):
+            room[i] = saved[i]
+        block[TOUCHED] = block[SCANNED] = block[KEYWORD] = block[FAR] = 0
+        return np.int64(0), at, size
+    symbol, end, size = lexed(tables, block, text, mode, outer, at, saved, size, room)
+    word = block[WORD]
+    if word and is_keyword(tables, state, word):
+        symbol = word
+        block[KEYWORD] = 1
+    return symbol, end, size
+
+
+@bare
+def is_keyword(tables, state, word):
+    """Whether a word that is a keyword is one in this state."""
+    return tables.table[state, word] > 0 or tables.reserved[tables.modes[state, 2], word]
+
+
+@bare
+def lexed(tables, block, text, mode, outer, at, saved, size, room):
+    """As `token`, whatever the state; block[WORD]: the keyword that the token may be, or 0."""
     calls = tables.calls
     block[TEXT] = text.ctypes.data
     block[LENGTH] = len(text)
-    block[TOUCHED] = block[SCANNED] = block[KEYWORD] = block[FAR] = 0
-    mode, outer, reserved = tables.modes[state, 0], tables.modes[state, 1], tables.modes[state, 2]
+    block[TOUCHED] = block[SCANNED] = block[KEYWORD] = block[WORD] = block[ASKED] = 0
+    block[FAR] = -1
     for i in range(size):
         room[i] = saved[i]
-    if mode == 0xFFFF:
-        return np.int64(0), at, size
     where = np.int64(block.ctypes.data)
     if outer and calls[2]:
         _load_state(calls, room, size)
         _from(block, text, at)
         if _scan(calls[2], (calls[5], where, calls[6] + outer * len(tables.externals))):
-            symbol = np.int64(tables.externals[(block[NOW] >> 32) & 0xFFFF])
+            symbol, end = np.int64(tables.externals[(block[NOW] >> 32) & 0xFFFF]), _read(block)
             block[SCANNED] = 2 * block[TOUCHED]
             size = np.int64(_save(calls[3], (calls[5], np.int64(room.ctypes.data))))
-            return symbol, block[END] if block[END] >= 0 else block[AT], size
+            return symbol, end, size
+        _read(block)
         block[SCANNED] = block[TOUCHED]
     _from(block, text, at)
-    if not _lex(calls[0], (where, np.int64(mode))):
+    found = _lex(calls[0], (where, np.int64(mode)))
+    end = _read(block)
+    if not found:
         return np.int64(-1), at, size
     symbol, start = (block[NOW] >> 32) & 0xFFFF, block[START]
-    end = block[END] if block[END] >= 0 else block[AT]
     if tables.capture and symbol == tables.capture:
         _from(block, text, start)
-        if _lex(calls[1], (where, np.int64(0))) and (block[END] if block[END] >= 0 else block[AT]) == end:
-            word = (block[NOW] >> 32) & 0xFFFF
-            if tables.table[state, word] or tables.reserved[reserved, word]:
-                symbol = word
-                block[KEYWORD] = 1
+        found = _lex(calls[1], (where, np.int64(0)))
+        if _read(block) == end and found:
+            block[WORD] = (block[NOW] >> 32) & 0xFFFF
+        block[START] = start
     return symbol, end, size
 
 
-@kernel
+@bare
 def grown(tables, block, text, mode):
     """The token at the start of a text, by the inner lexer alone: (symbol or -1, its end); block[TOUCHED] as in `token`."""
     block[TEXT] = text.ctypes.data
     block[LENGTH] = len(text)
-    block[TOUCHED] = 0
+    block[TOUCHED], block[FAR] = 0, -1
     _from(block, text, np.int64(0))
-    if not _lex(tables.calls[0], (np.int64(block.ctypes.data), np.int64(mode))):
+    found = _lex(tables.calls[0], (np.int64(block.ctypes.data), np.int64(mode)))
+    end = _read(block)
+    if not found:
         return np.int64(-1), np.int64(0)
-    return (block[NOW] >> 32) & 0xFFFF, block[END] if block[END] >= 0 else block[AT]
+    return (block[NOW] >> 32) & 0xFFFF, end
 
 
 @kernel
@@ -218,6 +261,6 @@ def keywords(tables, block, words):
     return count
 
 
-@kernel
+@bare
 def _load_state(calls, room, size):
     return _load(calls[4], (calls[5], np.int64(room.ctypes.data), np.int64(size)))

@@ -21,8 +21,20 @@ from __future__ import annotations
 import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, UNKNOWN, intern, recall
-from dgemma_constrain.automata.kernels import kernel
-from dgemma_constrain.infill.lexer import FAR, KEYWORD, SCANNED, START, TOUCHED, grown, token
+from dgemma_constrain.automata.kernels import bare
+from dgemma_constrain.infill.lexer import (
+    ASKED,
+    BEHIND,
+    FAR,
+    GAP,
+    SCANNED,
+    START,
+    TOUCHED,
+    WORD,
+    grown,
+    is_keyword,
+    lexed,
+)  # fmt: skip
 from dgemma_constrain.infill.stacks import LIMIT, LONGEST, _moved, _shifted, _stack, new_item
 from dgemma_constrain.infill.tables import REDUCE
 
@@ -33,14 +45,14 @@ MOST = 1 << 21  # items of a run
 _PROBES = np.array([ord(c) for c in "aexob_uLRrnfi019 \n\t!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~é中"], np.int32)
 
 
-@kernel
+@bare
 def _blank(text, at):
     while at < len(text) and (text[at] == 32 or 9 <= text[at] <= 13):
         at += 1
     return at >= len(text)
 
 
-@kernel
+@bare
 def _grows(t, words, block, work, text, start, node, symbol, keyword):
     """1 if the text's last, open token, which can't stand here, may become one that can; 0 if not. FULL, LIMIT."""
     length, state = len(text) - start, work.heap.items[node + 1]
@@ -78,7 +90,7 @@ def _grows(t, words, block, work, text, start, node, symbol, keyword):
     return np.int64(found > 0)
 
 
-@kernel
+@bare
 def _probed(t, block, work, text, start, node, now):
     """Whether one or two more characters make another token that can stand here: a number, of no fixed spelling."""
     length, probe = len(text) - start, work.probe
@@ -119,7 +131,7 @@ def _probed(t, block, work, text, start, node, now):
     return np.int64(0)
 
 
-@kernel
+@bare
 def _add(order, parents, mark, item, at, parent, count, memo, stamp):
     """The number of items when this one is among them. FULL."""
     if item == FULL or count == len(order):
@@ -133,7 +145,22 @@ def _add(order, parents, mark, item, at, parent, count, memo, stamp):
     return count + 1
 
 
-@kernel
+@bare
+def _scanner(work, before, size, n):
+    """The scanner's state in work.room[:n], as a row, given that of before the token, of which work.saved[:size] is a copy. FULL."""
+    same = n == size
+    for j in range(min(n, size)):
+        same = same and work.room[j] == work.saved[j]
+    if same:
+        return before
+    for j in range(n):
+        work.row[j] = work.room[j]
+    for j in range(n, n + 4):
+        work.row[j] = 0
+    return intern(work.heap, work.row, n + 4)
+
+
+@bare
 def _keep(known, kept, item, reach, count, stamp):
     """Note that an item led to those that stand behind what there is in `kept`; `reach`: behind the last character looked at."""
     k = np.int64(kept[0])
@@ -144,17 +171,25 @@ def _keep(known, kept, item, reach, count, stamp):
     known[item] = k
 
 
-@kernel
+@bare
 def run(t, words, block, text, work, starts, goal, memo, stamp, changed):
     """One text. COLLECT: how many items its end leaves open. ALIVE: 1 if it can be continued. WHOLE: 1 if it is whole. FULL, LIMIT.
 
-    text int32[N]; starts int32[K]: items; memo: the place from which on items are remembered; stamp: a number for the run;
-    changed int32[N], if ALIVE: the last run since which the text is the same up to there.
+    text int32[N]; starts int32[K]: items; memo: the place from which on items are remembered; stamp: a number for the run.
+    WHOLE: of the text block[GAP]:block[BEHIND] isn't there, and what stands behind it is the same in every run. Unless COLLECT:
+    changed int32[N]: the last run since which the text is the same up to there, as far as the gap; work.trail is gone on with.
     """
     heap, mark, todo, order, parents = work.heap, work.mark, work.todo, work.order, work.parent
-    known, kept = work.known, work.kept
+    known, kept, trail, row = work.known, work.kept, work.trail, work.row
     items = heap.items
     count, top, opened = np.int64(0), np.int64(0), np.int64(0)
+    stop, behind, reach = np.int64(len(text)), np.int64(NEVER), np.int64(-1)
+    if goal == WHOLE:
+        stop, behind = np.int64(block[GAP]), np.int64(block[BEHIND])
+    else:
+        block[GAP] = block[BEHIND] = -1
+    if goal != COLLECT:
+        reach = np.int64(trail[1])
     for i in range(len(starts)):
         item = np.int64(starts[i])
         more = _add(order, parents, mark, item, np.int64(items[item + 2]), np.int64(-1), count, memo, stamp)
@@ -170,13 +205,18 @@ def run(t, words, block, text, work, starts, goal, memo, stamp, changed):
         item = np.int64(order[i])
         node, at, scanner = np.int64(items[item + 1]), np.int64(items[item + 2]), np.int64(items[item + 3])
         state = items[node + 1]
+        if top == 0 and 0 <= reach and at < stop and 2 * trail[0] + 4 <= len(trail):
+            trail[2 * trail[0] + 2] = item
+            trail[2 * trail[0] + 3] = reach
+            trail[0] += 1
         if at >= memo and mark[item] == ACCEPTED:
             _accept(work, i, memo)
             return np.int64(1)
         if goal == ALIVE and _blank(text, at):
             return np.int64(1)
         before, k = count, np.int64(known[item])
-        if goal == ALIVE and k and kept[k + 1] <= len(text) and changed[kept[k + 1] - 1] <= kept[k]:
+        if k and (at >= behind or goal != COLLECT and kept[k + 1] <= stop and changed[kept[k + 1] - 1] <= kept[k]):
+            reach = max(reach, np.int64(kept[k + 1])) if reach >= 0 else reach
             for j in range(k + 3, k + 3 + kept[k + 2]):
                 child = np.int64(kept[j])
                 count = _add(order, parents, mark, child, np.int64(items[child + 2]), i, count, memo, stamp)
@@ -201,11 +241,43 @@ def run(t, words, block, text, work, starts, goal, memo, stamp, changed):
                             if count == FULL:
                                 return count
         else:
-            size = np.int64(items[scanner] - 4)
-            for j in range(size):
-                work.saved[j] = items[scanner + 1 + j]
-            symbol, end, size = token(t, block, text, state, at, work.saved, size, work.room)
-            touched, scanned, keyword, start = block[TOUCHED], block[SCANNED], block[KEYWORD], block[START]
+            cell = np.int64(-1)
+            if at >= behind:  # there a token depends on where it stands alone, and what the lexer is asked for
+                row[0] = -2 - (t.modes[state, 0] | t.modes[state, 1] << 16)
+                row[1] = at
+                row[2] = scanner
+                cell = intern(heap, row, np.int64(3))
+                if cell == FULL:
+                    return cell
+            if cell >= 0 and known[cell]:
+                k = np.int64(known[cell])
+                symbol, word = np.int64(kept[k]), np.int64(kept[k + 1])
+                end, after = np.int64(kept[k + 2]), np.int64(kept[k + 3])
+                touched = scanned = asked = start = far = np.int64(0)
+            else:
+                size = np.int64(items[scanner] - 4)
+                for j in range(size):
+                    work.saved[j] = items[scanner + 1 + j]
+                mode, outer = np.int64(t.modes[state, 0]), np.int64(t.modes[state, 1])
+                symbol, end, n = lexed(t, block, text, mode, outer, at, work.saved, size, work.room)
+                touched, scanned, asked, start = block[TOUCHED], block[SCANNED], block[ASKED], block[START]
+                word, far = block[WORD], block[FAR]
+                after = scanner if symbol < 0 else _scanner(work, scanner, size, n)
+                if after == FULL:
+                    return after
+                if cell >= 0 and not asked:
+                    k = np.int64(kept[0])
+                    if k + 4 > len(kept):
+                        return np.int64(FULL)
+                    kept[k] = symbol
+                    kept[k + 1] = word
+                    kept[k + 2] = end
+                    kept[k + 3] = after
+                    kept[0] = k + 4
+                    known[cell] = k
+            keyword = np.int64(word > 0 and is_keyword(t, state, word))
+            if keyword:
+                symbol = np.int64(word)
             if goal == COLLECT and touched:
                 if opened == len(work.opened):
                     return np.int64(LIMIT)
@@ -233,26 +305,21 @@ def run(t, words, block, text, work, starts, goal, memo, stamp, changed):
             noted = np.int64(kept[0])
             if noted + 3 + shifted > len(kept):
                 return np.int64(FULL)
-            if shifted:
-                for j in range(size):
-                    work.row[j] = work.room[j]
-                for j in range(size, size + 4):
-                    work.row[j] = 0
-                after = intern(heap, work.row, size + 4)
-                if after == FULL:
-                    return after
-                for j in range(shifted):
-                    new = np.int64(kept[found + 1 + j])
-                    if new < 0:
-                        _accept(work, i, memo)
-                        return np.int64(1)
-                    child = new_item(work, new, end, after)
-                    count = _add(order, parents, mark, child, end, i, count, memo, stamp)
-                    if count == FULL:
-                        return count
-                    kept[noted + 3 + j] = child
-            if goal == ALIVE and not touched:
-                _keep(known, kept, item, block[FAR] + 1, shifted, stamp)
+            for j in range(shifted):
+                new = np.int64(kept[found + 1 + j])
+                if new < 0:
+                    _accept(work, i, memo)
+                    return np.int64(1)
+                child = new_item(work, new, end, after)
+                count = _add(order, parents, mark, child, end, i, count, memo, stamp)
+                if count == FULL:
+                    return count
+                kept[noted + 3 + j] = child
+            if goal != COLLECT and not asked and (at >= behind or far < stop):
+                _keep(known, kept, item, far + 1, shifted, stamp)
+                reach = max(reach, np.int64(far + 1)) if reach >= 0 else reach
+            else:
+                reach = np.int64(-1)
         for j in range(before, count):
             todo[top] = j
             top += 1
@@ -266,7 +333,7 @@ def run(t, words, block, text, work, starts, goal, memo, stamp, changed):
     return np.int64(0)
 
 
-@kernel
+@bare
 def _accept(work, i, memo):
     """Remember that the items on the way here reach the end."""
     while i >= 0:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, Heap, intern, new_heap, remember
-from dgemma_constrain.automata.kernels import kernel
+from dgemma_constrain.automata.kernels import bare
 from dgemma_constrain.infill.lexer import STATE
 from dgemma_constrain.infill.tables import ACCEPT, REDUCE, SHIFT
 
@@ -28,7 +28,8 @@ class Work(NamedTuple):
     int32[K]: of an item the run, the place behind the last character that was looked at, how many items it led to, and those; of
     (stack, terminal), which heap.keys knows, how many stacks there are behind it, and those; kept[0] is how much there is; order, parent, todo int32[M]: the items of a run, what each came from, and which
     are left; opened int32[K]: items that the end of the text leaves open; fed int32[2, F]: stacks behind a terminal, and on
-    the way to it; saved, room uint8: the scanner's state before and after a token; row, probe int32.
+    the way to it; saved, room uint8: the scanner's state before and after a token; row, probe int32; trail int32[2 + 2T]: how many items the last text's parse was down to one after the other, each
+    alone, the place behind the last character that must be the same for the next text to begin with the last of them, and for each the item and that place.
     """
 
     heap: Heap
@@ -44,6 +45,7 @@ class Work(NamedTuple):
     room: np.ndarray
     row: np.ndarray
     probe: np.ndarray
+    trail: np.ndarray
 
 
 def new_work(length: int) -> Work:
@@ -52,18 +54,18 @@ def new_work(length: int) -> Work:
     return Work(
         heap, *(np.zeros(len(heap.items), np.int32) for _ in range(2)), kept, *(np.empty(some, np.int32) for _ in range(3)), np.empty(1024, np.int32),
         np.empty((2, 1024), np.int32), np.zeros(STATE, np.uint8), np.zeros(STATE, np.uint8), np.empty(STATE + 8, np.int32),
-        np.empty(LONGEST + 8, np.int32),
+        np.empty(LONGEST + 8, np.int32), np.zeros(2050, np.int32),
     )  # fmt: skip
 
 
-@kernel
+@bare
 def _stack(work, state, below):
     work.row[0] = state
     work.row[1] = below
     return intern(work.heap, work.row, np.int64(2))
 
 
-@kernel
+@bare
 def _shifted(t, work, node, symbol, keyword):
     """How many stacks there are behind a terminal, in work.fed[0], -1 for the whole text's end. FULL, LIMIT."""
     items, to, way = work.heap.items, work.fed[0], work.fed[1]
@@ -108,7 +110,7 @@ def _shifted(t, work, node, symbol, keyword):
     return count
 
 
-@kernel
+@bare
 def _moved(t, work, node, symbol, keyword):
     """Where in work.kept it stands how many stacks there are behind a terminal, and which. FULL, LIMIT."""
     heap, kept = work.heap, work.kept
@@ -127,7 +129,7 @@ def _moved(t, work, node, symbol, keyword):
     return k
 
 
-@kernel
+@bare
 def _reduced(t, work, node, symbol, length):
     """The stack after a reduction, or -1. FULL."""
     items = work.heap.items
@@ -142,7 +144,7 @@ def _reduced(t, work, node, symbol, length):
     return _stack(work, target, node)
 
 
-@kernel
+@bare
 def new_item(work, node, at, scanner):
     """An item's place in the heap. FULL."""
     row = work.row

@@ -14,7 +14,7 @@ import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, intern
 from dgemma_constrain.automata.kernels import kernel
-from dgemma_constrain.infill.edge import _decoded
+from dgemma_constrain.infill.candidates import _decoded
 from dgemma_constrain.infill.lexer import TOUCHED, token
 from dgemma_constrain.infill.recogniser import COLLECT, NEVER, _blank, run
 from dgemma_constrain.infill.stacks import _shifted, _stack, new_item
