@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.automata.interning import FULL, intern, roomier
+from dgemma_constrain.automata.interning import FULL, intern
 from dgemma_constrain.infill.candidates import SEPARATOR, check
 from dgemma_constrain.infill.languages import grammar
 from dgemma_constrain.infill.lexer import keywords, new_block
 from dgemma_constrain.infill.recogniser import ALIVE, COLLECT, NEVER, WHOLE, run
-from dgemma_constrain.infill.stacks import LIMIT, LONGEST, new_work
+from dgemma_constrain.infill.stacks import LIMIT, LONGEST, emptied, enlarged, new_work
 from dgemma_constrain.infill.tables import Tables, tables, unread
 
 ROOM, KEPT = 4096, 1 << 22  # characters of a candidate, numbers in the heap before it is emptied
@@ -173,8 +173,8 @@ class Edge:
         )
 
     def _empty(self) -> None:
-        self._work, self._kept, self._stamp = new_work(len(self._text)), None, 0
-        self._changed = np.zeros(len(self._changed), np.int32)
+        self._work, self._kept, self._stamp = emptied(self._work), None, 0
+        self._changed.fill(0)
 
     def _make_room(self, size: int, after: bytes) -> None:
         """For candidates of so many bytes together, between what is left of the hole and what is right of it."""
@@ -186,15 +186,7 @@ class Edge:
         self._empty()
 
     def _enlarge(self) -> None:
-        work = self._work
-        heap = roomier(work.heap)
-        mark, known = np.zeros((2, len(heap.items)), np.int32)
-        mark[: len(work.mark)], known[: len(work.known)] = work.mark, work.known
-        more = [np.empty(2 * len(x), np.int32) for x in (work.order, work.parent, work.todo)]
-        kept = np.concatenate([work.kept, np.zeros(len(work.kept), np.int32)])
-        self._work = work._replace(
-            heap=heap, mark=mark, known=known, kept=kept, order=more[0], parent=more[1], todo=more[2]
-        )
+        self._work = enlarged(self._work)
 
 
 def _codes(text: str) -> np.ndarray:

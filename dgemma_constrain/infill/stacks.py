@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgemma_constrain.automata.interning import FULL, Heap, intern, new_heap, remember
+from dgemma_constrain.automata.interning import FULL, Heap, intern, remember, roomier
 from dgemma_constrain.automata.kernels import bare
 from dgemma_constrain.infill.lexer import STATE
 from dgemma_constrain.infill.tables import ACCEPT, REDUCE, SHIFT
@@ -49,13 +49,43 @@ class Work(NamedTuple):
 
 
 def new_work(length: int) -> Work:
-    heap, some, kept = new_heap(), 4 * length + 4096, np.zeros(1 << 16, np.int32)
+    items, slots, some = 1 << 16, 1 << 14, 4 * length + 4096
+    heap = Heap(
+        np.empty(items, np.int32), np.full(2 * slots, -1, np.int32), np.full(slots, -1, np.int64), np.empty(slots, np.int32), np.zeros(3, np.int64),
+    )  # fmt: skip
+    kept = np.zeros(1 << 16, np.int32)
     kept[0] = 1
     return Work(
-        heap, *(np.zeros(len(heap.items), np.int32) for _ in range(2)), kept, *(np.empty(some, np.int32) for _ in range(3)), np.empty(1024, np.int32),
+        heap, *(np.zeros(items, np.int32) for _ in range(2)), kept, *(np.empty(some, np.int32) for _ in range(3)), np.empty(1024, np.int32),
         np.empty((2, 1024), np.int32), np.zeros(STATE, np.uint8), np.zeros(STATE, np.uint8), np.empty(STATE + 8, np.int32),
         np.empty(LONGEST + 8, np.int32), np.zeros(2050, np.int32),
     )  # fmt: skip
+
+
+def emptied(work: Work) -> Work:
+    """With nothing in it; in the same arrays, which the system need not hand out again."""
+    used, heap = int(work.heap.size[0]), work.heap
+    for array in (heap.table, heap.keys):
+        array.fill(-1)
+    for array in (heap.size, work.mark[:used], work.known[:used], work.trail[:2]):
+        array.fill(0)
+    work.kept[0] = 1
+    return work
+
+
+def enlarged(work: Work) -> Work:
+    """With more room of that which is short."""
+    heap, kept = work.heap, work.kept
+    if kept[0] > len(kept) - 2 * STATE:
+        return work._replace(kept=np.concatenate([kept, np.zeros(3 * len(kept), np.int32)]))
+    used, rows, results = heap.size.tolist()
+    if used < len(heap.items) - 2 * STATE and 2 * rows < len(heap.table) - 2 and 2 * results < len(heap.keys) - 2:
+        more = (np.empty(2 * len(work.order), np.int32) for _ in range(3))
+        return work._replace(**dict(zip(("order", "parent", "todo"), more)))
+    heap = roomier(heap)
+    mark, known = np.zeros(len(heap.items), np.int32), np.zeros(len(heap.items), np.int32)
+    mark[:used], known[:used] = work.mark[:used], work.known[:used]
+    return work._replace(heap=heap, mark=mark, known=known)
 
 
 @bare
