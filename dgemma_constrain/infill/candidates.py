@@ -32,7 +32,7 @@ def check(t, words, block, text, work, items, goal, memo, cursor, behind, data, 
         if item == FULL:
             return first
         starts[j] = item
-    last, said = np.int64(-1), np.int8(0)
+    last, said, settled = np.int64(-1), np.int8(0), np.int64(0)
     for i in range(first, count):
         which = np.int64(order[i])
         n = _decoded(data, np.int64(begins[which]), np.int64(begins[which + 1] - 1), codes, goal == ALIVE)
@@ -45,13 +45,15 @@ def check(t, words, block, text, work, items, goal, memo, cursor, behind, data, 
         if same == n and n == last:
             answers[which] = said
             continue
-        now = np.int64(0)
-        for j in range(n):
-            if j >= same and text[cursor + j] != codes[j]:
+        settled = min(settled, same)  # so far `changed` doesn't descend
+        now = np.int64(changed[cursor + settled - 1]) if settled else np.int64(0)
+        for j in range(settled, n):
+            if text[cursor + j] != codes[j]:
                 now = stamp + i - first + 1
                 text[cursor + j] = codes[j]
             now = max(now, np.int64(changed[cursor + j]))
             changed[cursor + j] = now
+        settled = n
         at = np.int64(trail[0])
         while at and trail[2 * at + 1] > cursor + same:
             at -= 1
@@ -128,10 +130,15 @@ def _decoded(data, at, stop, codes, partly):
     n = np.int64(0)
     while at < stop:
         one = np.int64(data[at])
+        if one < 0x80:
+            codes[n] = one
+            n += 1
+            at += 1
+            continue
         more = np.int64(one >= 0xC2) + np.int64(one >= 0xE0) + np.int64(one >= 0xF0)
         if 0x80 <= one < 0xC2 or one > 0xF4:
             return np.int64(-1)
-        code = one & (0x7F if more == 0 else 0x3F >> more)
+        code = one & 0x3F >> more
         for i in range(more):
             at += 1
             if at == stop:
