@@ -4,14 +4,62 @@ the text left of the hole and run from where it first differs from the one befor
 from __future__ import annotations
 
 import numpy as np
+from numba import carray
 
-from dgemma_constrain.automata.interning import FULL
-from dgemma_constrain.automata.kernels import bare
-from dgemma_constrain.infill.lexer import BEHIND, GAP
+from dgemma_constrain.automata.interning import FULL, Heap
+from dgemma_constrain.automata.kernels import bare, kernel
+from dgemma_constrain.infill.lexer import BEHIND, GAP, pointer
 from dgemma_constrain.infill.recogniser import ALIVE, WHOLE, run
-from dgemma_constrain.infill.stacks import new_item
+from dgemma_constrain.infill.stacks import Work, new_item
+from dgemma_constrain.infill.tables import Tables
 
 SEPARATOR = b"\xff"  # between candidates: no byte of UTF-8
+
+
+@kernel
+def check_at(where, data, answers, goal, first, stamp):
+    """`check`, given where all else lies, as `lying` says it: to hand over each array costs a call 0.1 us, and there are forty."""
+    t = Tables(
+        _many(where, 0), _few(where, 1), _many(where, 2), _many(where, 3), _few(where, 4),
+        carray(pointer(where[5, 0]), (where[5, 1], where[5, 2]), np.bool_), carray(pointer(where[6, 0]), (where[6, 1],), np.int64),
+        where[7, 0], (),
+    )  # fmt: skip
+    heap = Heap(
+        _few(where, 8), _few(where, 9), carray(pointer(where[10, 0]), (where[10, 1],), np.int64), _few(where, 11),
+        carray(pointer(where[12, 0]), (where[12, 1],), np.int64),
+    )  # fmt: skip
+    work = Work(
+        heap, _few(where, 13), _few(where, 14), _few(where, 15), _few(where, 16), _few(where, 17), _few(where, 18), _few(where, 19),
+        _many(where, 20), _bytes(where, 21), _bytes(where, 22), _few(where, 23), _few(where, 24), _few(where, 25),
+    )  # fmt: skip
+    block = carray(pointer(where[27, 0]), (where[27, 1],), np.int64)
+    return check(
+        t, _many(where, 26), block, _few(where, 28), work, _many(where, 29), goal, where[32, 0], where[33, 0], where[31, 1], data, answers,
+        first, stamp, _few(where, 31), _few(where, 30),
+    )  # fmt: skip
+
+
+@kernel
+def _few(where, k):
+    return carray(pointer(where[k, 0]), (where[k, 1],), np.int32)
+
+
+@kernel
+def _many(where, k):
+    return carray(pointer(where[k, 0]), (where[k, 1], where[k, 2]), np.int32)
+
+
+@kernel
+def _bytes(where, k):
+    return carray(pointer(where[k, 0]), (where[k, 1],), np.uint8)
+
+
+def lying(t: Tables, work: Work, *rest: np.ndarray | int) -> np.ndarray:
+    """int64[N, 3]: where arrays lie and their shape, or a number; those of the tables, of the work, the rest in order."""
+    found = []
+    for one in (*t[:-1], *work.heap, *work[1:], *rest):
+        found.append((one.ctypes.data, *one.shape, 0)[:3] if isinstance(one, np.ndarray) else (one, 0, 0))
+    return np.array(found, np.int64)
 
 
 @bare

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dgemma_constrain.automata.interning import FULL, intern
-from dgemma_constrain.infill.candidates import SEPARATOR, check
+from dgemma_constrain.infill.candidates import SEPARATOR, check_at, lying
 from dgemma_constrain.infill.languages import grammar
 from dgemma_constrain.infill.lexer import keywords, new_block
 from dgemma_constrain.infill.recogniser import ALIVE, COLLECT, NEVER, WHOLE, run
@@ -112,21 +112,24 @@ class Edge:
         longest = 0 if len(data) <= room else max(map(len, candidates))
         if longest > room or after is not self._after and after != self._after:
             self._make_room(longest, after)
-        data, cursor, behind = np.frombuffer(data, np.uint8), len(self._left), len(self._changed)
+            room = len(self._changed) - len(self._left)
+        data = np.frombuffer(data, np.uint8)
         answers, done, moved = np.empty(len(candidates), np.int8), 0, True
         while done < len(candidates):
             if moved and self._work.heap.size[0] > KEPT:
                 self._empty()
             if self._kept is None:
                 self._kept = np.array([self._interned(one) for one in self._open], np.int32).reshape(-1, 3)
-            need = 4 * len(candidates) + len(self._kept) + behind - cursor + 8
+            need = 4 * len(candidates) + len(self._kept) + room + 8
             if need > len(self._order):
-                self._order = np.empty(2 * need, np.int32)
-            with _lock:
-                now = check(
-                    self._tables, self._words, self._block, self._text, self._work, self._kept, goal, self._memo, cursor, behind,
-                    data, answers, done, self._stamp, self._changed, self._order,
+                self._order, self._where = np.empty(2 * need, np.int32), None
+            if self._where is None:
+                self._where = lying(
+                    self._tables, self._work, self._words, self._block, self._text, self._kept, self._order, self._changed, self._memo,
+                    len(self._left),
                 )  # fmt: skip
+            with _lock:
+                now = check_at(self._where, data, answers, goal, done, self._stamp)
             self._stamp += len(candidates) + 1
             done, moved = now, now > done
             if done < len(candidates) and not (moved and self._work.heap.size[0] > KEPT):
@@ -173,7 +176,8 @@ class Edge:
         )
 
     def _empty(self) -> None:
-        self._work, self._kept, self._stamp = emptied(self._work), None, 0
+        self._kept = self._where = None
+        self._work, self._stamp = emptied(self._work), 0
         self._changed.fill(0)
 
     def _make_room(self, size: int, after: bytes) -> None:
@@ -186,7 +190,7 @@ class Edge:
         self._empty()
 
     def _enlarge(self) -> None:
-        self._work = enlarged(self._work)
+        self._work, self._where = enlarged(self._work), None
 
 
 def _codes(text: str) -> np.ndarray:

@@ -29,6 +29,12 @@ def _characters(typing, address):
 
 
 @intrinsic
+def pointer(typing, address):
+    """void* at an address."""
+    return types.voidptr(types.int64), lambda context, b, s, a: b.inttoptr(a[0], context.get_value_type(types.voidptr))
+
+
+@intrinsic
 def _halves(typing, block):
     """The block as int32*."""
     pointer = types.CPointer(types.int32)
