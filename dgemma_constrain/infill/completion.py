@@ -249,7 +249,7 @@ class _Work:
             for attempt, log_p in zip(open_, looks):
                 self._advance(attempt, log_p, steps - step, max(leads, default=-np.inf))
                 leads += [attempt.lead.score] if attempt.lead else []
-            if not step:
+            if not step and self.least == -np.inf:  # else the canvases have led to enough
                 self._try_others(looks)
             best = max((one.lead.score for one in attempts if one.lead), default=0.0)
             for one in open_:

@@ -54,12 +54,14 @@ class Bound:
     rows: float[L, V]. A string of n tokens scores the mean of them, and of the end token behind them where n < L.
     """
 
-    def __init__(self, rows: np.ndarray, ends: tuple[int, ...], pinned: dict[int, tuple[int, float]] = {}):
+    def __init__(self, rows: np.ndarray, ends: tuple[int, ...], pinned: dict[int, tuple[int, float]]):
         n, ids = len(rows), list(ends)
         self._end = np.append(rows[:, ids].max(1), 0.0) if ids else np.append(np.full(n, -np.inf), 0.0)
         self._token = rows.max(1).astype(float)
         for k in np.flatnonzero(self._token <= self._end[:-1]):  # the end itself is the likeliest
-            self._token[k] = np.delete(rows[k], ids).max(initial=-np.inf)
+            row = rows[k].copy()
+            row[ids] = -np.inf
+            self._token[k] = row.max()
         for k, (i, p) in pinned.items():
             self._token[k], self._end[k] = (-np.inf, p) if i in ends else (p, -np.inf)
         self._count = np.append(np.arange(n) + 1.0, n)
