@@ -83,6 +83,7 @@ class Judge:
         self._language, self.on_time = language, on_time
         self._parser = Parser(grammar(language))
         self._before, self._after = before.encode(), after.encode()
+        self._blank = self._after[: len(self._after) - len(self._after.lstrip())]
         self._row, self._column = self._before.count(b"\n"), len(self._before) - self._before.rfind(b"\n") - 1
         stop = self._after.find(b"\n")
         self._rest = len(self._after) if stop < 0 else stop
@@ -240,9 +241,11 @@ class Judge:
         source = self._before + data + self._after
         if self._tree is None:
             return parse_next(self._language, self._parser, source, self.on_time)
-        old = self._tree.copy()
-        at = len(self._before)
-        old.edit(at, at + len(self._kept), at + len(data), self._point(b""), self._point(self._kept), self._point(data))
+        old, at = self._tree.copy(), len(self._before)
+        # With the blanks right of it: of tokens without characters that stand there, such as Python's line ends, the parser
+        # would take the old ones for read, and then all that follows for changed.
+        texts = b"", self._kept + self._blank, data + self._blank
+        old.edit(*(at + len(text) for text in texts), *map(self._point, texts))
         return parse(self._parser, source, self.on_time, old)
 
     def _point(self, data: bytes) -> tuple[int, int]:
@@ -301,7 +304,7 @@ class Judge:
 
     def _next(self, length: int) -> int | None:
         """Where the first that isn't blank stands right of the hole, with so many bytes in it."""
-        blank = len(self._after) - len(self._after.lstrip())
+        blank = len(self._blank)
         return None if blank == len(self._after) else len(self._before) + length + blank
 
     def _waited_for(self, what: str, node: Any, length: int) -> bool:
