@@ -87,7 +87,7 @@ class Judge:
         self._row, self._column = self._before.count(b"\n"), len(self._before) - self._before.rfind(b"\n") - 1
         stop = self._after.find(b"\n")
         self._rest = len(self._after) if stop < 0 else stop
-        self._tree, self._kept = None, b""
+        self._tree, self._kept, self._now = None, b"", now.encode()
         errors, unmended, text, tree = self._best_placeholder(now)
         self._tree, self._kept, self.placeholder = tree, text.encode(), text
         length, at = len(self._kept), len(self._before)
@@ -240,10 +240,10 @@ class Judge:
         """The tree with `data` in the hole, parsed anew only where it differs from the tree that is kept."""
         source = self._before + data + self._after
         if self._tree is None:
-            return parse_next(self._language, self._parser, source, self.on_time)
+            hole = len(self._before), len(self._before) + len(data), self._now
+            return parse_next(self._language, self._parser, source, self.on_time, hole)
         old, at = self._tree.copy(), len(self._before)
-        # With the blanks right of it: of tokens without characters that stand there, such as Python's line ends, the parser
-        # would take the old ones for read, and then all that follows for changed.
+        # With the blanks right of it, as in `parsing.edit`.
         texts = b"", self._kept + self._blank, data + self._blank
         old.edit(*(at + len(text) for text in texts), *map(self._point, texts))
         return parse(self._parser, source, self.on_time, old)
