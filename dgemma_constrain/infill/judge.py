@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from dgemma_constrain.infill.languages import grammar
-from dgemma_constrain.infill.parsing import OutOfTime, parse, parse_next, path_to
+from dgemma_constrain.infill.parsing import OutOfTime, parse, parse_next, path_to, remember
 from dgemma_constrain.infill.python import Reading
 
 IDENTIFIER = "__HOLE__"
@@ -90,6 +90,7 @@ class Judge:
         self._tree, self._kept, self._now = None, b"", now.encode()
         errors, unmended, text, tree = self._best_placeholder(now)
         self._tree, self._kept, self.placeholder = tree, text.encode(), text
+        remember(language, self._before + self._kept + self._after, tree, self._placed(self._kept))
         length, at = len(self._kept), len(self._before)
         elsewhere = {one: count for one, count in errors.nodes.items() if not self._on_the_line(one[1])}
         self._tolerated, self._loose, self._all = Counter(elsewhere) | unmended, errors.loose, errors.nodes
@@ -240,13 +241,16 @@ class Judge:
         """The tree with `data` in the hole, parsed anew only where it differs from the tree that is kept."""
         source = self._before + data + self._after
         if self._tree is None:
-            hole = len(self._before), len(self._before) + len(data), self._now
-            return parse_next(self._language, self._parser, source, self.on_time, hole)
+            return parse_next(self._language, self._parser, source, self.on_time, self._placed(data))
         old, at = self._tree.copy(), len(self._before)
         # With the blanks right of it, as in `parsing.edit`.
         texts = b"", self._kept + self._blank, data + self._blank
         old.edit(*(at + len(text) for text in texts), *map(self._point, texts))
         return parse(self._parser, source, self.on_time, old)
+
+    def _placed(self, data: bytes) -> tuple[int, int, bytes]:
+        """Where a placeholder stands, and instead of what."""
+        return len(self._before), len(self._before) + len(data), self._now
 
     def _point(self, data: bytes) -> tuple[int, int]:
         """Row and column of the end of `data` in the hole."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 SLICE = 8192  # bytes that the parser is handed at once
-# Of each language the file that was parsed last, its tree, and the placeholder in it: see `parse_next`.
+# Of each language the file without an error that was parsed last, its tree, and the placeholder in it: see `parse_next`.
 _LAST: dict[str, tuple[bytes, Any, tuple[int, int, bytes] | None]] = {}
 _BLANK = re.compile(rb"\s*")
 
@@ -49,7 +49,7 @@ def parse_next(
     elsewhere. Raises OutOfTime.
     """
     tree, last = None, _LAST.get(language)
-    if last is not None and not last[1].root_node.has_error:
+    if last is not None:
         text, old, placed = last[0], last[1].copy(), last[2]
         if placed is not None:
             start, stop, now = placed
@@ -61,8 +61,14 @@ def parse_next(
             tree = parse(parser, source, on_time, old)
     if tree is None or tree.root_node.has_error:
         tree = parse(parser, source, on_time)
-    _LAST[language] = source, tree, hole
+    remember(language, source, tree, hole)
     return tree
+
+
+def remember(language: str, source: bytes, tree: Any, hole: tuple[int, int, bytes] | None) -> None:
+    """Keep a file's tree for `parse_next`, if there is no error in it."""
+    if not tree.root_node.has_error:
+        _LAST[language] = source, tree, hole
 
 
 def edit(tree: Any, old: bytes, new: bytes, start: int, old_end: int, new_end: int) -> None:
