@@ -39,6 +39,22 @@ def test_a_file_that_changes_a_little_has_the_tree_that_it_has_by_itself(languag
     assert 0 < broken < 60
 
 
+def test_a_hole_elsewhere_in_a_file_has_the_tree_that_it_has_by_itself(monkeypatch):
+    chance, parser, anew = random.Random(2), Parser(grammar("python")), []
+    monkeypatch.setattr(parsing, "_LAST", {})
+    monkeypatch.setattr(parsing, "parse", lambda *given: anew.append(len(given) == 3) or parse(*given))
+    text, holes = PYTHON.encode(), 0
+    for _ in range(60):
+        a = chance.randrange(len(text))
+        b = text.index(b"\n", a) if chance.random() < 0.5 else a
+        changed = text[:a] + b"__HOLE__" + text[b:]
+        anew.clear()
+        tree = parse_next("python", parser, changed, lambda: True, (a, a + 8, text[a:b]))
+        holes += not any(anew)
+        assert nodes(tree) == nodes(parser.parse(changed))
+    assert holes > 20
+
+
 def test_the_last_tree_is_used(monkeypatch):
     given = []
     monkeypatch.setattr(parsing, "_LAST", {})
@@ -46,7 +62,7 @@ def test_the_last_tree_is_used(monkeypatch):
     parser = Parser(grammar("python"))
     for text in ("x = 1\ny = 2\n", "x = 1\ny = 23\n", "x = 1\ny = (\n", "x = 1\ny = 2\n", "quite = another\n"):
         parse_next("python", parser, text.encode(), lambda: True)
-    assert given == [3, 4, 4, 3, 3, 3]  # anew, from the last, from the last and anew for an error, anew after it, anew
+    assert given == [3, 4, 4, 3, 4, 3]  # anew, from the last, from it and anew for an error, from the last without one, anew
 
 
 def test_a_parse_that_takes_too_long_is_given_up():

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -183,7 +184,7 @@ def one_hole(
     steering = Steering(task.language, replace(hole, after=judge.following(READ)), known, task.constraint)
     work = _Work(hole, judge, steering, task, ends, masked)
     work.one_line_first = task.several is None and not hole.several and not judge.inside
-    found = work.run(task.count, task.steps)
+    found = work.run(task.steps)
     if not found and work.one_line_first and work.on_time():
         rest = task._replace(several=True, budget=1e3 * (work.end - time.monotonic()))
         return one_hole(rest, source, where, unwritten) if rest.budget > 0 else []
@@ -221,6 +222,7 @@ class _Work:
         self.head = hole.head.encode()
         self.body = " pass" if task.language == "python" else ""  # tree-sitter's grammar does without one
         self.one_line_first = False  # whether it is tried with several lines if nothing of one line is found
+        self.count, self.least = task.count, -np.inf  # of answers; what a text must score to be one
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
         self.spelling = Spelling(self.vocabulary)
@@ -234,7 +236,7 @@ class _Work:
         """Whether a look will be over in time, by how long the last one took; as long as nothing is whole, it is worth it."""
         return self.on_time() and (not self.found or time.monotonic() + self.looks.took < self.end)
 
-    def run(self, count: int, steps: int) -> list[CodeCompletion]:
+    def run(self, steps: int) -> list[CodeCompletion]:
         room = self.looks.room
         lengths = [n for n in (SEVERAL_LINES if self.hole.several else ONE_LINE) if n <= room] or [max(room, 1)]
         attempts, mask = [Attempt(n) for n in lengths], self.vocabulary.mask_id
@@ -243,9 +245,11 @@ class _Work:
             if not open_ or not self._time_to_look():
                 break
             looks = self.looks([[one.pinned.get(i, (mask,))[0] for i in range(one.length)] for one in open_])
+            leads = [one.lead.score for one in attempts if one.done and one.lead]
             for attempt, log_p in zip(open_, looks):
-                self._advance(attempt, log_p, steps - step)
-            if not step:
+                self._advance(attempt, log_p, steps - step, max(leads, default=-np.inf))
+                leads += [attempt.lead.score] if attempt.lead else []
+            if not step and self.least == -np.inf:  # else the canvases have led to enough
                 self._try_others(looks)
             best = max((one.lead.score for one in attempts if one.lead), default=0.0)
             for one in open_:
@@ -259,18 +263,28 @@ class _Work:
                 self.judged.clear()
                 self._try_others(looks)
                 self._try(self._repairs(), looks)
-        return self._ranked(count)
+        return self._ranked()
 
-    def _advance(self, attempt: Attempt, log_p: np.ndarray, looks_left: int) -> None:
-        """Find the canvas's best strings, judge them, and commit a part of the best."""
-        candidates = strings(log_p, self.spelling, attempt.pinned, self.head, self.steering, self.on_time, attempt.lead)
-        lead, whole = None, 0
-        for string in candidates[:JUDGED]:
+    def _advance(self, attempt: Attempt, log_p: np.ndarray, looks_left: int, best: float) -> None:
+        """Find the canvas's best strings, judge them, and commit a part of the best. best: score of the best of other lengths."""
+        lead: String | None = None
+        first, whole = None, 0
+
+        def worth() -> float:  # what is worse neither comes back nor is looked at again
+            return self.least if lead else min(self.least, best - BEHIND)
+
+        found = strings(
+            log_p, self.spelling, attempt.pinned, self.head, self.steering, self.on_time, attempt.lead, worth
+        )
+        for string in islice(found, JUDGED):
+            if string.score < worth():
+                break
+            first = first or string
             if whole == KEPT or not self.on_time():
                 break
             if self._judge(string.text, string.score):
                 lead, whole = lead or string, whole + 1
-        lead = lead or attempt.lead or (candidates[0] if candidates else None)
+        lead = lead or first and attempt.lead or first
         if lead is None:
             attempt.done = True
             return
@@ -312,7 +326,13 @@ class _Work:
             return False
         errors, before = self.found[one]
         self.found[one] = errors, max(before, score)
+        self.least = self._least()
         return True
+
+    def _least(self) -> float:
+        """What a text must score to be among the answers."""
+        scores = sorted(self._liked(text, score) for text, (errors, score) in self.found.items() if not errors)
+        return scores[-self.count] if len(scores) >= self.count else -np.inf
 
     def _try_others(self, looks: list[np.ndarray]) -> None:
         """The shortest texts that are whole, and the names that stand near the hole, scored by the first look."""
@@ -349,11 +369,11 @@ class _Work:
             scored.append((max(means, default=LEAST_SCORE), text))
         kept = 0
         for score, text in sorted(scored, reverse=True):
-            if kept == KEPT or not self.on_time():
+            if kept == KEPT or score < self.least or not self.on_time():
                 return
             kept += self._judge(text, score)
 
-    def _ranked(self, count: int) -> list[CodeCompletion]:
+    def _ranked(self) -> list[CodeCompletion]:
         hole = self.hole
         best = sorted(self.found.items(), key=lambda one: (one[1][0], -self._liked(one[0], one[1][1]), one[0]))
         answers = {}
@@ -362,7 +382,7 @@ class _Work:
                 break  # the best shows that the hole can mend them
             new = hole.filled(text[len(hole.head) : len(text) - len(hole.tail)])
             answers.setdefault(new, CodeCompletion(new, hole.start, hole.end, self._liked(text, score)))
-        return list(answers.values())[:count]
+        return list(answers.values())[: self.count]
 
     def _liked(self, text: str, score: float) -> float:
         return score - self.penalty * self.unknown.count(text) if self.unknown else score

@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from dgemma_constrain.infill.languages import grammar
-from dgemma_constrain.infill.parsing import OutOfTime, parse, parse_next, path_to
+from dgemma_constrain.infill.parsing import OutOfTime, parse, parse_next, path_to, remember
 from dgemma_constrain.infill.python import Reading
 
 IDENTIFIER = "__HOLE__"
@@ -83,12 +83,14 @@ class Judge:
         self._language, self.on_time = language, on_time
         self._parser = Parser(grammar(language))
         self._before, self._after = before.encode(), after.encode()
+        self._blank = self._after[: len(self._after) - len(self._after.lstrip())]
         self._row, self._column = self._before.count(b"\n"), len(self._before) - self._before.rfind(b"\n") - 1
         stop = self._after.find(b"\n")
         self._rest = len(self._after) if stop < 0 else stop
-        self._tree, self._kept = None, b""
+        self._tree, self._kept, self._now = None, b"", now.encode()
         errors, unmended, text, tree = self._best_placeholder(now)
         self._tree, self._kept, self.placeholder = tree, text.encode(), text
+        remember(language, self._before + self._kept + self._after, tree, self._placed(self._kept))
         length, at = len(self._kept), len(self._before)
         elsewhere = {one: count for one, count in errors.nodes.items() if not self._on_the_line(one[1])}
         self._tolerated, self._loose, self._all = Counter(elsewhere) | unmended, errors.loose, errors.nodes
@@ -239,11 +241,16 @@ class Judge:
         """The tree with `data` in the hole, parsed anew only where it differs from the tree that is kept."""
         source = self._before + data + self._after
         if self._tree is None:
-            return parse_next(self._language, self._parser, source, self.on_time)
-        old = self._tree.copy()
-        at = len(self._before)
-        old.edit(at, at + len(self._kept), at + len(data), self._point(b""), self._point(self._kept), self._point(data))
+            return parse_next(self._language, self._parser, source, self.on_time, self._placed(data))
+        old, at = self._tree.copy(), len(self._before)
+        # With the blanks right of it, as in `parsing.edit`.
+        texts = b"", self._kept + self._blank, data + self._blank
+        old.edit(*(at + len(text) for text in texts), *map(self._point, texts))
         return parse(self._parser, source, self.on_time, old)
+
+    def _placed(self, data: bytes) -> tuple[int, int, bytes]:
+        """Where a placeholder stands, and instead of what."""
+        return len(self._before), len(self._before) + len(data), self._now
 
     def _point(self, data: bytes) -> tuple[int, int]:
         """Row and column of the end of `data` in the hole."""
@@ -301,7 +308,7 @@ class Judge:
 
     def _next(self, length: int) -> int | None:
         """Where the first that isn't blank stands right of the hole, with so many bytes in it."""
-        blank = len(self._after) - len(self._after.lstrip())
+        blank = len(self._blank)
         return None if blank == len(self._after) else len(self._before) + length + blank
 
     def _waited_for(self, what: str, node: Any, length: int) -> bool:

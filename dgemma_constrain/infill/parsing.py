@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 SLICE = 8192  # bytes that the parser is handed at once
-_LAST: dict[str, tuple[bytes, Any]] = {}  # of each language the file that was parsed last, and its tree
+# Of each language the file without an error that was parsed last, its tree, and the placeholder in it: see `parse_next`.
+_LAST: dict[str, tuple[bytes, Any, tuple[int, int, bytes] | None]] = {}
+_BLANK = re.compile(rb"\s*")
 
 
 class OutOfTime(Exception):
@@ -32,24 +35,49 @@ def parse(parser: Any, source: bytes, on_time: Callable[[], bool], old: Any = No
         raise OutOfTime from None
 
 
-def parse_next(language: str, parser: Any, source: bytes, on_time: Callable[[], bool]) -> Any:
+def parse_next(
+    language: str,
+    parser: Any,
+    source: bytes,
+    on_time: Callable[[], bool],
+    hole: tuple[int, int, bytes] | None = None,
+) -> Any:
     """The tree of a whole file, as `parse` makes it, with what can stay of the last one in this language: from one keystroke to the
     next a file hardly changes. Only between files without an error, where there is one tree, however it was come by.
 
-    Raises OutOfTime.
+    hole: where in the source a placeholder stands, start and end in bytes, and instead of what: another file may have its hole
+    elsewhere. Raises OutOfTime.
     """
     tree, last = None, _LAST.get(language)
-    if last is not None and not last[1].root_node.has_error:
-        start, stop = _shared(last[0], source)
+    if last is not None:
+        text, old, placed = last[0], last[1].copy(), last[2]
+        if placed is not None:
+            start, stop, now = placed
+            text = text[:start] + now + text[stop:]
+            edit(old, last[0], text, start, stop, start + len(now))
+        start, stop = _shared(text, source)
         if 2 * (start + stop) > len(source):
-            old = last[1].copy()
-            ends = start, len(last[0]) - stop, len(source) - stop
-            old.edit(*ends, *(_point(text, end) for text, end in zip((source, last[0], source), ends)))
+            edit(old, text, source, start, len(text) - stop, len(source) - stop)
             tree = parse(parser, source, on_time, old)
     if tree is None or tree.root_node.has_error:
         tree = parse(parser, source, on_time)
-    _LAST[language] = source, tree
+    remember(language, source, tree, hole)
     return tree
+
+
+def remember(language: str, source: bytes, tree: Any, hole: tuple[int, int, bytes] | None) -> None:
+    """Keep a file's tree for `parse_next`, if there is no error in it."""
+    if not tree.root_node.has_error:
+        _LAST[language] = source, tree, hole
+
+
+def edit(tree: Any, old: bytes, new: bytes, start: int, old_end: int, new_end: int) -> None:
+    """Tell a tree that old[start:old_end] has become new[start:new_end], and the blanks behind it anew, too: of tokens without
+    characters that stand there, such as Python's line ends, the parser would take the old ones for read, and then all that follows
+    for changed."""
+    blank = _BLANK.match(old, old_end).end() - old_end
+    ends = start, old_end + blank, new_end + blank
+    tree.edit(*ends, *(_point(text, end) for text, end in zip((new, old, new), ends)))
 
 
 def _shared(one: bytes, other: bytes) -> tuple[int, int]:
