@@ -11,7 +11,9 @@ there and ends nothing else.
 
 from __future__ import annotations
 
+import re
 import time
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -41,7 +43,7 @@ BEGINNINGS = (
     ", function ",
 )
 OPENING = '"', "'", "`", "/*", ""
-COMPILED = 100_000  # bytes of a file that Python reads as a whole
+BLANK = re.compile(rb"\s*")
 PATIENCE = 0.05  # seconds for trying placeholders in a file that is broken with each
 OF_LANGUAGE = {
     "json": ("0", '"x"', '"x": 0', ', "x": 0', ", 0", ": 0", ""),
@@ -62,11 +64,18 @@ class Verdict(NamedTuple):
 
 
 class Errors(NamedTuple):
-    """nodes: the ERROR and MISSING nodes of a tree: what they are, where they start and end. loose: tokens of the hole that lie
-    bare in one that spans it."""
+    """nodes: the ERROR and MISSING nodes of a tree: what they are, where they start and end. bare: tokens that lie bare in them,
+    which no other node holds. loose: those of the hole that lie bare in one that spans it."""
 
     nodes: Counter[tuple[str, Place, Place]]
+    bare: int
     loose: int
+
+    @property
+    def cost(self) -> int:
+        """What the parser left out or put in to read the file, as in least-error correction (Aho and Peterson 1972). A count of
+        nodes alone says that one which swallows the rest of the file is better than three of a word each."""
+        return self.bare + self.nodes.total()
 
 
 class Judge:
@@ -87,14 +96,13 @@ class Judge:
         stop = self._after.find(b"\n")
         self._rest = len(self._after) if stop < 0 else stop
         self._tree, self._kept = None, b""
-        errors, unmended, text, tree = self._best_placeholder(now)
+        self._best, text, tree = self._best_placeholder(now)
         self._tree, self._kept, self.placeholder = tree, text.encode(), text
         length, at = len(self._kept), len(self._before)
-        elsewhere = {one: count for one, count in errors.nodes.items() if not self._on_the_line(one[1])}
-        self._tolerated, self._loose, self._all = Counter(elsewhere) | unmended, errors.loose, errors.nodes
+        self._tolerated = self._elsewhere()
         closing = text.removeprefix(IDENTIFIER)
         self.ending = closing if text != closing and (closing in ENDINGS or closing == self._missing[0]) else ""
-        self._code_follows = not errors.nodes and self._code_is_next(tree, length)
+        self._code_follows = not self._best[0].nodes and self._code_is_next(tree, length)
         self.node = tree.root_node.descendant_for_byte_range(at, at + length)
         top = self.node
         while top.parent and (top.parent.start_byte, top.parent.end_byte) == (top.start_byte, top.end_byte):
@@ -110,45 +118,94 @@ class Judge:
         except OutOfTime:
             return Verdict(False, 0)
         errors = self._errors(tree, len(data))
-        clean = errors.nodes <= self._tolerated and errors.nodes.total() <= self._fewest and errors.loose <= self._loose
+        clean = any(self._no_worse(errors, best, tolerated) for best, tolerated in zip(self._best, self._tolerated))
         # A `#` would take the code right of the hole into a comment, even where the file stays whole.
         if clean and self._code_follows:
             taken = self._follows(tree, len(data))
             clean = taken is None or self._waited_for(*taken, len(data))
         return Verdict(clean, errors.nodes.total())
 
-    def _best_placeholder(self, now: str) -> tuple[Errors, Counter, str, Any]:
-        """The errors that it leads to, those on the hole's line that none of all placeholders mends, the text, its tree: the first
-        without any, or of the fewest in the time there is. Where several lead to as few, what each of them leads to is
-        tolerated, though not more of it."""
-        best: Any = None
-        always, tried = None, True
+    def _best_placeholder(self, now: str) -> tuple[list[Errors], str, Any]:
+        """The errors of those that lead to the least, as far as there is time to try them, and the first of these and its tree."""
+        best: list[Errors] = []
         in_code, began = True, time.monotonic()
         for text in self._placeholders(now):
             data = text.encode()
             try:
                 tree = self._parsed(data)
             except OutOfTime:
-                if best is None:
+                if not best:
                     raise
                 break
-            if best is None:
+            if not best:
                 self._tree, self._kept = tree, data
                 in_code = self._code_is_next(tree, len(data))
             elif in_code and self._follows(tree, len(data)):
                 continue  # a quote that takes the errors right of it into a string mends nothing
-            nodes, loose = self._errors(tree, len(data))
-            always = nodes if always is None else always & nodes
-            if best is None or nodes.total() < self._fewest:
-                self._fewest = nodes.total()
-                best = Errors(nodes, loose), text, tree
-            elif nodes.total() == self._fewest:
-                best = Errors(nodes | best[0].nodes, max(loose, best[0].loose)), *best[1:]
-            if not nodes or time.monotonic() - began > PATIENCE:
-                tried = False
+            errors = self._errors(tree, len(data))
+            if not best or errors.cost < best[0].cost:
+                best, chosen = [errors], (text, tree)
+            elif errors.cost == best[0].cost:
+                best.append(errors)
+            if not errors.nodes or time.monotonic() - began > PATIENCE:
                 break
-        beside = {one: n for one, n in always.items() if one[1][0] == one[2][0] != "in"} if tried else {}
-        return best[0], Counter(beside), *best[1:]
+        return best, *chosen
+
+    def _elsewhere(self) -> list[Counter]:
+        """Of each of the best placeholders the errors that don't begin on the hole's line, or that all lead to beside the hole."""
+        always = self._best[0].nodes
+        for errors in self._best[1:]:
+            always = always & errors.nodes
+        beside = Counter({one: n for one, n in always.items() if one[1][0] == one[2][0] != "in"})
+        return [
+            Counter({one: n for one, n in errors.nodes.items() if not self._on_the_line(one[1])}) | beside
+            for errors in self._best
+        ]
+
+    def _no_worse(self, errors: Errors, best: Errors, tolerated: Counter) -> bool:
+        """Whether these errors are those of a placeholder, or lie each within another one of its."""
+        if errors.loose > best.loose:
+            return False
+        new = errors.nodes - tolerated
+        if not new:
+            return errors.nodes.total() <= best.nodes.total()
+        if any(self._on_the_line(start) for _, start, _ in new):
+            return False
+        return self._within(new, best.nodes - errors.nodes)
+
+    def _within(self, some: Counter, others: Counter) -> bool:
+        """Whether each lies within one of the others, no two within the same: taken by their starts, each within the one
+        that ends first of those that it can lie in."""
+        if some.total() > others.total():
+            return False
+        starts = sorted((self._ahead(one), 1, self._key(one[2])) for one in some.elements())
+        starts += [(self._key(one[1]), 0, self._key(one[2])) for one in others.elements()]
+        ends: list[tuple[int, int]] = []
+        for _, inner, end in sorted(starts):
+            if not inner:
+                insort(ends, end)
+                continue
+            k = bisect_left(ends, end)
+            if k == len(ends):
+                return False
+            del ends[k]
+        return True
+
+    @staticmethod
+    def _key(place: Place) -> tuple[int, int]:
+        """A place by which others are left or right of it."""
+        side, position = place
+        return (0, position) if side == "left" else (1, 0) if side == "in" else (2, -position)
+
+    def _ahead(self, error: tuple[str, Place, Place]) -> tuple[int, int]:
+        """Where an error starts. What is missing lies anywhere between two tokens: where the second does."""
+        what, (side, position), _ = error
+        if what.startswith("missing") and side != "in":
+            text = self._before if side == "left" else self._after
+            at = position if side == "left" else len(text) - position
+            at = BLANK.match(text, at).end()
+            return (0, at) if side == "left" else (2, at - len(text))
+        return self._key(error[1])
 
     def _placeholders(self, now: str) -> Iterator[str]:
         first, *others = OF_LANGUAGE.get(self._language, PLACEHOLDERS)
@@ -177,7 +234,7 @@ class Judge:
 
     def forgive(self) -> None:
         """Tolerate the errors on the hole's line that every placeholder leads to, too: the hole can't mend them."""
-        self._tolerated = self._all
+        self._tolerated = [errors.nodes for errors in self._best]
 
     def _brackets(self) -> tuple[str, str]:
         """What must be closed in the hole and what opened, for brackets to match: told by those that lie in errors of the first
@@ -267,23 +324,23 @@ class Judge:
 
     def _errors(self, tree: Any, length: int) -> Errors:
         found: Counter[tuple[str, Place, Place]] = Counter()
-        at, loose = len(self._before), 0
+        at, bare, loose = len(self._before), 0, 0
         todo = [tree.root_node] if tree.root_node.has_error else []
         while todo:
             node = todo.pop()
+            children = node.children
             if node.is_error or node.is_missing:
                 what = f"missing {node.type}" if node.is_missing else "error"
                 found[what, self._place(node.start_byte, length), self._place(node.end_byte, length)] += 1
+                leaves = [child for child in children if not (child.child_count or child.is_error or child.is_missing)]
+                bare += len(leaves) + (not children)
                 if node.start_byte < at + length and node.end_byte > at:
-                    loose += sum(
-                        1 for child in node.children
-                        if not child.child_count and child.start_byte < at + length and child.end_byte > at
-                    )  # fmt: skip
-            inner = [child for child in node.children if child.has_error or child.is_error or child.is_missing]
+                    loose += sum(child.start_byte < at + length and child.end_byte > at for child in leaves)
+            inner = [child for child in children if child.has_error or child.is_error or child.is_missing]
             if not inner and not node.is_error and not node.is_missing:  # a MISSING node that the grammar hides
                 found["hidden", self._place(node.start_byte, length), self._place(node.end_byte, length)] += 1
             todo += inner
-        return Errors(found, loose)
+        return Errors(found, bare, loose)
 
     def _follows(self, tree: Any, length: int) -> tuple[str, Any] | None:
         """ "comment" or "string" and its node, where the text right of the hole begins within one."""
