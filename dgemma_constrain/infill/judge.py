@@ -11,20 +11,20 @@ there and ends nothing else.
 
 from __future__ import annotations
 
-import re
-import time
-from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import and_
+from time import thread_time
 from typing import Any, NamedTuple
 
+from dgemma_constrain.infill.faults import Faults, Sides
 from dgemma_constrain.infill.languages import grammar
 from dgemma_constrain.infill.parsing import OutOfTime, parse, parse_next, path_to
 from dgemma_constrain.infill.python import Reading
 
 IDENTIFIER = "__HOLE__"
-PLACEHOLDERS = ("__HOLE__", "__HOLE__;", "__HOLE__()", ".__HOLE__", ", __HOLE__", " + __HOLE__", "0", "")
+PLACEHOLDERS = ("__HOLE__", "__HOLE__;", ";", "__HOLE__()", ".__HOLE__", ", __HOLE__", " + __HOLE__", "0", "")
 ENDINGS = (")", "]", "}", ":", "):", " ]", "))", "])", ")]", "})", '"', "'", '")', "')", "`", ">", " {}", "/>", "*/")
 # Of open brackets:
 BEGINNINGS = (
@@ -43,16 +43,14 @@ BEGINNINGS = (
     ", function ",
 )
 OPENING = '"', "'", "`", "/*", ""
-BLANK = re.compile(rb"\s*")
-PATIENCE = 0.05  # seconds for trying placeholders in a file that is broken with each
+BRACKETS = 8  # that one hole is to close and open
+PATIENCE = 0.05  # seconds of CPU time for trying placeholders in a file that is broken with each
 OF_LANGUAGE = {
     "json": ("0", '"x"', '"x": 0', ', "x": 0', ", 0", ": 0", ""),
     "css": ("__HOLE__", "x: y;", "x {}", "0", ""),
     "html": ("__HOLE__", "<p></p>", 'x="y"', ""),
 }
 CLOSING = {"(": ")", "[": "]", "{": "}", "${": "}", "#{": "}", "$(": ")", "[[": "]]", "((": "))"}
-# ("left", bytes from the start), ("in", bytes from the hole's start) or ("right", bytes from the end)
-Place = tuple[str, int]
 _OPAQUE = ("comment", "string", "char", "heredoc", "regex", "template_string", "template_literal", "text")
 
 
@@ -61,21 +59,6 @@ class Verdict(NamedTuple):
 
     clean: bool
     errors: int
-
-
-class Errors(NamedTuple):
-    """nodes: the ERROR and MISSING nodes of a tree: what they are, where they start and end. bare: tokens that lie bare in them,
-    which no other node holds. loose: those of the hole that lie bare in one that spans it."""
-
-    nodes: Counter[tuple[str, Place, Place]]
-    bare: int
-    loose: int
-
-    @property
-    def cost(self) -> int:
-        """What the parser left out or put in to read the file, as in least-error correction (Aho and Peterson 1972). A count of
-        nodes alone says that one which swallows the rest of the file is better than three of a word each."""
-        return self.bare + self.nodes.total()
 
 
 class Judge:
@@ -93,13 +76,13 @@ class Judge:
         self._parser = Parser(grammar(language))
         self._before, self._after = before.encode(), after.encode()
         self._row, self._column = self._before.count(b"\n"), len(self._before) - self._before.rfind(b"\n") - 1
-        stop = self._after.find(b"\n")
-        self._rest = len(self._after) if stop < 0 else stop
+        self._sides, self._strict = Sides(self._before, self._after), True
         self._tree, self._kept = None, b""
-        self._best, text, tree = self._best_placeholder(now)
+        self._first, self._best, text, tree = self._best_placeholder(now)
         self._tree, self._kept, self.placeholder = tree, text.encode(), text
         length, at = len(self._kept), len(self._before)
-        self._tolerated = self._elsewhere()
+        always = reduce(and_, (faults.nodes for faults in self._best))
+        self._unmended = Counter({one: n for one, n in always.items() if one[1][0] == one[2][0] != "in"})
         closing = text.removeprefix(IDENTIFIER)
         self.ending = closing if text != closing and (closing in ENDINGS or closing == self._missing[0]) else ""
         self._code_follows = not self._best[0].nodes and self._code_is_next(tree, length)
@@ -117,95 +100,55 @@ class Judge:
             tree = self._parsed(data)
         except OutOfTime:
             return Verdict(False, 0)
-        errors = self._errors(tree, len(data))
-        clean = any(self._no_worse(errors, best, tolerated) for best, tolerated in zip(self._best, self._tolerated))
+        faults = self._sides.faults(tree, len(data))
+        clean = not faults.nodes or self._no_worse(faults)
         # A `#` would take the code right of the hole into a comment, even where the file stays whole.
         if clean and self._code_follows:
             taken = self._follows(tree, len(data))
             clean = taken is None or self._waited_for(*taken, len(data))
-        return Verdict(clean, errors.nodes.total())
+        return Verdict(clean, faults.nodes.total())
 
-    def _best_placeholder(self, now: str) -> tuple[list[Errors], str, Any]:
-        """The errors of those that lead to the least, as far as there is time to try them, and the first of these and its tree."""
-        best: list[Errors] = []
-        in_code, began = True, time.monotonic()
+    def _no_worse(self, faults: Faults) -> bool:
+        """Whether they keep to the first placeholder's and cost no more than the best's, or are some of a best one's."""
+        if faults.cost > self._best[0].cost and not any(faults.nodes <= one.nodes for one in self._best):
+            return False
+        if self._strict and not self._sides.on_the_line(faults) <= self._unmended:
+            return False
+        return faults.loose <= self._first.loose and self._sides.keeps_to(faults, self._first)
+
+    def _best_placeholder(self, now: str) -> tuple[Faults, list[Faults], str, Any]:
+        """What the first leads to, and the best, as far as there is time to try them, and the first of these and its tree."""
+        first: Any = None
+        best: list[Faults] = []
+        in_code, began = True, thread_time()
         for text in self._placeholders(now):
             data = text.encode()
             try:
                 tree = self._parsed(data)
             except OutOfTime:
-                if not best:
+                if first is None:
                     raise
                 break
-            if not best:
+            faults = self._sides.faults(tree, len(data))
+            if first is None:
+                first, best, chosen = faults, [faults], (text, tree)
                 self._tree, self._kept = tree, data
                 in_code = self._code_is_next(tree, len(data))
             elif in_code and self._follows(tree, len(data)):
                 continue  # a quote that takes the errors right of it into a string mends nothing
-            errors = self._errors(tree, len(data))
-            if not best or errors.cost < best[0].cost:
-                best, chosen = [errors], (text, tree)
-            elif errors.cost == best[0].cost:
-                best.append(errors)
-            if not errors.nodes or time.monotonic() - began > PATIENCE:
+            elif self._mends(faults, first):
+                if faults.cost < best[0].cost:
+                    best, chosen = [], (text, tree)
+                if not best or faults.cost == best[0].cost:
+                    best.append(faults)
+            if not faults.nodes or thread_time() - began > PATIENCE:
                 break
-        return best, *chosen
+        return first, best, *chosen
 
-    def _elsewhere(self) -> list[Counter]:
-        """Of each of the best placeholders the errors that don't begin on the hole's line, or that all lead to beside the hole."""
-        always = self._best[0].nodes
-        for errors in self._best[1:]:
-            always = always & errors.nodes
-        beside = Counter({one: n for one, n in always.items() if one[1][0] == one[2][0] != "in"})
-        return [
-            Counter({one: n for one, n in errors.nodes.items() if not self._on_the_line(one[1])}) | beside
-            for errors in self._best
-        ]
-
-    def _no_worse(self, errors: Errors, best: Errors, tolerated: Counter) -> bool:
-        """Whether these errors are those of a placeholder, or lie each within another one of its."""
-        if errors.loose > best.loose:
-            return False
-        new = errors.nodes - tolerated
-        if not new:
-            return errors.nodes.total() <= best.nodes.total()
-        if any(self._on_the_line(start) for _, start, _ in new):
-            return False
-        return self._within(new, best.nodes - errors.nodes)
-
-    def _within(self, some: Counter, others: Counter) -> bool:
-        """Whether each lies within one of the others, no two within the same: taken by their starts, each within the one
-        that ends first of those that it can lie in."""
-        if some.total() > others.total():
-            return False
-        starts = sorted((self._ahead(one), 1, self._key(one[2])) for one in some.elements())
-        starts += [(self._key(one[1]), 0, self._key(one[2])) for one in others.elements()]
-        ends: list[tuple[int, int]] = []
-        for _, inner, end in sorted(starts):
-            if not inner:
-                insort(ends, end)
-                continue
-            k = bisect_left(ends, end)
-            if k == len(ends):
-                return False
-            del ends[k]
-        return True
-
-    @staticmethod
-    def _key(place: Place) -> tuple[int, int]:
-        """A place by which others are left or right of it."""
-        side, position = place
-        return (0, position) if side == "left" else (1, 0) if side == "in" else (2, -position)
-
-    def _ahead(self, error: tuple[str, Place, Place]) -> tuple[int, int]:
-        """Where an error starts. What is missing lies anywhere between two tokens: where the second does."""
-        what, (side, position), _ = error
-        if what.startswith("missing") and side != "in":
-            text = self._before if side == "left" else self._after
-            at = position if side == "left" else len(text) - position
-            at = BLANK.match(text, at).end()
-            return (0, at) if side == "left" else (2, at - len(text))
-        return self._key(error[1])
+    def _mends(self, faults: Faults, first: Faults) -> bool:
+        """Whether a placeholder that leads to them can be the best: it keeps to the first, and no new one begins in it."""
+        new = faults.nodes - first.nodes
+        return not any(start[0] == "in" for _, start, _ in new) and self._sides.keeps_to(faults, first)
 
     def _placeholders(self, now: str) -> Iterator[str]:
         first, *others = OF_LANGUAGE.get(self._language, PLACEHOLDERS)
@@ -213,6 +156,8 @@ class Judge:
         yield first
         yield now
         close, open_ = self._missing = self._brackets()
+        if len(close + open_) > BRACKETS:
+            close = open_ = ""
         if close and not open_:
             yield IDENTIFIER + close
             yield close
@@ -233,8 +178,8 @@ class Judge:
             yield text.replace(IDENTIFIER, "x")
 
     def forgive(self) -> None:
-        """Tolerate the errors on the hole's line that every placeholder leads to, too: the hole can't mend them."""
-        self._tolerated = [errors.nodes for errors in self._best]
+        """Tolerate the errors on the hole's line that the placeholders lead to, too: the hole can't mend them."""
+        self._strict = False
 
     def _brackets(self) -> tuple[str, str]:
         """What must be closed in the hole and what opened, for brackets to match: told by those that lie in errors of the first
@@ -306,41 +251,6 @@ class Judge:
         """Row and column of the end of `data` in the hole."""
         rows = data.count(b"\n")
         return self._row + rows, len(data) - data.rfind(b"\n") - 1 if rows else self._column + len(data)
-
-    def _place(self, position: int, length: int) -> Place:
-        start = len(self._before)
-        if position < start or position == start and not length:
-            return "left", position
-        if position >= start + length:
-            return "right", start + length + len(self._after) - position
-        return "in", position - start
-
-    def _on_the_line(self, place: Place) -> bool:
-        """Whether an error begins on the hole's line: the hole is to mend it, so it isn't tolerated."""
-        side, position = place
-        if side == "left":
-            return position >= len(self._before) - self._column
-        return side == "in" or position >= len(self._after) - self._rest
-
-    def _errors(self, tree: Any, length: int) -> Errors:
-        found: Counter[tuple[str, Place, Place]] = Counter()
-        at, bare, loose = len(self._before), 0, 0
-        todo = [tree.root_node] if tree.root_node.has_error else []
-        while todo:
-            node = todo.pop()
-            children = node.children
-            if node.is_error or node.is_missing:
-                what = f"missing {node.type}" if node.is_missing else "error"
-                found[what, self._place(node.start_byte, length), self._place(node.end_byte, length)] += 1
-                leaves = [child for child in children if not (child.child_count or child.is_error or child.is_missing)]
-                bare += len(leaves) + (not children)
-                if node.start_byte < at + length and node.end_byte > at:
-                    loose += sum(child.start_byte < at + length and child.end_byte > at for child in leaves)
-            inner = [child for child in children if child.has_error or child.is_error or child.is_missing]
-            if not inner and not node.is_error and not node.is_missing:  # a MISSING node that the grammar hides
-                found["hidden", self._place(node.start_byte, length), self._place(node.end_byte, length)] += 1
-            todo += inner
-        return Errors(found, bare, loose)
 
     def _follows(self, tree: Any, length: int) -> tuple[str, Any] | None:
         """ "comment" or "string" and its node, where the text right of the hole begins within one."""
