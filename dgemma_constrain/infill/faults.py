@@ -3,9 +3,9 @@ those with another.
 
 How tree-sitter recovers from an error is a matter of costs all over the file: an edit can make it skip another token of a line
 far away, or take one wide error for a few small ones. So errors are not only compared node by node. A text keeps to another if
-each error that only it leads to lies in the lines of, or next to, one that only the other leads to; and what they cost is what
-the parser left out or put in to read the file, as in least-error correction (Aho and Peterson 1972). A count of nodes would call
-an error that swallows the rest of the file better than two of a word each.
+each error that only it leads to lies in the lines of, or next to, one that only the other leads to: so one that swallows the rest
+of the file is not taken for a few of a word each. What they cost is what the parser left out or put in to read the file, as in
+least-error correction (Aho and Peterson 1972).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Whether a file is syntactically whole with its hole filled. tree-sitter itself says so, of the file as it will be.
 
 A file may have errors elsewhere, and while it is written it usually has some. So a text is judged against the same file with
-another text in its hole: a placeholder, or one with the brackets that are missing, or what stands there now. Of these the one
-that leads to the fewest errors tells which lie elsewhere. A filled hole must not lead to an ERROR or MISSING node that this one
-doesn't lead to, nor to any that begins in the hole, nor on its line unless no placeholder mends it; and in an error that spans
-the hole no more of its tokens may lie bare than of the placeholder's. Places are compared from the start of the file left of the
-hole, and from its end right of it. Nor may it take code right of the hole into a comment or a string, unless what ends that is
-there and ends nothing else.
+another text in its hole: a placeholder, or one with the brackets that are missing, or what stands there now. The first of these,
+which is natural where the hole is, tells which errors lie elsewhere; the best, which lets the parser leave out and put in the
+least, tells what the hole can mend. A filled hole must keep to the first (`faults`: no ERROR or MISSING node but its, or in place
+of one of its) and cost no more than the best. An error on the hole's line is tolerated only if it lies beside the hole and the
+best placeholders don't mend it; and in an error that spans the hole no more of its tokens may lie bare than of the first's. Nor
+may a text take code right of the hole into a comment or a string, unless what ends that is there and ends nothing else.
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ class Judge:
         there = list(self._opaque(leaf, stop))
         if not there:
             if what == "string":
-                return bool(ends) or node.text.endswith((b'"', b"'", b"`"))
+                return bool(ends) or node.text.endswith((b'"', b"'", b"`", b">"))  # `>` of an #include
             return any(node.text.startswith(a) and node.text.endswith(b) for a, b in ((b"/*", b"*/"), (b"<!--", b"-->")))
         return what == "comment" and any((one.start_byte, one.end_byte) == (begin, stop) for kind, one in there if kind == what)
 
