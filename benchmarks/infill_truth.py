@@ -6,12 +6,16 @@
 
 Whole files are those that tree-sitter finds no error in. `known`: the text left of the hole could be read. `fits` knows nothing
 of errors, so it is asked of whole files only. The judge is asked of the hole as `complete` sees it, with the word around the
-cursor. A number is of holes accepted of how many. Two sorts of truths the judge refuses by rule, and they are counted apart, told
-by new parses:
+cursor. A number is of holes accepted of how many. Some truths the judge refuses by rule, and they are counted apart, told by new
+parses:
 
 takes in    a comment, string or heredoc begins in it and goes on in the text right of the hole. Where that reads as code with a
             placeholder, an answer mustn't take it away, unless what ends the comment or string stands there and ends nothing else
-new errors  in a file with errors: it leads to an ERROR or MISSING node that the file doesn't have with the placeholder
+own errors  in a file with errors: it leads to an ERROR or MISSING node that the file doesn't have with the placeholder, and that
+            touches it: there is something wrong with the truth itself
+new errors  the same, but none of these nodes touches it
+
+In a file with errors, those on the hole's line are put up with as in `complete`: where none of the texts that may mend it does.
 
 Groups are two or three holes of one whole file: the judge is asked in the order in which `complete` fills several regions, first
 with placeholders in those that come later, then with all others filled; `fits` of all at once. Each refusal is printed with --show.
@@ -35,7 +39,7 @@ from dgemma_constrain.infill.regions import joined, kept, placeholders
 
 COLUMNS = {
     "known": "known", "alive": "alive", "fits": "fits", "judge": "judge", "takes in": "judge, where it takes in",
-    "rest": "judge, with errors", "new errors": "judge, new errors", "fits of all": "groups: fits", "judge of all": "groups: judge", "in turn": "groups: in turn",
+    "rest": "judge, with errors", "new errors": "judge, new errors", "own errors": "judge, own errors", "fits of all": "groups: fits", "judge of all": "groups: judge", "in turn": "groups: in turn",
 }  # fmt: skip
 
 
@@ -78,9 +82,13 @@ def in_one_place(language: str, group: list[Cut], whole: bool) -> Iterator[tuple
     hole = find(cut.before + cut.after, len(cut.before))
     now = hole.head + hole.tail
     judge = Judge(language, hole.before, hole.after, now)
-    clean = judge.verdict(hole.head + cut.middle + hole.tail).clean
+    truth = hole.head + cut.middle + hole.tail
+    clean = judge.verdict(truth).clean
     if not whole:
-        yield ("new errors" if _new_errors(language, cut, hole, judge.placeholder) else "rest"), clean
+        if not clean and not any(judge.verdict(text).clean for text in judge.repairs()):
+            judge.forgive()
+            clean = judge.verdict(truth).clean
+        yield _with_errors(language, hole, truth, judge.placeholder), clean
         return
     yield ("takes in" if takes_in(language, cut) else "judge"), clean
     before, middle, after = (part.encode() for part in cut[:3])
@@ -117,16 +125,22 @@ def _alone(language: str, pieces: list[str], texts: list[str], k: int, truth: st
     return judge.verdict(hole.head + truth + hole.tail).clean
 
 
-def _new_errors(language: str, cut: Cut, hole: Hole, placeholder: str) -> bool:
-    """Whether the file as it was has an ERROR or MISSING node that it doesn't have with the placeholder."""
+def _with_errors(language: str, hole: Hole, truth: str, placeholder: str) -> str:
+    """Whether the file as it was has an ERROR or MISSING node that it doesn't have with the placeholder, and touches the truth."""
     start, sides = len(hole.before.encode()), []
-    for text in (hole.head + cut.middle + hole.tail, placeholder):
+    for text in (truth, placeholder):
         stop = start + len(text.encode())
         nodes = error_nodes(language, hole.before + text + hole.after)
         sides.append(Counter())
         for (what, *ends), count in nodes.items():
             sides[-1][what, *((at >= stop, at - stop if at >= stop else at) for at in ends)] += count
-    return not sides[0] <= sides[1]
+    new = sides[0] - sides[1]
+    if not new:
+        return "rest"
+    touching = any(
+        (first[0] and first[1] == 0 or not first[0]) and (last[0] or last[1] >= start) for _, first, last in new
+    )
+    return "own errors" if touching else "new errors"
 
 
 def _share(part: int, whole: int) -> str:

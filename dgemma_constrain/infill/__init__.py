@@ -8,6 +8,7 @@ languages   which there are, and their tree-sitter grammars
 hole        what is to be written where
 parsing     tree-sitter's parser with a deadline
 judge       whether a file with the hole filled is whole
+faults      what is wrong with it, and whether that is more than with another text
 python      whether Python itself reads it, told by a few statements
 tables      a compiled grammar's LR tables
 lexer       its lexer and external scanner

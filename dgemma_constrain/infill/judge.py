@@ -1,28 +1,30 @@
 """Whether a file is syntactically whole with its hole filled. tree-sitter itself says so, of the file as it will be.
 
 A file may have errors elsewhere, and while it is written it usually has some. So a text is judged against the same file with
-another text in its hole: a placeholder, or one with the brackets that are missing, or what stands there now. Of these the one
-that leads to the fewest errors tells which lie elsewhere. A filled hole must not lead to an ERROR or MISSING node that this one
-doesn't lead to, nor to any that begins in the hole, nor on its line unless no placeholder mends it; and in an error that spans
-the hole no more of its tokens may lie bare than of the placeholder's. Places are compared from the start of the file left of the
-hole, and from its end right of it. Nor may it take code right of the hole into a comment or a string, unless what ends that is
-there and ends nothing else.
+another text in its hole: a placeholder, or one with the brackets that are missing, or what stands there now. The first of these,
+which is natural where the hole is, tells which errors lie elsewhere; the best, which lets the parser leave out and put in the
+least, tells what the hole can mend. A filled hole must keep to the first (`faults`: no ERROR or MISSING node but its, or in place
+of one of its) and cost no more than the best. An error on the hole's line is tolerated only if it lies beside the hole and the
+best placeholders don't mend it; and in an error that spans the hole no more of its tokens may lie bare than of the first's. Nor
+may a text take code right of the hole into a comment or a string, unless what ends that is there and ends nothing else.
 """
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import and_
+from time import thread_time
 from typing import Any, NamedTuple
 
+from dgemma_constrain.infill.faults import Faults, Sides
 from dgemma_constrain.infill.languages import grammar
 from dgemma_constrain.infill.parsing import OutOfTime, parse, parse_next, path_to, remember
 from dgemma_constrain.infill.python import Reading
 
 IDENTIFIER = "__HOLE__"
-PLACEHOLDERS = ("__HOLE__", "__HOLE__;", "__HOLE__()", ".__HOLE__", ", __HOLE__", " + __HOLE__", "0", "")
+PLACEHOLDERS = ("__HOLE__", "__HOLE__;", ";", "__HOLE__()", ".__HOLE__", ", __HOLE__", " + __HOLE__", "0", "")
 ENDINGS = (")", "]", "}", ":", "):", " ]", "))", "])", ")]", "})", '"', "'", '")', "')", "`", ">", " {}", "/>", "*/")
 # Of open brackets:
 BEGINNINGS = (
@@ -41,16 +43,14 @@ BEGINNINGS = (
     ", function ",
 )
 OPENING = '"', "'", "`", "/*", ""
-COMPILED = 100_000  # bytes of a file that Python reads as a whole
-PATIENCE = 0.05  # seconds for trying placeholders in a file that is broken with each
+BRACKETS = 8  # that one hole is to close and open
+PATIENCE = 0.05  # seconds of CPU time for trying placeholders in a file that is broken with each
 OF_LANGUAGE = {
     "json": ("0", '"x"', '"x": 0', ', "x": 0', ", 0", ": 0", ""),
     "css": ("__HOLE__", "x: y;", "x {}", "0", ""),
     "html": ("__HOLE__", "<p></p>", 'x="y"', ""),
 }
 CLOSING = {"(": ")", "[": "]", "{": "}", "${": "}", "#{": "}", "$(": ")", "[[": "]]", "((": "))"}
-# ("left", bytes from the start), ("in", bytes from the hole's start) or ("right", bytes from the end)
-Place = tuple[str, int]
 _OPAQUE = ("comment", "string", "char", "heredoc", "regex", "template_string", "template_literal", "text")
 
 
@@ -59,14 +59,6 @@ class Verdict(NamedTuple):
 
     clean: bool
     errors: int
-
-
-class Errors(NamedTuple):
-    """nodes: the ERROR and MISSING nodes of a tree: what they are, where they start and end. loose: tokens of the hole that lie
-    bare in one that spans it."""
-
-    nodes: Counter[tuple[str, Place, Place]]
-    loose: int
 
 
 class Judge:
@@ -85,18 +77,17 @@ class Judge:
         self._before, self._after = before.encode(), after.encode()
         self._blank = self._after[: len(self._after) - len(self._after.lstrip())]
         self._row, self._column = self._before.count(b"\n"), len(self._before) - self._before.rfind(b"\n") - 1
-        stop = self._after.find(b"\n")
-        self._rest = len(self._after) if stop < 0 else stop
+        self._sides, self._strict = Sides(self._before, self._after), True
         self._tree, self._kept, self._now = None, b"", now.encode()
-        errors, unmended, text, tree = self._best_placeholder(now)
+        self._first, self._best, text, tree = self._best_placeholder(now)
         self._tree, self._kept, self.placeholder = tree, text.encode(), text
         remember(language, self._before + self._kept + self._after, tree, self._placed(self._kept))
         length, at = len(self._kept), len(self._before)
-        elsewhere = {one: count for one, count in errors.nodes.items() if not self._on_the_line(one[1])}
-        self._tolerated, self._loose, self._all = Counter(elsewhere) | unmended, errors.loose, errors.nodes
+        always = reduce(and_, (faults.nodes for faults in self._best))
+        self._unmended = Counter({one: n for one, n in always.items() if one[1][0] == one[2][0] != "in"})
         closing = text.removeprefix(IDENTIFIER)
         self.ending = closing if text != closing and (closing in ENDINGS or closing == self._missing[0]) else ""
-        self._code_follows = not errors.nodes and self._code_is_next(tree, length)
+        self._code_follows = not self._best[0].nodes and self._code_is_next(tree, length)
         self.node = tree.root_node.descendant_for_byte_range(at, at + length)
         top = self.node
         while top.parent and (top.parent.start_byte, top.parent.end_byte) == (top.start_byte, top.end_byte):
@@ -111,46 +102,55 @@ class Judge:
             tree = self._parsed(data)
         except OutOfTime:
             return Verdict(False, 0)
-        errors = self._errors(tree, len(data))
-        clean = errors.nodes <= self._tolerated and errors.nodes.total() <= self._fewest and errors.loose <= self._loose
+        faults = self._sides.faults(tree, len(data))
+        clean = not faults.nodes or self._no_worse(faults)
         # A `#` would take the code right of the hole into a comment, even where the file stays whole.
         if clean and self._code_follows:
             taken = self._follows(tree, len(data))
             clean = taken is None or self._waited_for(*taken, len(data))
-        return Verdict(clean, errors.nodes.total())
+        return Verdict(clean, faults.nodes.total())
 
-    def _best_placeholder(self, now: str) -> tuple[Errors, Counter, str, Any]:
-        """The errors that it leads to, those on the hole's line that none of all placeholders mends, the text, its tree: the first
-        without any, or of the fewest in the time there is. Where several lead to as few, what each of them leads to is
-        tolerated, though not more of it."""
-        best: Any = None
-        always, tried = None, True
-        in_code, began = True, time.monotonic()
+    def _no_worse(self, faults: Faults) -> bool:
+        """Whether they keep to the first placeholder's and cost no more than the best's, or are some of a best one's."""
+        if faults.cost > self._best[0].cost and not any(faults.nodes <= one.nodes for one in self._best):
+            return False
+        if self._strict and not self._sides.on_the_line(faults) <= self._unmended:
+            return False
+        return faults.loose <= self._first.loose and self._sides.keeps_to(faults, self._first)
+
+    def _best_placeholder(self, now: str) -> tuple[Faults, list[Faults], str, Any]:
+        """What the first leads to, and the best, as far as there is time to try them, and the first of these and its tree."""
+        first: Any = None
+        best: list[Faults] = []
+        in_code, began = True, thread_time()
         for text in self._placeholders(now):
             data = text.encode()
             try:
                 tree = self._parsed(data)
             except OutOfTime:
-                if best is None:
+                if first is None:
                     raise
                 break
-            if best is None:
+            faults = self._sides.faults(tree, len(data))
+            if first is None:
+                first, best, chosen = faults, [faults], (text, tree)
                 self._tree, self._kept = tree, data
                 in_code = self._code_is_next(tree, len(data))
             elif in_code and self._follows(tree, len(data)):
                 continue  # a quote that takes the errors right of it into a string mends nothing
-            nodes, loose = self._errors(tree, len(data))
-            always = nodes if always is None else always & nodes
-            if best is None or nodes.total() < self._fewest:
-                self._fewest = nodes.total()
-                best = Errors(nodes, loose), text, tree
-            elif nodes.total() == self._fewest:
-                best = Errors(nodes | best[0].nodes, max(loose, best[0].loose)), *best[1:]
-            if not nodes or time.monotonic() - began > PATIENCE:
-                tried = False
+            elif self._mends(faults, first):
+                if faults.cost < best[0].cost:
+                    best, chosen = [], (text, tree)
+                if not best or faults.cost == best[0].cost:
+                    best.append(faults)
+            if not faults.nodes or thread_time() - began > PATIENCE:
                 break
-        beside = {one: n for one, n in always.items() if one[1][0] == one[2][0] != "in"} if tried else {}
-        return best[0], Counter(beside), *best[1:]
+        return first, best, *chosen
+
+    def _mends(self, faults: Faults, first: Faults) -> bool:
+        """Whether a placeholder that leads to them can be the best: it keeps to the first, and no new one begins in it."""
+        new = faults.nodes - first.nodes
+        return not any(start[0] == "in" for _, start, _ in new) and self._sides.keeps_to(faults, first)
 
     def _placeholders(self, now: str) -> Iterator[str]:
         first, *others = OF_LANGUAGE.get(self._language, PLACEHOLDERS)
@@ -158,6 +158,8 @@ class Judge:
         yield first
         yield now
         close, open_ = self._missing = self._brackets()
+        if len(close + open_) > BRACKETS:
+            close = open_ = ""
         if close and not open_:
             yield IDENTIFIER + close
             yield close
@@ -178,8 +180,8 @@ class Judge:
             yield text.replace(IDENTIFIER, "x")
 
     def forgive(self) -> None:
-        """Tolerate the errors on the hole's line that every placeholder leads to, too: the hole can't mend them."""
-        self._tolerated = self._all
+        """Tolerate the errors on the hole's line that the placeholders lead to, too: the hole can't mend them."""
+        self._strict = False
 
     def _brackets(self) -> tuple[str, str]:
         """What must be closed in the hole and what opened, for brackets to match: told by those that lie in errors of the first
@@ -257,41 +259,6 @@ class Judge:
         rows = data.count(b"\n")
         return self._row + rows, len(data) - data.rfind(b"\n") - 1 if rows else self._column + len(data)
 
-    def _place(self, position: int, length: int) -> Place:
-        start = len(self._before)
-        if position < start or position == start and not length:
-            return "left", position
-        if position >= start + length:
-            return "right", start + length + len(self._after) - position
-        return "in", position - start
-
-    def _on_the_line(self, place: Place) -> bool:
-        """Whether an error begins on the hole's line: the hole is to mend it, so it isn't tolerated."""
-        side, position = place
-        if side == "left":
-            return position >= len(self._before) - self._column
-        return side == "in" or position >= len(self._after) - self._rest
-
-    def _errors(self, tree: Any, length: int) -> Errors:
-        found: Counter[tuple[str, Place, Place]] = Counter()
-        at, loose = len(self._before), 0
-        todo = [tree.root_node] if tree.root_node.has_error else []
-        while todo:
-            node = todo.pop()
-            if node.is_error or node.is_missing:
-                what = f"missing {node.type}" if node.is_missing else "error"
-                found[what, self._place(node.start_byte, length), self._place(node.end_byte, length)] += 1
-                if node.start_byte < at + length and node.end_byte > at:
-                    loose += sum(
-                        1 for child in node.children
-                        if not child.child_count and child.start_byte < at + length and child.end_byte > at
-                    )  # fmt: skip
-            inner = [child for child in node.children if child.has_error or child.is_error or child.is_missing]
-            if not inner and not node.is_error and not node.is_missing:  # a MISSING node that the grammar hides
-                found["hidden", self._place(node.start_byte, length), self._place(node.end_byte, length)] += 1
-            todo += inner
-        return Errors(found, loose)
-
     def _follows(self, tree: Any, length: int) -> tuple[str, Any] | None:
         """ "comment" or "string" and its node, where the text right of the hole begins within one."""
         at = self._next(length)
@@ -320,7 +287,7 @@ class Judge:
         there = list(self._opaque(leaf, stop))
         if not there:
             if what == "string":
-                return bool(ends) or node.text.endswith((b'"', b"'", b"`"))
+                return bool(ends) or node.text.endswith((b'"', b"'", b"`", b">"))  # `>` of an #include
             return any(node.text.startswith(a) and node.text.endswith(b) for a, b in ((b"/*", b"*/"), (b"<!--", b"-->")))
         return what == "comment" and any((one.start_byte, one.end_byte) == (begin, stop) for kind, one in there if kind == what)
 
