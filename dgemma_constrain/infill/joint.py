@@ -23,9 +23,8 @@ from dgemma_constrain.infill.parsing import OutOfTime
 from dgemma_constrain.infill.steering import Steering
 from dgemma_constrain.infill.yields import yields
 
-NEXT = (
-    500  # characters right of a hole that the search reads with every candidate; what it finds is read to the next hole
-)
+NEXT = 500  # characters right of a hole that are read behind every candidate; what is found is read on to the next hole
+HOPES = 4  # what ends a text is told by the first token right of it, which may mislead
 
 
 class Joint:
@@ -70,6 +69,7 @@ class Joint:
                 task.constraint,
                 not last,
             )
+            steering.hopes = HOPES
             found = _Work(hole, judge, steering, task, (end, latest), masked).run(task.count, task.steps)
             if found or hole.several or several is not None:
                 return found

@@ -24,6 +24,8 @@ class Steering:
     never the last word: `judge` and `allows` have that. partly: the hole's `after` ends where another hole is.
     """
 
+    hopes = 0
+
     def __init__(
         self, language: str, hole: Hole, edge: Edge | None, constraint: Constraint | None, partly: bool = False
     ):
