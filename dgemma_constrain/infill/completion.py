@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dgemma_constrain.constraints.base import Constraint, as_constraint
-from dgemma_constrain.errors import ConstraintError, LanguageError
+from dgemma_constrain.errors import ConstraintError, LanguageError, VocabularyError
 from dgemma_constrain.infill import languages
 from dgemma_constrain.infill.edge import READ, Edge, warm_up
 from dgemma_constrain.infill.hole import Hole, find, nearby
@@ -43,6 +43,7 @@ RENOISED = {False: (1, 2, 3, 4, 5, 6, 8, 10, 12, 16), True: (8, 12, 16, 24, 32, 
 BUDGET = {False: 300.0, True: 1000.0}  # milliseconds, for one line and for several
 PARSING, LEAST_PARSING = 0.4, 50.0  # of the budget; milliseconds: for parsing the whole file
 FOREVER = 1e9  # milliseconds
+SPELLED = "".join(map(chr, [9, 10, *range(32, 127)]))  # that the tokens of a model have to be able to
 JUDGED, KEPT = 48, 3  # strings of a canvas that are judged in one look; whole ones that are enough
 LEAST_SCORE = -99.0  # of a text that no canvas has room for
 NEAR, WORDS = 4000, 300  # characters around the hole whose words are tried, too; so many at most
@@ -105,7 +106,7 @@ def complete(
     cancel    an event that ends it as the budget does
     patience  where nothing is whole when the budget is over, it goes on until something is, up to so many times the budget
 
-    Raises LanguageError if the language isn't known or its grammar isn't installed, EmptyConstraint, and ConstraintError for a
+    Raises VocabularyError if the model's tokens don't spell what code is made of, LanguageError if the language isn't known or its grammar isn't installed, EmptyConstraint, and ConstraintError for a
     place outside the source and a number out of range.
     """
     if (cursor_or_span is None) == (spans is None):
@@ -118,6 +119,10 @@ def complete(
         from dgemma_constrain.models.load import load
 
         model = load(model)
+    try:
+        model.vocabulary.encode(SPELLED)
+    except VocabularyError as reason:  # as that of an uncased BERT
+        raise VocabularyError(f"this model can't write code: {reason}; take one with a byte-level vocabulary") from None
     name = languages.canonical(language) if language else languages.detect(path, source)
     asked = None if constraint is None else as_constraint(constraint)
     warm_up()  # loading a model is not part of the budget, nor is compiling

@@ -79,7 +79,7 @@ class Looks:
         """Characters before the hole of which the model can take several looks in time, by how long its last look took."""
         seconds = _SECONDS.get(self.denoiser)
         if not seconds:
-            return len(self.hole.before) + len(self.hole.after)
+            return 2 * max(len(self.hole.before), len(self.hole.after))
         looks = READS if self._reads_once else LOOKS * CANVASES
         tokens = (end - time.monotonic()) / (looks * seconds)
         return max(LEAST, int(tokens * CHARACTERS / 1.5))
