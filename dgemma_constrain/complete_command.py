@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from dgemma_constrain.errors import Infeasible
+from dgemma_constrain.options import WRITING
 
 LARGEST = 10_000_000  # bytes of a file
 DISLIKE = 1.0  # of an unknown name, in nats
@@ -37,11 +38,13 @@ DISLIKE = 1.0  # of an unknown name, in nats
     is_flag=True,
     help="Print all completions, one JSON object (or list, for several holes) a line.",
 )
-@click.option("--model", default="embedded", show_default=True, help="embedded, a hub id or a folder.")
+@WRITING["model"]
+@WRITING["trust_remote_code"]
 @click.option("--quiet", is_flag=True, help="No picture on stderr.")
 def complete_command(
     place: str, spans: tuple[str, ...], all_: bool, marker: str, regex: str | None, language: str | None, budget: float | None,
-    count: int, lines: str | None, prefer_known_names: bool, in_place: bool, as_json: bool, model: str, quiet: bool,
+    count: int, lines: str | None, prefer_known_names: bool, in_place: bool, as_json: bool, model: str, trust_remote_code: bool,
+    quiet: bool,
 ) -> None:  # fmt: skip
     """Complete code at FILE:LINE:COL (from 1, in characters), so that the file stays syntactically whole.
 
@@ -50,11 +53,11 @@ def complete_command(
       dgemma complete app.py:12:9
       dgemma complete app.py --span 12:9-12:20 --span 14:5 --in-place
       dgemma complete app.py --all --marker TODO
+      dgemma complete app.py:12:9 --model embedded:diffusion-gemma
     """
     from dgemma_constrain.constraints.terms import regex as as_regex
     from dgemma_constrain.infill import complete, languages
-    from dgemma_constrain.models.load import load
-    from dgemma_constrain.running import replace_file, warm_up_kernels
+    from dgemma_constrain.running import load, replace_file, warm_up_kernels
 
     path, where = (Path(place), None) if spans or all_ else _parted(place)
     source = _read(path)
@@ -69,7 +72,7 @@ def complete_command(
     if regex is not None:
         warm_up_kernels(quiet)
     answers = complete(
-        source, None, language, load(model), budget, spans=places, path=str(path), count=count,
+        source, None, language, load(model, trust_remote_code, quiet), budget, spans=places, path=str(path), count=count,
         several=None if lines is None else lines == "several", constraint=None if regex is None else as_regex(regex),
         prefer_known_names=DISLIKE if prefer_known_names else 0.0,
     )  # fmt: skip

@@ -38,7 +38,7 @@ def write_text(
     warm_up_kernels(options["quiet"], searched)
     from dgemma_constrain import records
 
-    model = _load(options)
+    model = load(options["model"], options["trust_remote_code"], options["quiet"])
     length = options["length"]
     if length == "auto" and not spans:
         length = records.usual_length(model, prompt, constraint, room_for)
@@ -62,9 +62,9 @@ def no_bars(quiet: bool) -> None:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read when a library of theirs is first imported
 
 
-def _load(options: dict) -> Model:
-    no_bars(options["quiet"])
-    return dc.load(options["model"], **({"trust_remote_code": True} if options["trust_remote_code"] else {}))
+def load(name: str, trust_remote_code: bool, quiet: bool) -> Model:
+    no_bars(quiet)
+    return dc.load(name, **({"trust_remote_code": True} if trust_remote_code else {}))
 
 
 def _generate(model: Model, what: tuple, constraint: dc.Constraint | None, length: int | str, options: dict) -> Output:

@@ -39,8 +39,10 @@ class Closing:
     `known` is False where nothing was found that does: where that text has errors of its own, say.
     """
 
-    def __init__(self, language: str, edge: Edge, after: bytes, several: bool):
-        self._edge, self._after, self._stretch = edge, after, None
+    def __init__(self, language: str, edge: Edge, after: bytes, several: bool, partly: bool = False):
+        """partly: what is right of `after` isn't known, so that it need only be read, with whatever it leaves open."""
+        self._edge, self._after, self._all = edge, after, after if partly else None
+        self._stretch = self._all
         self._yields: Yields = yields(language, several)
         self._external = {int(x) for x in edge._tables.externals}
         self._texts: dict[int, list[int]] = {}
@@ -51,7 +53,7 @@ class Closing:
     @property
     def reads_all(self) -> bool:
         """Whether all that is right of the hole goes through, and not only some lines."""
-        return self._stretch is None
+        return self._stretch == self._all
 
     def of(self, prefixes: list[bytes]) -> list[list[bytes]]:
         """For each beginning of a text for the hole, what may stand behind it to close the hole, shortest first."""
@@ -60,7 +62,8 @@ class Closing:
         if stuck:  # a keyword that can't stand here, but a longer word may: `import` of `important`
             for k, found in zip(stuck, self._closed([prefixes[k] + b"_" for k in stuck])):
                 closed[k] = [b"_" + one for one in found]
-        lacking = [k for k, found in enumerate(closed) if b"" not in found] if self._fewer else []
+        asked = self._fewer or self._all is not None  # whether ways may say too little
+        lacking = [k for k, found in enumerate(closed) if b"" not in found] if asked else []
         for k, fine in zip(lacking, self.fits([prefixes[k] for k in lacking])):
             closed[k] = [b""] * fine + closed[k]
         return closed
@@ -129,7 +132,7 @@ class Closing:
             self._stretch = stretch
             if any(self.fits(written)):
                 return True
-        self._stretch = None
+        self._stretch = self._all
         return bool(self.shortest())  # as in an empty file, where nothing has begun that could be ended
 
     def _goal(self, row: np.ndarray) -> int:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dgemma_constrain.constraints.base import Constraint, as_constraint
-from dgemma_constrain.errors import ConstraintError, LanguageError
+from dgemma_constrain.errors import ConstraintError, LanguageError, VocabularyError
 from dgemma_constrain.infill import languages
 from dgemma_constrain.infill.edge import READ, Edge, warm_up
 from dgemma_constrain.infill.hole import Hole, find, nearby
@@ -29,6 +29,7 @@ from dgemma_constrain.infill.judge import Judge
 from dgemma_constrain.infill.looks import Looks
 from dgemma_constrain.infill.names import Unknown
 from dgemma_constrain.infill.parsing import OutOfTime
+from dgemma_constrain.infill.renoised import Renoised
 from dgemma_constrain.infill.search import Spelling, String, strings
 from dgemma_constrain.infill.steering import Steering
 from dgemma_constrain.infill.tidy import tidied
@@ -38,9 +39,12 @@ if TYPE_CHECKING:
     from dgemma_constrain.diffusion.model import Model
 
 ONE_LINE, SEVERAL_LINES = (2, 4, 8, 16), (8, 16, 32, 64)  # canvas lengths in tokens
+# Of a model that renoises: what follows the hole stands in its canvas, so a text is seldom shorter than the hole.
+RENOISED = {False: (1, 2, 3, 4, 5, 6, 8, 10, 12, 16), True: (8, 12, 16, 24, 32, 48)}
 BUDGET = {False: 300.0, True: 1000.0}  # milliseconds, for one line and for several
 PARSING, LEAST_PARSING = 0.4, 50.0  # of the budget; milliseconds: for parsing the whole file
 FOREVER = 1e9  # milliseconds
+SPELLED = "".join(map(chr, [9, 10, *range(32, 127)]))  # that the tokens of a model have to be able to
 JUDGED, KEPT = 48, 3  # strings of a canvas that are judged in one look; whole ones that are enough
 LEAST_SCORE = -99.0  # of a text that no canvas has room for
 NEAR, WORDS = 4000, 300  # characters around the hole whose words are tried, too; so many at most
@@ -89,7 +93,7 @@ def complete(
     """Completions of code at a cursor, or instead of a span (start, end), best first; positions in characters.
 
     language  a name (`languages.KNOWN`, or an editor's); None: told by `path`, or the first line of the source
-    model     a masked model, or its name for `dc.load`
+    model     a masked model, a DiffusionGemma, or a name for `dc.load`
     budget    milliseconds; 300 for one line and 1000 for several if not given, a span. When they are over the best so far is
               returned, which is nothing if nothing was whole by then. A file that can't be parsed in some part of them is
               judged by the lines around the hole (`CodeCompletion.near`)
@@ -103,8 +107,8 @@ def complete(
     cancel    an event that ends it as the budget does
     patience  where nothing is whole when the budget is over, it goes on until something is, up to so many times the budget
 
-    Raises LanguageError if the language isn't known or its grammar isn't installed, EmptyConstraint, and ConstraintError for a
-    place outside the source, a number out of range and a model that isn't a masked one.
+    Raises VocabularyError if the model's tokens don't spell what code is made of, LanguageError if the language isn't known or its grammar isn't installed, EmptyConstraint, and ConstraintError for a
+    place outside the source and a number out of range.
     """
     if (cursor_or_span is None) == (spans is None):
         raise ConstraintError("say where to write: give a cursor, a span, or spans=[…] for several at once")
@@ -116,8 +120,10 @@ def complete(
         from dgemma_constrain.models.load import load
 
         model = load(model)
-    if getattr(model.denoiser, "renoises", False):
-        raise ConstraintError("code is completed by masked models; this one renoises its canvas: use Model.infill")
+    try:
+        model.vocabulary.encode(SPELLED)
+    except VocabularyError as reason:  # as that of an uncased BERT
+        raise VocabularyError(f"this model can't write code: {reason}; take one with a byte-level vocabulary") from None
     name = languages.canonical(language) if language else languages.detect(path, source)
     asked = None if constraint is None else as_constraint(constraint)
     warm_up()  # loading a model is not part of the budget, nor is compiling
@@ -216,7 +222,8 @@ class _Work:
         self.hole, self.judge, self.steering, self.cancel = hole, judge, steering, task.cancel
         self.end, self.latest = ends
         self.language = task.language
-        self.window, self.vocabulary = task.model.denoiser.window, task.model.vocabulary
+        self.vocabulary, self.renoises = task.model.vocabulary, getattr(task.model.denoiser, "renoises", False)
+        self.window = task.model.denoiser.block if self.renoises else task.model.denoiser.window
         self.unknown = Unknown(hole, task.language) if task.prefer_known_names else None
         self.penalty = task.prefer_known_names
         self.head = hole.head.encode()
@@ -226,7 +233,7 @@ class _Work:
         self.found: dict[str, tuple[int, float]] = {}  # text → errors of the file with it, score
         self.judged: dict[str, str | None] = {}  # a model's text → what it was tidied to, or None
         self.spelling = Spelling(self.vocabulary)
-        self.looks = Looks(task.model, hole, judge.around(), masked, self.end)
+        self.looks = (Renoised if self.renoises else Looks)(task.model, hole, judge.around(), masked, self.end)
 
     def on_time(self) -> bool:
         end = self.end if self.found else self.latest
@@ -238,7 +245,8 @@ class _Work:
 
     def run(self, steps: int) -> list[CodeCompletion]:
         room = self.looks.room
-        lengths = [n for n in (SEVERAL_LINES if self.hole.several else ONE_LINE) if n <= room] or [max(room, 1)]
+        usual = SEVERAL_LINES if self.hole.several else ONE_LINE
+        lengths = [n for n in (RENOISED[self.hole.several] if self.renoises else usual) if n <= room] or [max(room, 1)]
         attempts, mask = [Attempt(n) for n in lengths], self.vocabulary.mask_id
         for step in range(steps):
             open_ = [one for one in attempts if not one.done]

@@ -69,20 +69,29 @@ class Edge:
     many parses, more than READ characters or DEEPEST states open: then there is nothing to check by, and `alive` and `fits` say None.
     """
 
-    def __init__(self, language: str, before: bytes):
-        self._tables, self._words = _compiled(language)
+    def __init__(self, language: str, before: bytes, behind: Edge | None = None):
+        """behind: an edge that `before` follows upon; what is left of that isn't read again."""
+        self._language, (self._tables, self._words) = language, _compiled(language)
         self._block, self._unread = new_block(), unread(language)
         text = _codes(before.decode())
         self._after, self._memo, self._stamp = b"", NEVER, 0
         self._left = self._text = self._changed = np.zeros(0, np.int32)
+        opened, at = [Open((1,), 0, self._unread)], int(len(text) > 0 and text[0] == 0xFEFF)
+        if behind is not None:
+            opened, at = behind._open, len(behind._left)
+            text = np.concatenate([behind._left, text])
         self._work = new_work(len(text))
-        self._open = self._collected(text) if len(text) <= READ else []
+        self._open = self._collected(text, opened, at) if len(text) <= READ else []
         back = max((one.back for one in self._open), default=0)
         lines = np.flatnonzero(text[: len(text) - back] == 10)
         tail = text[lines[-1] + 1 if len(lines) else 0 :]
         self._left = np.concatenate([np.array([10], np.int32), tail])  # a line end, since scanners ask for columns
         self._make_room(0, b"")
         self.known = bool(self._open) and self.alive_each([b""])[0] == 1
+
+    def behind(self, text: bytes) -> Edge:
+        """The edge of what is left of this one and a text that follows."""
+        return Edge(self._language, text, self)
 
     def alive(self, candidate: bytes) -> bool | None:
         """Whether the text left of the hole and this can be continued to a whole file. True where it has too many parses."""
@@ -136,12 +145,11 @@ class Edge:
                 self._enlarge()
         return answers
 
-    def _collected(self, text: np.ndarray) -> list[Open]:
-        """The items that the end of a text leaves open."""
-        start = int(len(text) > 0 and text[0] == 0xFEFF)
+    def _collected(self, text: np.ndarray, opened: list[Open], cursor: int) -> list[Open]:
+        """The items that the end of a text leaves open, given those at a place in it."""
         while True:
-            node, at, scanner = self._interned(Open((1,), start, self._unread))
-            starts = np.array([self._row([node, at, scanner])], np.int32)
+            rows = [self._interned(one) for one in opened]
+            starts = np.array([self._row([node, cursor - back, scanner]) for node, back, scanner in rows], np.int32)
             self._stamp += 1
             with _lock:
                 count = run(

@@ -228,6 +228,12 @@ class Judge:
         """The nodes of the placeholder's tree that the hole is in, the outermost first."""
         return path_to(self._tree, len(self._before))
 
+    def is_inside(self, text: str, at: int) -> bool:
+        """Whether the file's byte `at` lies in a comment or a string that begins before it, with a text in the hole. Raises
+        OutOfTime."""
+        leaf = self._parsed(text.encode()).root_node.descendant_for_byte_range(at, at + 1)
+        return next(self._opaque(leaf, at), None) is not None
+
     def compiles(self, text: str) -> bool:
         """Whether Python itself reads the file, too, where it reads it with the placeholder: tree-sitter's grammar is looser.
         Always, in other languages."""

@@ -42,7 +42,11 @@ class Looks:
         self.took, self._around = 0.0, None
         near = self._affordable(end)
         prefix = context(hole, around, self._fits)[-near:]
-        first, *others = [x.replace("\r\n", "\n") for x in _pieces(hole.after, masked, near // 2)]
+        self._frame(prefix, [x.replace("\r\n", "\n") for x in _pieces(hole.after, masked, near // 2)])
+
+    def _frame(self, prefix: str, pieces: list[str]) -> None:
+        """Set what stands around the canvases: `prefix`, and behind them pieces of text with other holes between them."""
+        first, *others = pieces
         self.before, self.after = self.denoiser.frame_infill(prefix, first)
         if others:
             frame = self.denoiser.frame_infill("", "")[1]
@@ -75,10 +79,14 @@ class Looks:
         """Characters before the hole of which the model can take several looks in time, by how long its last look took."""
         seconds = _SECONDS.get(self.denoiser)
         if not seconds:
-            return len(self.hole.before) + len(self.hole.after)
-        looks = READS if hasattr(self.denoiser, "around") else LOOKS * CANVASES
+            return 2 * max(len(self.hole.before), len(self.hole.after))
+        looks = READS if self._reads_once else LOOKS * CANVASES
         tokens = (end - time.monotonic()) / (looks * seconds)
         return max(LEAST, int(tokens * CHARACTERS / 1.5))
+
+    @property
+    def _reads_once(self) -> bool:
+        return hasattr(self.denoiser, "around")
 
     @cached_property
     def _window(self) -> int:

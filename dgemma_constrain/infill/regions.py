@@ -1,21 +1,29 @@
 """Several holes of one file, filled together.
 
-First from left to right, a few partial fillings side by side: what is written is there for the next, and of what isn't yet the
-model sees masks and the parser a placeholder. Then every hole but the last is written once more, given all others, and what
-fits better stands (iterated conditional modes: Besag 1986). A hole is always judged with the others as they are then, so
-the file is whole with what stands in the end.
+Fillings grow hole by hole from left to right, the best first, a few of each side by side; what is written is there for the next
+hole, and of what isn't yet the model sees masks. A hole is written in two ways:
+
+alone  with placeholders in the holes right of it the file is whole. tree-sitter says so
+open   it may begin what only a later hole ends: `foo(` and `)`, the quotes around a text. So all that is asked is that the text
+       up to the next hole can be read behind it, which leaves some LR stacks (`joint`); the next hole is searched from these, and
+       behind the last one what is right of it has to go through. tree-sitter has the last word on the whole
+
+Then every hole but the last is written once more, given all others, and what fits better stands (iterated conditional modes:
+Besag 1986): the file stays whole with it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
 from dgemma_constrain.errors import ConstraintError
 from dgemma_constrain.infill.completion import BUDGET, PARSING, Clock, CodeCompletion, Task, one_hole
 from dgemma_constrain.infill.hole import find
+from dgemma_constrain.infill.joint import Joint
 from dgemma_constrain.infill.judge import IDENTIFIER, OF_LANGUAGE, Judge
 from dgemma_constrain.infill.parsing import OutOfTime
 
@@ -23,11 +31,13 @@ AGAIN = 8  # completions of a hole that what stands in it is looked for among
 
 
 class _Filling(NamedTuple):
-    """texts: of the first holes; scores: theirs, mean log-probabilities of a token; near: whether one was judged by its lines."""
+    """texts: of the first holes; scores: theirs, mean log-probabilities of a token; near: whether one was judged by its lines;
+    open: whether one was written so."""
 
-    texts: tuple[str, ...]
-    scores: tuple[float, ...]
-    near: bool
+    texts: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    near: bool = False
+    open: bool = False
 
     @property
     def score(self) -> float:
@@ -45,25 +55,19 @@ def several_holes(task: Task, source: str, spans: Sequence[int | tuple[int, int]
             raise ConstraintError(f"the spans {one} and {other} overlap or are out of order; give them in order, apart")
     if len(places) == 1:
         return [(one,) for one in one_hole(task, source, places[0])]
+    if holes[0].newline == "\r":  # which no grammar takes for a line end
+        answers = several_holes(task, source.replace("\r", "\n"), spans)
+        answers = [tuple(replace(one, text=one.text.replace("\n", "\r")) for one in some) for some in answers]
+        asked = task.constraint
+        return [some for some in answers if asked is None or all(asked.matches(one.text) for one in some)]
     budget = task.budget if task.budget is not None else sum(BUDGET[hole.several] for hole in holes)
-    end = time.monotonic() + budget / 1e3
-    pieces = kept(source, places)
-    on_time = Clock(time.monotonic() + PARSING * budget / 1e3, task.cancel)
-    unwritten = placeholders(task.language, source, places, task.several, on_time)
-
-    fillings = [_Filling((), (), False)]
-    for k in range(len(places)):
-        grown = []
-        for n, filling in enumerate(fillings):
-            calls = len(fillings) - n + (len(places) - 1 - k) * task.count
-            answers = _write(task, pieces, [*filling.texts, *unwritten[k:]], k, k + 1, end, calls, task.count)
-            grown += [
-                _Filling((*filling.texts, one.text), (*filling.scores, one.score), filling.near or one.near)
-                for one in answers
-            ]
-        fillings = sorted(grown, key=lambda one: -one.score)[: task.count]
+    several = [task.several if task.several is not None else one.several or None for one in holes]
+    work = _Regions(task, source, places, several, time.monotonic() + budget / 1e3, budget)
+    grown = [(work.errors(one.texts), -one.score, one) for one in work.grown()]
+    least = min((errors for errors, *_ in grown), default=0)  # the best shows that the holes can mend the others
+    fillings = [one for errors, _, one in sorted(grown) if errors == least][: task.count]
     for k in range(len(places) - 1):
-        fillings = [_again(task, pieces, one, k, end, len(fillings) * (len(places) - 1)) for one in fillings]
+        fillings = [work.again(one, k, len(fillings) * (len(places) - 1)) for one in fillings]
     found = {}
     for one in sorted(fillings, key=lambda one: -one.score):
         answer = tuple(CodeCompletion(t, *place, s, one.near) for t, place, s in zip(one.texts, places, one.scores))
@@ -71,28 +75,85 @@ def several_holes(task: Task, source: str, spans: Sequence[int | tuple[int, int]
     return list(found.values())
 
 
-def _again(task: Task, pieces: list[str], filling: _Filling, k: int, end: float, calls: int) -> _Filling:
-    """The filling with hole k written anew, given the others, where that is likelier than what stands there."""
-    answers = _write(task, pieces, list(filling.texts), k, len(filling.texts), end, calls, AGAIN)
-    if not answers:
-        return filling
-    best = next((one for one in answers if one.text == filling.texts[k]), answers[0])
-    if answers[0].score > best.score:
-        best = answers[0]
-    texts, scores = list(filling.texts), list(filling.scores)
-    texts[k], scores[k] = best.text, best.score
-    return _Filling(tuple(texts), tuple(scores), filling.near or best.near)
+class _Regions:
+    """One call for several holes. several: of each hole whether it wants several lines, None where it may."""
 
+    def __init__(
+        self,
+        task: Task,
+        source: str,
+        places: list[tuple[int, int]],
+        several: list[bool | None],
+        end: float,
+        budget: float,
+    ):
+        self._task, self._several, self._end, self._count = task, several, end, len(places)
+        self._pieces = kept(source, places)
+        on_time = Clock(time.monotonic() + PARSING * budget / 1e3, task.cancel)
+        self._unwritten = placeholders(task.language, source, places, task.several, on_time)
+        self._joint = Joint(task.language, self._pieces, self._unwritten, on_time)
 
-def _write(
-    task: Task, pieces: list[str], texts: list[str], k: int, written: int, end: float, calls: int, count: int
-) -> list[CodeCompletion]:
-    """Completions of hole k, with these texts in the holes, of which those from `written` on are placeholders."""
-    left = 1e3 * (end - time.monotonic()) / max(calls, 1)
-    if left <= 0:
-        return []
-    source, places = joined(pieces, texts)
-    return one_hole(task._replace(budget=left, count=count), source, places[k], places[written:])
+    def grown(self) -> list[_Filling]:
+        """Fillings of all holes. Until there is one, those with most holes filled go on first, then the likeliest."""
+        todo, done, seen = [(_Filling(), False), (_Filling(), True)], [], set()
+        for _ in range(2 + 2 * self._task.count * (self._count - 1)):
+            if not todo or self._time_left() <= 0:
+                break
+            now = max(todo, key=lambda one: (0 if done else len(one[0].texts), one[0].score, not one[1]))
+            todo.remove(now)
+            filling, k = now[0], len(now[0].texts)
+            calls = 2 if done or k == self._count - 1 else self._count - k
+            for one in self._written_open(filling, calls) if now[1] else self._written(filling, calls):
+                texts = *filling.texts, one.text
+                if texts in seen:
+                    continue
+                seen.add(texts)
+                grown = _Filling(texts, (*filling.scores, one.score), filling.near or one.near, now[1])
+                if k + 1 == self._count:
+                    done.append(grown)
+                    continue
+                todo.append((grown, True))
+                if not now[1]:
+                    todo.append((grown, False))
+        return done
+
+    def again(self, filling: _Filling, k: int, calls: int) -> _Filling:
+        """The filling with hole k written anew, given the others, where that is likelier than what stands there."""
+        answers = self._write(list(filling.texts), k, self._count, calls, AGAIN)
+        if not answers:
+            return filling
+        texts, scores = list(filling.texts), list(filling.scores)
+        scores[k] = next((one.score for one in answers if one.text == texts[k]), scores[k])
+        if answers[0].score > scores[k]:
+            texts[k], scores[k] = answers[0].text, answers[0].score
+        return filling._replace(texts=tuple(texts), scores=tuple(scores), near=filling.near or answers[0].near)
+
+    def errors(self, texts: tuple[str, ...]) -> int:
+        """How many ERROR and MISSING nodes the file has with these texts, as far as that can be told in time."""
+        return self._joint.errors(joined(self._pieces, list(texts))[0])
+
+    def _written(self, filling: _Filling, calls: int) -> list[CodeCompletion]:
+        """The next hole of a filling, alone."""
+        k = len(filling.texts)
+        return self._write([*filling.texts, *self._unwritten[k:]], k, k + 1, calls, self._task.count)
+
+    def _write(self, texts: list[str], k: int, written: int, calls: int, count: int) -> list[CodeCompletion]:
+        """Completions of hole k, with these texts in the holes, of which those from `written` on are placeholders."""
+        left = self._time_left() / max(calls, 1)
+        if left <= 0:
+            return []
+        source, places = joined(self._pieces, texts)
+        task = self._task._replace(budget=1e3 * left, count=count, several=self._several[k])
+        return one_hole(task, source, places[k], places[written:])
+
+    def _written_open(self, filling: _Filling, calls: int) -> list[CodeCompletion]:
+        """The next hole of a filling, open."""
+        k, end = len(filling.texts), time.monotonic() + self._time_left() / calls
+        source, places = joined(self._pieces, [*filling.texts, "", *self._unwritten[k + 1 :]])
+        return self._joint.written(self._task, source, places, k, self._several[k], end)
+
+    def _time_left(self) -> float:
+        return self._end - time.monotonic()
 
 
 def placeholders(

@@ -33,6 +33,10 @@ class String(NamedTuple):
 
 
 class Rules(Protocol):
+    """hopes: how many beginnings are kept at every position of which no ending is known."""
+
+    hopes: int
+
     def alive(self, texts: list[bytes]) -> list[bool]:
         """Which beginnings can be gone on with."""
 
@@ -160,7 +164,7 @@ class _Beam:
 
     def _kept(self, longer: Iterator[tuple[float, tuple[int, ...], bytes]]) -> list:
         """The first of the beginnings, best first, that can be ended in time: as many as the beam is wide."""
-        alive, beam = [], []
+        alive, beam, self._hopes = [], [], self._rules.hopes
         waiting = list(islice(longer, AT_ONCE))
         while len(beam) < WIDTH and (waiting or alive):
             while len(alive) < WIDTH and waiting:
@@ -185,6 +189,9 @@ class _Beam:
                     fits += self._add(score, ids, (*ids, *more), text + ending, room)
             if fits or len(ids) <= self._last:  # what is pinned further on says what follows
                 kept.append(one)
+            elif self._hopes:
+                kept.append(one)
+                self._hopes -= 1
         return begun + kept
 
     def _add(self, score: float, before: tuple, ids: tuple[int, ...], text: bytes, ended: bool) -> bool:

@@ -21,16 +21,21 @@ class Steering:
     """Syntax and a caller's constraint, as far as either is known. Texts begin with the hole's head and end with its tail.
 
     edge: None where syntax isn't known. constraint: on what is written between head and tail, None for none. What it says is
-    never the last word: `judge` and `allows` have that.
+    never the last word: `judge` and `allows` have that. partly: the hole's `after` ends where another hole is.
     """
 
-    def __init__(self, language: str, hole: Hole, edge: Edge | None, constraint: Constraint | None):
+    hopes = 0
+
+    def __init__(
+        self, language: str, hole: Hole, edge: Edge | None, constraint: Constraint | None, partly: bool = False
+    ):
         self._hole, self._constraint = hole, constraint
         self._head, self._tail = hole.head.encode(), hole.tail.encode()
         self._edge = edge if edge is not None and edge.known else None
         self._closing = None
-        if self._edge is not None:
-            closing = Closing(language, self._edge, self._tail + hole.after.encode(), hole.several)
+        after = self._tail + hole.after.encode()
+        if self._edge is not None and (after.strip() or not partly):
+            closing = Closing(language, self._edge, after, hole.several, partly)
             self._closing = closing if closing.known else None
         self._endings = None if constraint is None else _Endings(constraint.language().automaton)
         # Canvases of all lengths, and all looks at them, ask for the same texts.

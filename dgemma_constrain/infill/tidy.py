@@ -30,7 +30,7 @@ def tidied(hole: Hole, text: str, ending: str = "", body: str = "") -> Iterator[
         text += hole.tail
     if not text.startswith(hole.head) or not text[len(hole.head) : len(text) - len(hole.tail)].strip():
         return
-    if text.strip() == _next_line(hole):
+    if text.strip() == _next_line(hole) and re.search(r"\w", text):  # not a bracket or quotes
         return
     ahead = (hole.tail + rest).strip()
     if len(ahead) > 2 and text.endswith(ahead) and not hole.tail:  # it wrote what stands there anyway
