@@ -1,0 +1,225 @@
+"""Train the shipped weights further, on a CPU and in pieces. From the repository's root:
+
+    python examples/train_embedded/sources.py --out /tmp/train/sources.json.xz
+    python examples/train_embedded/further.py --out /tmp/train --seconds 3900
+    python examples/train_embedded/further.py --out /tmp/train --install
+
+Another call of the second line goes on where the last one stopped (Ctrl-C saves, and so does every minute or two). On a CPU nothing is
+compiled and attention over packed rows costs more than it brings, so texts of one length make a batch, without padding; a few
+such batches, of some 8,000 tokens in all, make a step. The rate is constant, and falls to zero over the last half of the time. What is
+installed is the average of the weights (EMA), which at a low rate is better than the last ones.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from train import DATA, install, note, write
+
+from muon import Optimizer
+from noise import choose_scored, draw_masks
+from packing import GIVEN, render
+from sources import load
+from tasks import Tasks
+
+from dgemma_constrain.models.embedded import Tokens
+from dgemma_constrain.models.embedded.network import MASK, Denoiser, Shape
+
+WARMUP, DECAY = 30, 0.5  # rising for so many steps, falling to zero in this last share of the time
+POOL = 3000  # examples that are sorted by length together
+KINDS = ("record", "wider", "document", "fill", "choose", "rewrite", "python", "javascript", "go", "rust")
+
+Batch = tuple[np.ndarray, np.ndarray]  # ids int16 and part uint8, [B, T], one text a row
+
+
+def batches(rendered: list, tokens: int, rng: random.Random) -> list[Batch]:
+    """Texts of one length together, at most `tokens` of them; in a random order."""
+    lengths, found = defaultdict(list), []
+    for ids, part in rendered:
+        lengths[len(ids)].append((ids, part))
+    for length, group in lengths.items():
+        most = max(1, tokens // length)
+        for i in range(0, len(group), most):
+            ids, part = zip(*group[i : i + most])
+            found.append((np.array(ids, np.int16), np.stack(part)))
+    rng.shuffle(found)
+    return found
+
+
+def make(queue, sources: Path, tokenizer: Path, seed: int, tokens: int) -> None:
+    """Put batches into the queue for ever; a process of its own."""
+    os.nice(5)
+    rng = random.Random(seed)
+    tasks, encode = Tasks(rng, load(sources)), Tokens(Tokenizer.from_file(str(tokenizer))).encode
+    while True:
+        rendered = []
+        while len(rendered) < POOL:
+            try:
+                item = render(tasks.example(), encode, rng)
+            except (ValueError, IndexError, KeyError, RecursionError):  # one in millions must not end the worker
+                continue
+            if item:
+                rendered.append(item)
+        for batch in batches(rendered, tokens, rng):
+            queue.put(batch)
+
+
+def held_out_batches(sources: Path, tokenizer: Path, count: int) -> dict[str, list[Batch]]:
+    """A fixed sample of each kind, of words and packages that are not trained on."""
+    files, encode = load(sources), Tokens(Tokenizer.from_file(str(tokenizer))).encode
+    found = {}
+    for kind in KINDS:
+        rng, rendered = random.Random(f"held out {kind}"), []
+        tasks = Tasks(rng, [f for f in files if f["test"] and (f["language"] == kind or kind not in KINDS[-4:])], test=True)
+        while len(rendered) < count:
+            if item := render(getattr(tasks, kind if kind not in KINDS[-4:] else "code")(), encode, rng):
+                rendered.append(item)
+        found[kind] = batches(rendered, 2048, rng)
+    return found
+
+
+def loss_of(network: Denoiser, batch: Batch) -> tuple[torch.Tensor, float]:
+    """The mean loss under masks drawn here, and what the batch weighs: the sum of its texts' weights, sqrt(masked positions)."""
+    ids, part = (torch.from_numpy(array).long() for array in batch)
+    text = torch.zeros_like(ids)
+    mask = draw_masks(text, part)
+    count = mask.sum(1)
+    at, weight = choose_scored(text, part, mask, min(128, int(count.max())))
+    noised = torch.where(mask, MASK, ids)
+    hidden = network.hidden(noised, part != GIVEN)
+    losses = network.target_loss(hidden, at, noised, ids.gather(1, at))
+    return (losses * weight).sum(), float(count.sqrt().sum())
+
+
+@torch.no_grad()
+def measure(network: Denoiser, held: dict[str, list[Batch]]) -> dict[str, float]:
+    """The held-out loss of each kind, always under the same masks."""
+    state, found = torch.get_rng_state(), {}
+    for kind, some in held.items():
+        torch.manual_seed(1)
+        losses = [loss_of(network, batch) for batch in some]
+        found[kind] = round(sum(float(loss) * w for loss, w in losses) / sum(w for _, w in losses), 3)
+    torch.set_rng_state(state)
+    return found
+
+
+class Run:
+    """What a piece of training leaves for the next: weights, their average, the optimizer's moments, steps, tokens and seconds."""
+
+    def __init__(self, args: argparse.Namespace):
+        self.args = args
+        self.network = Denoiser(Shape(**json.loads((args.start / "config.json").read_text()))).bfloat16()
+        self.network.load_state_dict(load_file(args.start / "model.safetensors"))
+        self.optimizer = Optimizer(dict(self.network.named_parameters()), args.rate, args.rate)
+        self.average = {name: p.detach().clone() for name, p in self.optimizer.master.items()}
+        self.state, self.path = dict(step=0, tokens=0, seconds=0.0), args.out / "further.pt"
+        if self.path.exists():
+            saved = torch.load(self.path)
+            self.state = saved["state"]
+            for mine, stored in zip(self._tensors(), saved["tensors"], strict=True):
+                mine.data.copy_(stored)
+            self.optimizer.adam.load_state_dict(saved["adam"])
+            self.show(self.optimizer.master)
+
+    def _tensors(self) -> list[torch.Tensor]:
+        return [*self.optimizer.master.values(), *self.average.values(), *self.optimizer.momenta]
+
+    def save(self) -> None:
+        saved = dict(state=self.state, tensors=self._tensors(), adam=self.optimizer.adam.state_dict())
+        torch.save(saved, self.path.with_suffix(".new"))
+        os.replace(self.path.with_suffix(".new"), self.path)
+        write(self.args.out, "model", self.average, self.state)
+
+    @torch.no_grad()
+    def show(self, weights: dict[str, torch.Tensor]) -> None:
+        """Let the network compute with these."""
+        for name, p in self.network.named_parameters():
+            p.copy_(weights[name])
+
+    def step(self, source, factor: float) -> float:
+        """One update from some `args.batch` tokens; the mean loss."""
+        tokens = total = weights = 0
+        while tokens < self.args.batch:
+            batch = next(source)
+            loss, weight = loss_of(self.network, batch)
+            (loss * weight).backward()
+            tokens, total, weights = tokens + batch[0].size, total + float(loss) * weight, weights + weight
+        with torch.no_grad():
+            for p in self.network.parameters():
+                if p.grad is not None:
+                    p.grad /= weights
+            self.optimizer.step(factor)
+            keep = min(self.args.keep, (self.state["step"] + 1) / (self.state["step"] + 10))
+            torch._foreach_lerp_(list(self.average.values()), [p.data for p in self.optimizer.master.values()], 1 - keep)
+        self.state["step"] += 1
+        self.state["tokens"] += tokens
+        return total / weights
+
+
+def train(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    run = Run(args)
+    torch.manual_seed(args.seed + run.state["step"])
+    spawn = multiprocessing.get_context("spawn")
+    queue = spawn.Queue(100)
+    seed = args.seed + run.state["step"]  # a later piece has other examples
+    worker = spawn.Process(target=make, args=(queue, args.sources, args.tokenizer, seed, args.micro), daemon=True)
+    worker.start()
+    source, held = iter(queue.get, None), held_out_batches(args.sources, args.tokenizer, args.held)
+    if not run.state["step"]:
+        note(args.out, run.state | dict(held=measure(run.network, held)))
+    state, losses, saved = run.state, [], time.time()
+    before = state["seconds"], time.time(), state["tokens"]
+    try:
+        while (progress := state["seconds"] / args.seconds) < 1:
+            losses.append(run.step(source, max(0.0, min(1.0, (state["step"] + 1) / WARMUP, (1 - progress) / DECAY))))
+            state["seconds"] = round(before[0] + time.time() - before[1], 1)
+            if state["step"] % args.every == 0:
+                speed = int((state["tokens"] - before[2]) / (time.time() - before[1]))
+                note(args.out, state | dict(loss=round(sum(losses) / len(losses), 4), tokens_per_second=speed))
+                losses = []
+            if time.time() - saved > args.save_seconds:
+                run.save()
+                saved = time.time()
+    except KeyboardInterrupt:
+        pass
+    run.show(run.average)
+    run.save()
+    note(args.out, state | dict(held=measure(run.network, held)))
+    worker.terminate()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the weights, the state between pieces and the log")
+    parser.add_argument("--start", type=Path, default=DATA, help="folder of the weights to begin with; default: those shipped")
+    parser.add_argument("--seconds", type=float, default=3900, help="of training in all, over all pieces")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sources", type=Path, help="what sources.py wrote; default: sources.json.xz in the out folder")
+    parser.add_argument("--tokenizer", type=Path, default=DATA / "tokenizer.json")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--rate", type=float, default=5e-4)
+    parser.add_argument("--batch", type=int, default=8192, help="tokens of a step")
+    parser.add_argument("--micro", type=int, default=2048, help="tokens of one length at most")
+    parser.add_argument("--keep", type=float, default=0.99, help="of the average at each step")
+    parser.add_argument("--held", type=int, default=48, help="held-out texts of each kind")
+    parser.add_argument("--every", type=int, default=10, help="steps between two lines of the log")
+    parser.add_argument("--save-seconds", type=float, default=100)
+    parser.add_argument("--install", action="store_true", help="copy the latest weights into the package and stop")
+    args = parser.parse_args()
+    args.sources = args.sources or args.out / "sources.json.xz"
+    args.out.mkdir(parents=True, exist_ok=True)
+    install(args.out) if args.install else train(args)
+
+
+if __name__ == "__main__":
+    main()
