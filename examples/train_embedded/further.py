@@ -4,10 +4,10 @@
     python examples/train_embedded/further.py --out /tmp/train --seconds 3900
     python examples/train_embedded/further.py --out /tmp/train --install
 
-Another call of the second line goes on where the last one stopped (Ctrl-C saves, and so does every minute or two). On a CPU nothing is
-compiled and attention over packed rows costs more than it brings, so texts of one length make a batch, without padding; a few
-such batches, of some 8,000 tokens in all, make a step. The rate is constant, and falls to zero over the last half of the time. What is
-installed is the average of the weights (EMA), which at a low rate is better than the last ones.
+Another call of the second line goes on where the last one stopped (Ctrl-C saves, and so does every few minutes). On a CPU attention
+over packed rows costs more than it brings, so texts of one length make a batch, without padding; a few such batches, of some 8,000
+tokens in all, make a step. The rate is constant, and falls to zero over the last half of the time. What is installed is the
+average of the weights (EMA), which at a low rate is better than the last ones.
 """
 
 import argparse
@@ -18,41 +18,50 @@ import random
 import time
 from collections import defaultdict
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from train import DATA, install, note, write
+from train import DATA, install_weights, note, write
 
 from muon import Optimizer
 from noise import choose_scored, draw_masks
-from packing import GIVEN, render
+from packing import GIVEN, Rendered, render
 from sources import load
 from tasks import Tasks
 
 from dgemma_constrain.models.embedded import Tokens
+from dgemma_constrain.models.embedded import network as module
 from dgemma_constrain.models.embedded.network import MASK, Denoiser, Shape
 
 WARMUP, DECAY = 30, 0.5  # rising for so many steps, falling to zero in this last share of the time
 POOL = 3000  # examples that are sorted by length together
-KINDS = ("record", "wider", "document", "fill", "choose", "rewrite", "python", "javascript", "go", "rust")
+CODE = ("python", "javascript", "go", "rust")
+KINDS = ("record", "wider", "document", "fill", "choose", "rewrite", *CODE)
 
 Batch = tuple[np.ndarray, np.ndarray]  # ids int16 and part uint8, [B, T], one text a row
 
 
-def batches(rendered: list, tokens: int, rng: random.Random) -> list[Batch]:
-    """Texts of one length together, at most `tokens` of them; in a random order."""
-    lengths, found = defaultdict(list), []
-    for ids, part in rendered:
-        lengths[len(ids)].append((ids, part))
+def batches(rendered: list[Rendered], tokens: int, rng: random.Random) -> tuple[list[Batch], list[Rendered]]:
+    """Texts of one length together, at most `tokens` of them, in a random order; and the texts that are left alone.
+
+    No batch has one row: what is compiled is compiled again where a size is one.
+    """
+    lengths, found, alone = defaultdict(list), [], []
+    for item in rendered:
+        lengths[len(item[0])].append(item)
     for length, group in lengths.items():
-        most = max(1, tokens // length)
+        most = max(2, tokens // length)
         for i in range(0, len(group), most):
-            ids, part = zip(*group[i : i + most])
-            found.append((np.array(ids, np.int16), np.stack(part)))
+            some = group[i : i + most]
+            if len(some) == 1:
+                alone += some
+            else:
+                found.append((np.array([ids for ids, _ in some], np.int16), np.stack([part for _, part in some])))
     rng.shuffle(found)
-    return found
+    return found, alone
 
 
 def make(queue, sources: Path, tokenizer: Path, seed: int, tokens: int) -> None:
@@ -60,8 +69,8 @@ def make(queue, sources: Path, tokenizer: Path, seed: int, tokens: int) -> None:
     os.nice(5)
     rng = random.Random(seed)
     tasks, encode = Tasks(rng, load(sources)), Tokens(Tokenizer.from_file(str(tokenizer))).encode
+    rendered: list[Rendered] = []
     while True:
-        rendered = []
         while len(rendered) < POOL:
             try:
                 item = render(tasks.example(), encode, rng)
@@ -69,7 +78,8 @@ def make(queue, sources: Path, tokenizer: Path, seed: int, tokens: int) -> None:
                 continue
             if item:
                 rendered.append(item)
-        for batch in batches(rendered, tokens, rng):
+        made, rendered = batches(rendered, tokens, rng)
+        for batch in made:
             queue.put(batch)
 
 
@@ -79,24 +89,34 @@ def held_out_batches(sources: Path, tokenizer: Path, count: int) -> dict[str, li
     found = {}
     for kind in KINDS:
         rng, rendered = random.Random(f"held out {kind}"), []
-        tasks = Tasks(rng, [f for f in files if f["test"] and (f["language"] == kind or kind not in KINDS[-4:])], test=True)
+        tasks = Tasks(rng, files, test=True)
+        if kind in CODE:
+            tasks.sources = {kind: tasks.sources[kind]}
         while len(rendered) < count:
-            if item := render(getattr(tasks, kind if kind not in KINDS[-4:] else "code")(), encode, rng):
+            if item := render(getattr(tasks, "code" if kind in CODE else kind)(), encode, rng):
                 rendered.append(item)
-        found[kind] = batches(rendered, 2048, rng)
+        some, alone = batches(rendered, 2048, rng)
+        found[kind] = some + [(np.array([ids], np.int16), part[None]) for ids, part in alone]
     return found
 
 
-def loss_of(network: Denoiser, batch: Batch) -> tuple[torch.Tensor, float]:
-    """The mean loss under masks drawn here, and what the batch weighs: the sum of its texts' weights, sqrt(masked positions)."""
+def attention(q, k, v, attn_mask=None):
+    """What `scaled_dot_product_attention` gives; on texts this short plain products are faster on a CPU, backwards above all."""
+    return ((q * q.shape[-1] ** -0.5) @ k.mT).softmax(-1) @ v
+
+
+def loss_of(hidden, target_loss, batch: Batch) -> tuple[torch.Tensor, float]:
+    """The mean loss under masks drawn here, and what the batch weighs: the sum of its texts' weights, sqrt(masked positions).
+
+    hidden, target_loss: the network's methods, compiled or not.
+    """
     ids, part = (torch.from_numpy(array).long() for array in batch)
     text = torch.zeros_like(ids)
     mask = draw_masks(text, part)
     count = mask.sum(1)
-    at, weight = choose_scored(text, part, mask, min(128, int(count.max())))
+    at, weight = choose_scored(text, part, mask, max(2, min(128, int(count.max()))))
     noised = torch.where(mask, MASK, ids)
-    hidden = network.hidden(noised, part != GIVEN)
-    losses = network.target_loss(hidden, at, noised, ids.gather(1, at))
+    losses = target_loss(hidden(noised, part != GIVEN), at, noised, ids.gather(1, at))
     return (losses * weight).sum(), float(count.sqrt().sum())
 
 
@@ -106,7 +126,7 @@ def measure(network: Denoiser, held: dict[str, list[Batch]]) -> dict[str, float]
     state, found = torch.get_rng_state(), {}
     for kind, some in held.items():
         torch.manual_seed(1)
-        losses = [loss_of(network, batch) for batch in some]
+        losses = [loss_of(network.hidden, network.target_loss, batch) for batch in some]
         found[kind] = round(sum(float(loss) * w for loss, w in losses) / sum(w for _, w in losses), 3)
     torch.set_rng_state(state)
     return found
@@ -119,7 +139,8 @@ class Run:
         self.args = args
         self.network = Denoiser(Shape(**json.loads((args.start / "config.json").read_text()))).bfloat16()
         self.network.load_state_dict(load_file(args.start / "model.safetensors"))
-        self.optimizer = Optimizer(dict(self.network.named_parameters()), args.rate, args.rate)
+        self.hidden, self.target_loss = (torch.compile(f, dynamic=True) for f in (self.network.hidden, self.network.target_loss))
+        self.optimizer = Optimizer(dict(self.network.named_parameters()), 0.4 * args.rate, args.rate)
         self.average = {name: p.detach().clone() for name, p in self.optimizer.master.items()}
         self.state, self.path = dict(step=0, tokens=0, seconds=0.0), args.out / "further.pt"
         if self.path.exists():
@@ -145,14 +166,21 @@ class Run:
         for name, p in self.network.named_parameters():
             p.copy_(weights[name])
 
+    def report(self, held: dict[str, list[Batch]]) -> None:
+        """Save, and note how good the average is."""
+        self.save()
+        self.show(self.average)
+        note(self.args.out, self.state | dict(held=measure(self.network, held)))
+        self.show(self.optimizer.master)
+
     def step(self, source, factor: float) -> float:
         """One update from some `args.batch` tokens; the mean loss."""
         tokens = total = weights = 0
         while tokens < self.args.batch:
             batch = next(source)
-            loss, weight = loss_of(self.network, batch)
+            loss, weight = loss_of(self.hidden, self.target_loss, batch)
             (loss * weight).backward()
-            tokens, total, weights = tokens + batch[0].size, total + float(loss) * weight, weights + weight
+            tokens, total, weights = tokens + batch[0].size, total + float(loss.detach()) * weight, weights + weight
         with torch.no_grad():
             for p in self.network.parameters():
                 if p.grad is not None:
@@ -165,6 +193,7 @@ class Run:
         return total / weights
 
 
+@mock.patch.object(module.F, "scaled_dot_product_attention", attention)
 def train(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     run = Run(args)
@@ -188,14 +217,20 @@ def train(args: argparse.Namespace) -> None:
                 note(args.out, state | dict(loss=round(sum(losses) / len(losses), 4), tokens_per_second=speed))
                 losses = []
             if time.time() - saved > args.save_seconds:
-                run.save()
+                run.report(held)
                 saved = time.time()
     except KeyboardInterrupt:
         pass
-    run.show(run.average)
-    run.save()
-    note(args.out, state | dict(held=measure(run.network, held)))
+    run.report(held)
     worker.terminate()
+
+
+def install(out: Path) -> None:
+    """The average's weights into the package; the log's lines after those of the first run."""
+    install_weights(out)
+    lines = [line for line in (out / "loss.jsonl").read_text().splitlines() if '"tokens"' in line]
+    with (DATA / "loss.jsonl").open("a") as file:
+        file.writelines(json.dumps(dict(further=True) | json.loads(line)) + "\n" for line in lines)
 
 
 def main() -> None:
@@ -213,7 +248,7 @@ def main() -> None:
     parser.add_argument("--keep", type=float, default=0.99, help="of the average at each step")
     parser.add_argument("--held", type=int, default=48, help="held-out texts of each kind")
     parser.add_argument("--every", type=int, default=10, help="steps between two lines of the log")
-    parser.add_argument("--save-seconds", type=float, default=100)
+    parser.add_argument("--save-seconds", type=float, default=300)
     parser.add_argument("--install", action="store_true", help="copy the latest weights into the package and stop")
     args = parser.parse_args()
     args.sources = args.sources or args.out / "sources.json.xz"
