@@ -7,7 +7,8 @@
 Another call of the second line goes on where the last one stopped (Ctrl-C saves, and so does every few minutes). On a CPU attention
 over packed rows costs more than it brings, so texts of one length make a batch, without padding; a few such batches, of some 8,000
 tokens in all, make a step. The rate is constant, and falls to zero over the last half of the time. What is installed is the
-average of the weights (EMA), which at a low rate is better than the last ones.
+average of the weights (EMA), which at a low rate is better than the last ones. Processes of one thread that add up their gradients
+once a step keep a busy machine busier than threads that wait for each other in every operation.
 """
 
 import argparse
@@ -15,6 +16,8 @@ import json
 import multiprocessing
 import os
 import random
+import signal
+import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -22,8 +25,10 @@ from unittest import mock
 
 import numpy as np
 import torch
+import torch.multiprocessing
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
+from torch import distributed
 from train import DATA, install_weights, note, write
 
 from muon import Optimizer
@@ -150,6 +155,11 @@ class Run:
                 mine.data.copy_(stored)
             self.optimizer.adam.load_state_dict(saved["adam"])
             self.show(self.optimizer.master)
+        self.parameters = list(self.network.parameters())
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        self.began, self.before = time.time(), self.state["seconds"]
 
     def _tensors(self) -> list[torch.Tensor]:
         return [*self.optimizer.master.values(), *self.average.values(), *self.optimizer.momenta]
@@ -173,55 +183,77 @@ class Run:
         note(self.args.out, self.state | dict(held=measure(self.network, held)))
         self.show(self.optimizer.master)
 
-    def step(self, source, factor: float) -> float:
-        """One update from some `args.batch` tokens; the mean loss."""
+    def step(self, source, factor: float) -> torch.Tensor:
+        """One update from some `args.batch` tokens of all the processes.
+
+        Returns the sums over them of loss times weight, weight, tokens and the seconds of the first process, float32 [4].
+        """
         tokens = total = weights = 0
-        while tokens < self.args.batch:
+        while tokens < self.args.batch / processes():
             batch = next(source)
             loss, weight = loss_of(self.hidden, self.target_loss, batch)
             (loss * weight).backward()
             tokens, total, weights = tokens + batch[0].size, total + float(loss.detach()) * weight, weights + weight
         with torch.no_grad():
-            for p in self.network.parameters():
-                if p.grad is not None:
-                    p.grad /= weights
+            seconds = 0 if rank() else time.time() - self.began
+            flat = torch.cat([p.grad.flatten().float() for p in self.parameters] + [torch.tensor([total, weights, tokens, seconds])])
+            if processes() > 1:
+                distributed.all_reduce(flat)
+            *grads, sums = flat.split([p.numel() for p in self.parameters] + [4])
+            for p, grad in zip(self.parameters, grads):
+                p.grad.copy_((grad / sums[1]).view_as(p))
             self.optimizer.step(factor)
             keep = min(self.args.keep, (self.state["step"] + 1) / (self.state["step"] + 10))
             torch._foreach_lerp_(list(self.average.values()), [p.data for p in self.optimizer.master.values()], 1 - keep)
         self.state["step"] += 1
-        self.state["tokens"] += tokens
-        return total / weights
+        self.state["tokens"] += int(sums[2])
+        self.state["seconds"] = round(self.before + float(sums[3]), 1)
+        return sums
+
+
+def processes() -> int:
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def rank() -> int:
+    return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 @mock.patch.object(module.F, "scaled_dot_product_attention", attention)
-def train(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.threads)
+def train(number: int, args: argparse.Namespace, meeting: str) -> None:
+    """One process of `args.processes`, each with a thread, examples and gradients of its own."""
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=number, world_size=args.processes)
     run = Run(args)
-    torch.manual_seed(args.seed + run.state["step"])
+    seed = args.seed + 1000 * run.state["step"] + number  # a later piece has other examples
+    torch.manual_seed(seed)
     spawn = multiprocessing.get_context("spawn")
     queue = spawn.Queue(100)
-    seed = args.seed + run.state["step"]  # a later piece has other examples
     worker = spawn.Process(target=make, args=(queue, args.sources, args.tokenizer, seed, args.micro), daemon=True)
     worker.start()
-    source, held = iter(queue.get, None), held_out_batches(args.sources, args.tokenizer, args.held)
-    if not run.state["step"]:
-        note(args.out, run.state | dict(held=measure(run.network, held)))
-    state, losses, saved = run.state, [], time.time()
-    before = state["seconds"], time.time(), state["tokens"]
-    try:
-        while (progress := state["seconds"] / args.seconds) < 1:
-            losses.append(run.step(source, max(0.0, min(1.0, (state["step"] + 1) / WARMUP, (1 - progress) / DECAY))))
-            state["seconds"] = round(before[0] + time.time() - before[1], 1)
-            if state["step"] % args.every == 0:
-                speed = int((state["tokens"] - before[2]) / (time.time() - before[1]))
-                note(args.out, state | dict(loss=round(sum(losses) / len(losses), 4), tokens_per_second=speed))
-                losses = []
-            if time.time() - saved > args.save_seconds:
-                run.report(held)
-                saved = time.time()
-    except KeyboardInterrupt:
-        pass
-    run.report(held)
+    source, held = iter(queue.get, None), held_out_batches(args.sources, args.tokenizer, args.held) if number == 0 else {}
+    state, sums, saved, stop = run.state, torch.zeros(4), time.time(), []
+    signal.signal(signal.SIGINT, lambda *_: stop.append(True))
+    if number == 0 and not state["step"]:
+        note(args.out, state | dict(held=measure(run.network, held)))
+    run.start_clock()
+    first = state["tokens"]
+    while (progress := state["seconds"] / args.seconds) < 1:
+        sums += run.step(source, max(0.0, min(1.0, (state["step"] + 1) / WARMUP, (1 - progress) / DECAY)))
+        if number == 0 and state["step"] % args.every == 0:
+            speed = int((state["tokens"] - first) / (state["seconds"] - run.before))
+            note(args.out, state | dict(loss=round(float(sums[0] / sums[1]), 4), tokens_per_second=speed))
+            sums.zero_()
+        if number == 0 and time.time() - saved > args.save_seconds:
+            run.report(held)
+            saved = time.time()
+        ended = torch.tensor([len(stop)])
+        distributed.all_reduce(ended)
+        if ended:
+            break
+    if number == 0:
+        run.report(held)
+    distributed.barrier()
     worker.terminate()
 
 
@@ -241,7 +273,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sources", type=Path, help="what sources.py wrote; default: sources.json.xz in the out folder")
     parser.add_argument("--tokenizer", type=Path, default=DATA / "tokenizer.json")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="of one thread each")
     parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--batch", type=int, default=8192, help="tokens of a step")
     parser.add_argument("--micro", type=int, default=2048, help="tokens of one length at most")
@@ -253,7 +285,11 @@ def main() -> None:
     args = parser.parse_args()
     args.sources = args.sources or args.out / "sources.json.xz"
     args.out.mkdir(parents=True, exist_ok=True)
-    install(args.out) if args.install else train(args)
+    if args.install:
+        install(args.out)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        torch.multiprocessing.spawn(train, (args, f"{folder}/meeting"), args.processes)
 
 
 if __name__ == "__main__":

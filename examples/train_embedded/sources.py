@@ -20,6 +20,7 @@ import tarfile
 import zipfile
 from collections import Counter
 from pathlib import Path
+from urllib.parse import unquote
 
 HERE = Path(__file__).resolve().parent
 PERMISSIVE = re.compile(
@@ -98,7 +99,7 @@ def read(archive: Path) -> tuple[dict, list[dict]]:
             )
         elif archive.suffix == ".deb" and re.fullmatch(r"\./usr/share/doc/[^/]*/copyright", path):
             whole = re.search(r"^Files: ?\*$.*?^License: (.*?)$", reader().decode("utf-8", "replace"), re.M | re.S)
-            package = dict(zip(("name", "version"), archive.name.split("_")), licence=whole[1] if whole else "")
+            package = dict(zip(("name", "version"), unquote(archive.name).split("_")), licence=whole[1] if whole else "")
         language = LANGUAGES.get(name.rpartition(".")[2])
         if language and not SKIP.search("/" + path):
             text = reader().decode("utf-8", "replace")
