@@ -2,8 +2,13 @@
 
 import json
 import random
+import re
+import shutil
+import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
 
 import jsonschema  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
 from dgemma_constrain.models.embedded import DATA, Tokens  # noqa: E402
@@ -19,13 +25,17 @@ from dgemma_constrain.models.embedded.network import BOS, EOS, MASK, PAD, SEP, D
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "examples" / "train_embedded"))
 
-from documents import story  # noqa: E402
+import sources  # noqa: E402
+from documents import story, wider  # noqa: E402
 from families import MORE  # noqa: E402
+from further import Run, batches  # noqa: E402
 from muon import Optimizer, orthogonal  # noqa: E402
 from noise import choose_scored, draw_masks  # noqa: E402
 from packing import ANSWER, FIXED, GIVEN, HOLE, PROMPT, ROW, TAIL, pack, pairs, render  # noqa: E402
-from sentences import DOMAINS  # noqa: E402
+from relations import relation  # noqa: E402
+from sentences import DOMAINS, facts  # noqa: E402
 from tasks import Tasks  # noqa: E402
+from told import TOLD, read_families  # noqa: E402
 from train import SCORED, loss_of  # noqa: E402
 from unseen import UNSEEN  # noqa: E402
 from values import CITIES, FIRST, Values, held_out  # noqa: E402
@@ -164,11 +174,90 @@ def test_held_out_words_are_drawn_in_tests_only():
         assert {held_out(word) for word in drawn} == {test}
 
 
+def keys_of(families):
+    return {key for roles, _, _ in families for role in roles.values() for key in role.keys}
+
+
+def frames(family):
+    """A family's templates with the kind of value in each slot instead of its name, and nothing but words."""
+    roles, templates, _ = family
+    return {
+        " ".join(re.findall(r"\w+", re.sub(r"{(\w+)}", lambda m: f" {roles[m[1]].kind} ", line)))
+        for line in templates.split("\n")
+    }
+
+
+def words(family):
+    """The words of four letters and more in what a family says and asks for."""
+    roles, templates, tails = family
+    said = [re.sub(r"{\w+}", " ", "\n".join([templates, *tails]))]
+    for role in roles.values():
+        said += role.keys + [way for ways in role.said.values() for way in ways]
+    return set(re.findall(r"[a-z]{4,}", " ".join(said).lower().replace("_", " ")))
+
+
 def test_what_is_called_unseen_is():
-    keys = [{key for domain in some for role in domain[0].values() for key in role.keys} for some in (DOMAINS + MORE, UNSEEN)]
-    assert not keys[0] & keys[1]
-    texts = [{line for domain in some for line in domain[1].split("\n")} for some in (DOMAINS + MORE, UNSEEN)]
+    trained = DOMAINS + MORE + TOLD
+    assert not keys_of(trained) & keys_of(UNSEEN)
+    texts = [{line for domain in some for line in domain[1].split("\n")} for some in (trained, UNSEEN)]
     assert not texts[0] & texts[1]
+    assert not {f for one in trained for f in frames(one)} & {f for one in UNSEEN for f in frames(one)}
+
+
+def test_no_further_family_is_like_an_unseen_one():
+    """What they share are words such as `date`, `number` and `without`: of an unseen family's words a fifth at most."""
+    for other in UNSEEN:
+        for family in TOLD:
+            assert len(words(family) & words(other)) <= 0.2 * len(words(other)), list(family[0])
+
+
+def test_made_up_families_never_have_an_unseen_key():
+    rng = random.Random(6)
+    values, unseen = Values(rng), keys_of(UNSEEN)
+    for _ in range(5000):
+        _, _, roles = relation(rng, values)
+        assert not {key for role in roles.values() for key in role.keys} & unseen
+
+
+def test_told_families_name_their_roles_and_use_them_all():
+    assert len(TOLD) >= 60
+    for roles, templates, tails in TOLD:
+        assert set(re.findall(r"{(\w+)}", "\n".join([templates, *tails]))) == set(roles)
+        for role in roles.values():
+            assert role.keys and bool(role.said) == (role.kind in ("flag", "choice"))
+            assert role.type in ("string", "integer", "number", "boolean", "enum", "date", "email", "list")
+
+
+def test_a_told_family_is_read():
+    text = "# tip\nwho name waiter served_by\nkind flag cash in_cash | in cash; with coins | by card\n> {who} was paid {kind}.\n+ It was {kind}.\n"
+    (roles, templates, tails), *none = read_families(text)
+    assert not none and templates == "{who} was paid {kind}." and tails == ["It was {kind}."]
+    assert roles["who"].keys == ["waiter", "served_by"] and roles["kind"].type == "boolean"
+    assert roles["kind"].said == {"true": ["in cash", "with coins"], "false": ["by card"]}
+
+
+@pytest.mark.parametrize("source", [lambda r, v: relation(r, v), lambda r, v: facts(r, v, r.choice(TOLD)), wider])
+def test_further_families_state_what_is_asked_for(source):
+    rng = random.Random(7)
+    values = Values(rng)
+    for _ in range(400):
+        text, found, roles = source(rng, values)
+        assert "{" not in text and "[" not in text
+        for name, fact in found.items():
+            kind = roles[name].kind
+            if kind in ("name", "first", "company", "city", "title", "label", "code", "product", "tag", "hash", "ip", "path"):
+                assert fact.value in text
+            if kind in ("flag", "choice"):
+                assert any(way in text for way in roles[name].said[str(fact.value).lower() if kind == "flag" else fact.value])
+
+
+def test_made_up_families_tell_roles_apart():
+    """In one text no key could ask for two of its facts."""
+    rng = random.Random(8)
+    values = Values(rng)
+    for _ in range(400):
+        _, found, _ = relation(rng, values)
+        assert len({fact.key for fact in found.values()}) == len(found)
 
 
 @pytest.mark.parametrize("kind", ["seen", "document", "unseen"])
@@ -202,3 +291,61 @@ def test_stories_state_each_value_once_it_is_a_word():
 
 def test_the_mask_id_never_stands_in_clean_rows(rows):
     assert not (rows["ids"] == MASK).any()
+
+
+def test_batches_hold_texts_of_one_length_and_lose_none(tokens):
+    items = rendered(tokens, 200, seed=9)
+    made, alone = batches(items, 600, random.Random(0))
+    found = [(row.tolist(), part[k].tolist()) for ids, part in made for k, row in enumerate(ids)]
+    found += [(list(ids), part.tolist()) for ids, part in alone]
+    assert sorted(found) == sorted((list(ids), part.tolist()) for ids, part in items)
+    assert all(len(ids) > 1 and ids.shape == part.shape and ids.size <= max(600, 2 * ids.shape[1]) for ids, part in made)
+
+
+def test_training_further_goes_on_where_it_stopped(tokens, tmp_path):
+    torch.manual_seed(0)
+    shape = Shape(vocabulary=8192, width=32, layers=1, heads=2, hidden=32, pointer=16)
+    start = tmp_path / "start"
+    start.mkdir()
+    (start / "config.json").write_text(json.dumps(asdict(shape)))
+    save_file({name: p.detach().bfloat16() for name, p in Denoiser(shape).state_dict().items()}, start / "model.safetensors")
+    args = SimpleNamespace(start=start, out=tmp_path, rate=1e-2, batch=400, keep=0.5)
+    made, _ = batches(rendered(tokens, 120, seed=10), 400, random.Random(0))
+
+    def run():
+        one = Run(args)
+        one.hidden, one.target_loss = one.network.hidden, one.network.target_loss  # as they are, not compiled
+        return one
+
+    first = run()
+    total, weight, count, _ = first.step(iter(made), 1.0).tolist()
+    assert total > weight > 0 and count == first.state["tokens"] >= 400
+    first.save()
+    second = run()
+    assert second.state == first.state and second.state["step"] == 1
+    losses = []
+    for one in (first, second):
+        torch.manual_seed(1)
+        losses.append(one.step(iter(made[5:]), 1.0)[:3].tolist())
+    assert losses[0] == losses[1]
+    for name, p in first.optimizer.master.items():
+        assert torch.equal(p, second.optimizer.master[name]) and torch.equal(first.average[name], second.average[name])
+    assert any(not torch.equal(p, first.average[name]) for name, p in first.optimizer.master.items())
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb")
+def test_a_debian_package_gives_its_sources_and_the_licence_of_its_files(tmp_path):
+    tree = tmp_path / "tree"
+    for path, text in {
+        "DEBIAN/control": "Package: librust-small-dev\nVersion: 1.2\nArchitecture: all\nMaintainer: Nobody <n@example.org>\nDescription: small\n",
+        "usr/share/cargo/registry/small-1.2/src/lib.rs": "/// Adds.\npub fn add(a: i32, b: i32) -> i32 {\n    a + b\n}\n" * 12,
+        "usr/share/cargo/registry/small-1.2/tests/all.rs": "fn main() {\n}\n" * 60,
+        "usr/share/doc/librust-small-dev/copyright": "Files: debian/*\nLicense: GPL-3\n\nFiles: *\nCopyright: Nobody\nLicense: MIT or Apache-2.0\n",
+    }.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(text)
+    archive = tmp_path / "librust-small-dev_1.2_all.deb"
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", tree, archive], check=True, capture_output=True)
+    package, files = sources.read(archive)
+    assert package == dict(name="librust-small-dev", version="1.2", licence="MIT or Apache-2.0")
+    assert [(f["language"], f["path"].rpartition("/")[2]) for f in files] == [("rust", "lib.rs")]

@@ -5,7 +5,9 @@ import json
 import random
 
 from families import MORE
+from relations import relation
 from sentences import DOMAINS, Fact, Role, facts, state
+from told import TOLD
 from values import Values
 
 FILLERS = """The weather was fine that day.
@@ -25,10 +27,20 @@ Do not reply to this message.""".split("\n")
 
 
 def story(rng: random.Random, values: Values) -> tuple[str, dict[str, Fact], dict[str, Role]]:
-    """A short text of any family, sometimes with a sentence that has nothing to do with it."""
+    """A short text of one of the first 26 families (what `benchmarks/model.py` calls seen), sometimes with a sentence beside the point."""
     domains = DOMAINS if rng.random() < 0.5 else MORE
     weights = [4, 2, 2, 2, 2, 1, 2] if domains is DOMAINS else [1] * len(MORE)
-    text, found, roles = facts(rng, values, rng.choices(domains, weights)[0])
+    return _with_filler(rng, facts(rng, values, rng.choices(domains, weights)[0]))
+
+
+def wider(rng: random.Random, values: Values) -> tuple[str, dict[str, Fact], dict[str, Role]]:
+    """The same of the families in `more_families`, and of families made up on the spot."""
+    made = relation(rng, values) if rng.random() < 0.45 else facts(rng, values, rng.choice(TOLD))
+    return _with_filler(rng, made)
+
+
+def _with_filler(rng: random.Random, made: tuple) -> tuple[str, dict[str, Fact], dict[str, Role]]:
+    text, found, roles = made
     if rng.random() < 0.12:
         filler = rng.choice(FILLERS)
         text = f"{filler} {text}" if rng.random() < 0.5 else f"{text} {filler}"
@@ -43,9 +55,9 @@ def spoken(key: str, rng: random.Random) -> str:
     )
 
 
-def document(rng: random.Random, values: Values) -> tuple[str, dict[str, Fact], dict[str, Role]]:
-    """The facts of any family as a list, a row, a log line or another record; the keys in the text needn't be those asked for."""
-    roles = rng.choice(DOMAINS + MORE)[0]
+def document(rng: random.Random, values: Values, families: list = DOMAINS + MORE) -> tuple[str, dict[str, Fact], dict[str, Role]]:
+    """The facts of a family as a list, a row, a log line or another record; the keys in the text needn't be those asked for."""
+    roles = rng.choice(families)[0]
     chosen = rng.sample(list(roles), min(len(roles), rng.randint(2, 7)))
     found, said, heads = {}, {}, {}
     for name in chosen:
@@ -86,7 +98,7 @@ def document(rng: random.Random, values: Values) -> tuple[str, dict[str, Fact], 
 
 def several(rng: random.Random, values: Values) -> tuple[str, list[dict[str, Fact]]]:
     """A few records of one kind in one text: rows of a table, or sentences one after another."""
-    roles, templates, _ = rng.choice(DOMAINS + MORE)
+    roles = rng.choice(DOMAINS + MORE + TOLD)[0]
     names = rng.sample(list(roles), rng.randint(1, 3))
     keys = {n: rng.choice(roles[n].keys) for n in names}
     count, rows, texts = rng.randint(2, 4), [], []

@@ -2,12 +2,13 @@
 
     python examples/train_embedded/sources.py --out /tmp/train/sources.json.xz [--archives FOLDER]
 
-It downloads the packages listed in `packages.txt` with pip and npm (unless FOLDER holds them already), keeps those whose metadata
+It downloads the packages listed in `packages.txt` with pip, npm and apt-get (unless FOLDER holds them already), keeps those whose metadata
 names a permissive licence, and writes the text of their sources, cut to `--megabytes`. `packages.txt` says which whole packages are kept for evaluation.
 """
 
 import argparse
 import hashlib
+import io
 import json
 import lzma
 import random
@@ -19,42 +20,45 @@ import tarfile
 import zipfile
 from collections import Counter
 from pathlib import Path
+from urllib.parse import unquote
 
 HERE = Path(__file__).resolve().parent
 PERMISSIVE = re.compile(
-    r"\b(MIT|BSD|Apache|ISC|PSF|Python Software Foundation|Zlib|Unlicense|0BSD|HPND|Public Domain|MIT-0|BlueOak)", re.I
+    r"\b(MIT|BSD|Apache|ISC|Expat|Boost|BSL|PSF|Python Software Foundation|Zlib|Unlicense|0BSD|HPND|Public Domain|MIT-0|BlueOak)", re.I
 )
 OTHER = re.compile(r"\b(A?GPL|LGPL|MPL|Mozilla|EPL|CDDL|Proprietary|Commercial|SSPL|BUSL)", re.I)
 LANGUAGES = dict(
     py="python", js="javascript", mjs="javascript", jsx="javascript", ts="javascript", tsx="javascript",
-    json="json", c="c", h="c", cpp="c", hpp="c", rs="rust", go="go",
+    json="json", c="c", h="c", cpp="c", hpp="c", cc="c", rs="rust", go="go", css="css", html="html",
 )  # fmt: skip
 SKIP = re.compile(
     r"(^|/)(tests?|testing|__tests__|test_[^/]*|vendor|_vendor|node_modules|encodings|pydoc_data|lib2to3|idlelib|turtledemo|"
-    r"config-[^/]*|locale|locales|dist|umd|bundles?|min|fesm[^/]*|esm[0-9]*)/|_sysconfigdata|/_?test|\.min\.|_pb2|\.d\.ts$|package-lock",
+    r"config-[^/]*|locale|locales|dist|umd|bundles?|min|fesm[^/]*|esm[0-9]*)/|_sysconfigdata|/_?test|\.min\.|_pb2|_test\.go$|\.pb\.go$|\.d\.ts$|package-lock",
     re.I,
 )
 
 
-def listed() -> tuple[list[str], list[str], set[str]]:
-    """Python packages, npm packages and the names among them that are held out."""
-    python, npm, held = [], [], set()
+def listed() -> tuple[dict[str, list[str]], set[str]]:
+    """The packages of each kind (pip, npm, deb), and the names among them that are held out."""
+    names, held = dict(pip=[], npm=[], deb=[]), set()
     for line in (HERE / "packages.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             kind, name, *rest = line.split()
-            (python if kind == "pip" else npm).append(name)
+            names[kind].append(name)
             if "held-out" in rest:
                 held.add(name)
-    return python, npm, held
+    return names, held
 
 
 def download(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    python, npm, _ = listed()
-    for name in python:
+    names, _ = listed()
+    for name in names["pip"]:
         subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), name])
-    for name in npm:
+    for name in names["npm"]:
         subprocess.run(["npm", "pack", "--silent", name], cwd=folder, stdout=subprocess.DEVNULL)
+    for name in names["deb"]:
+        subprocess.run(["apt-get", "download", "-q", name], cwd=folder, stdout=subprocess.DEVNULL)
 
 
 def members(archive: Path):
@@ -65,7 +69,10 @@ def members(archive: Path):
                 if not info.is_dir():
                     yield info.filename, lambda info=info: opened.read(info)
     else:
-        with tarfile.open(archive) as opened:
+        unpacked = None
+        if archive.suffix == ".deb":
+            unpacked = io.BytesIO(subprocess.run(["dpkg-deb", "--fsys-tarfile", archive], capture_output=True, check=True).stdout)
+        with tarfile.open(None if unpacked else archive, fileobj=unpacked) as opened:
             for info in opened:
                 if info.isfile():
                     yield info.name, lambda info=info: opened.extractfile(info).read()
@@ -90,6 +97,9 @@ def read(archive: Path) -> tuple[dict, list[dict]]:
                 version=about["version"],
                 licence=licence if isinstance(licence, str) else str(licence.get("type")),
             )
+        elif archive.suffix == ".deb" and re.fullmatch(r"\./usr/share/doc/[^/]*/copyright", path):
+            whole = re.search(r"^Files: ?\*$.*?^License: (.*?)$", reader().decode("utf-8", "replace"), re.M | re.S)
+            package = dict(zip(("name", "version"), unquote(archive.name).split("_")), licence=whole[1] if whole else "")
         language = LANGUAGES.get(name.rpartition(".")[2])
         if language and not SKIP.search("/" + path):
             text = reader().decode("utf-8", "replace")
@@ -117,11 +127,11 @@ def standard_library() -> tuple[dict, list[dict]]:
 
 def collect(archives: Path, megabytes: float) -> dict:
     """{packages: [...], files: [...]} with each file's package and whether it is held out."""
-    _, _, held = listed()
+    _, held = listed()
     rng, seen, packages, files = random.Random(0), set(), [], []
     found = [standard_library()]
     for archive in sorted(archives.iterdir()):
-        if archive.name.endswith((".whl", ".tar.gz", ".tgz", ".zip")):
+        if archive.name.endswith((".whl", ".tar.gz", ".tgz", ".zip", ".deb")):
             found.append(read(archive))
     for package, contents in found:
         if not PERMISSIVE.search(package["licence"]) or OTHER.search(package["licence"]):
@@ -137,7 +147,7 @@ def collect(archives: Path, megabytes: float) -> dict:
                 kept.append(file | dict(package=package["name"], test=package["name"].lower() in held))
         packages.append(package | dict(files=len(kept), characters=size, held_out=package["name"].lower() in held))
         files += kept
-    budget = dict(python=0.7, javascript=0.22, json=0.02, c=0.03, rust=0.03, go=0.03)
+    budget = dict(python=0.7, javascript=0.22, json=0.02, c=0.05, rust=0.1, go=0.1, css=0.01, html=0.01)
     rng.shuffle(files)
     files.sort(key=lambda file: not file["test"])
     total, chosen = dict.fromkeys(budget, 0), []
@@ -176,8 +186,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--archives", type=Path, help="a folder that holds the packages' archives")
-    parser.add_argument("--megabytes", type=float, default=150)
+    parser.add_argument("--megabytes", type=float, default=172)
     args = parser.parse_args()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     archives = args.archives or args.out.parent / "archives"
     if not args.archives:
         download(archives)

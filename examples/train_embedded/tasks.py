@@ -1,6 +1,7 @@
 """What the model practises: each task gives an `Example`, drawn from one seeded generator.
 
 record    a text and the keys asked for   ->  a JSON record
+wider     the same of many more families
 document  the same for a list, a table, a log line, another record
 several   rows or sentences               ->  an array of records
 lookup    made-up keys and their values   ->  a JSON record
@@ -8,7 +9,7 @@ copy      a short text of odd words       ->  itself, or a run of it (where copy
 fill      a form letter and some facts    ->  the letter, its holes filled
 choose    options and a text              ->  one of the options
 rewrite   a date, number, phone or name   ->  its normal form
-code      Python around a hole            ->  what stood in the hole
+code      code around a hole              ->  what stood in the hole
 """
 
 import json
@@ -16,12 +17,16 @@ import random
 import re
 from dataclasses import dataclass
 
-from documents import document, several, story
-from sentences import Fact, expand, listing
+from documents import document, several, story, wider
+from families import MORE
+from sentences import DOMAINS, Fact, expand, listing
+from told import TOLD
 from values import LAST, MONTHS, UNITS, Values, in_words, invented
 from wordings import FRAMES, LETTERS, NAMES, TOPICS
 
 from dgemma_constrain.models.embedded.prompts import choice_prompt, fill_prompt, record_prompt
+
+LANGUAGES = dict(python=5.5, javascript=1.7, go=1, rust=1, c=0.5)  # shares of the holes in code; of others 0.2
 
 
 @dataclass
@@ -43,9 +48,9 @@ class Tasks:
         """files: what `sources.load` gives; test: only what is held out."""
         self.rng, self.values, self.test = rng, Values(rng, test), test
         files = [f for f in files if f["test"] == test]
-        self.sources = {"python": [], "other": []}
+        self.sources: dict[str, list[str]] = {}
         for f in files:
-            self.sources["python" if f["language"] == "python" else "other"].append(f["text"])
+            self.sources.setdefault(f["language"], []).append(f["text"])
         some = rng.sample(self.sources["python"], min(400, len(self.sources["python"])))
         self.words = sorted({w for s in some for w in re.findall(r"\b[a-z][a-z_]{2,14}\b", s)})
 
@@ -53,15 +58,16 @@ class Tasks:
         """One example; early in training (progress 0 … 1) more of them are short copies."""
         early = max(0.0, 1 - 5 * progress)
         weights = dict(
-            record=6,
-            lookup=1.8 + 2 * early,
+            record=3,
+            wider=8,
+            lookup=1.5 + 2 * early,
             document=1.8,
             several=0.7,
-            copy=0.5 + 5 * early,
-            fill=1.2,
-            choose=1,
-            rewrite=1.2,
-            code=7,
+            copy=0.4 + 5 * early,
+            fill=1.1,
+            choose=0.8,
+            rewrite=1,
+            code=4.5,
         )
         return getattr(self, self.rng.choices(list(weights), list(weights.values()))[0])()
 
@@ -70,15 +76,19 @@ class Tasks:
     def record(self) -> Example:
         return self._facts(*story(self.rng, self.values))
 
-    def document(self) -> Example:
-        return self._facts(*document(self.rng, self.values))
+    def wider(self) -> Example:
+        return self._facts(*wider(self.rng, self.values), shuffled=0.85)
 
-    def _facts(self, text: str, found: dict[str, Fact], roles: dict) -> Example:
+    def document(self) -> Example:
+        return self._facts(*document(self.rng, self.values, DOMAINS + MORE + TOLD))
+
+    def _facts(self, text: str, found: dict[str, Fact], roles: dict, shuffled: float = 0.6) -> Example:
+        """shuffled: how often the keys stand in another order than the text has them; what the order says needn't be learnt from the words."""
         if self.rng.random() < 0.5:  # ask for nearly all
             asked = self.rng.sample(list(found), self.rng.randint(max(1, len(found) - 2), len(found)))
         else:
             asked = self.rng.sample(list(found), self.rng.randint(1, len(found)))
-        asked = [found[role] for role in asked] if self.rng.random() < 0.6 else [found[r] for r in found if r in asked]
+        asked = [found[role] for role in asked] if self.rng.random() < shuffled else [found[r] for r in found if r in asked]
         absent = [
             Fact(self.rng.choice(roles[r].keys), roles[r].type, None, list(roles[r].said))
             for r in roles
@@ -348,7 +358,8 @@ class Tasks:
     def code(self) -> Example:
         """A hole of a few lines, the rest of a line, what stands in brackets, or one name."""
         rng = self.rng
-        source = rng.choice(self.sources["python" if rng.random() < 0.75 else "other"])
+        languages = list(self.sources)
+        source = rng.choice(self.sources[rng.choices(languages, [LANGUAGES.get(one, 0.2) for one in languages])[0]])
         lines = source.splitlines(keepends=True)
         i = rng.randrange(len(lines))
         shape, size = rng.random(), rng.choice([1, 1, 1, 2, 3])

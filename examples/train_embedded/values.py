@@ -367,6 +367,9 @@ class Values:
         chosen = [self.word(TAGS, 0.3).lower() for _ in range(self.rng.randint(1, 4))]
         return chosen, listed(self.rng, chosen)
 
+    def tag(self):
+        return self.word(TAGS + NOUNS, 0.4).lower()
+
     def tongues(self):
         chosen = [self.language() for _ in range(self.rng.randint(1, 3))]
         return chosen, listed(self.rng, chosen)
