@@ -16,6 +16,8 @@ END = 0
 class Brackets:
     """Texts whose brackets match, never deeper than two."""
 
+    hopes = 0
+
     def alive(self, texts):
         return [all(0 <= d <= 2 for d in _depths(text)) for text in texts]
 
