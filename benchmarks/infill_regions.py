@@ -2,7 +2,7 @@
 
     python -m benchmarks.infill_regions --languages all --groups 20 --seed 1 --under FOLDER
 
-Groups are of two or three holes of one whole file. Half are drawn as those of `infill_truth` are; of the others one hole has a
+Groups are of two or three holes of one whole file, each within a line. Half are drawn as those of `infill_truth` are; of the others one hole has a
 bracket, a quote, a tag or a keyword, with some of what is left of it, and a later one has what belongs to it. A group is *joint* where some truth isn't
 accepted while the holes right of it hold placeholders, by tree-sitter: it opens what only a later one closes.
 
@@ -36,7 +36,7 @@ from dgemma_constrain.infill import completion
 from dgemma_constrain.infill.languages import KNOWN, grammar
 from dgemma_constrain.infill.regions import joined, kept
 
-WORD = re.compile(r"\w*$")
+WORD = re.compile(r"\w*\Z")
 RUNS = "certain", "random", "model"
 TRIES = 40  # at a group
 
@@ -140,7 +140,9 @@ def _delimits(node) -> bool:
 def groups(language: str, text: str, count: int, draw: random.Random, vocabulary: dc.Vocabulary) -> Iterator[list[Cut]]:
     for make in (apart, pairs):
         for group in make(language, text, count, draw.choice((2, 3)), draw):
-            fine = all(one.middle.strip() and len(vocabulary.encode(one.middle)) <= LONGEST - 8 for one in group)
+            texts = [one.middle for one in group]  # blanks at an end are left out of answers
+            fine = all(one == one.rstrip() and one and "\n" not in one for one in texts)
+            fine = fine and all(len(vocabulary.encode(one)) <= LONGEST - 8 for one in texts)
             if fine and not takes_in(language, group[-1]):
                 yield group
 
@@ -149,9 +151,8 @@ def answered(group: list[Cut], language: str, model: dc.Model, budget: float, st
     whole = "".join(group[0][:3])
     pieces = kept(whole, [(len(cut.before), len(cut.before) + len(cut.middle)) for cut in group])
     source, places = joined(pieces, [""] * len(group))
-    several = any("\n" in cut.middle for cut in group) or None
     began = time.process_time()
-    answers = dc.infill.complete(source, None, language, model, budget, spans=places, several=several, steps=steps)
+    answers = dc.infill.complete(source, None, language, model, budget, spans=places, steps=steps)
     ms = 1e3 * (time.process_time() - began)
     texts, truths = [[one.text for one in answer] for answer in answers], [cut.middle for cut in group]
     clean = sum(not errors(language, joined(pieces, some)[0]) for some in texts)

@@ -276,3 +276,17 @@ def test_what_was_read_last_leaves_no_trace_in_the_scanner(before):
     """Python's keeps that it is in an f-string when it is told to load nothing."""
     after = b"try:\n    a\nexcept E:\n    b\n\n\nc = 1\n"
     assert Edge("python", before.encode()).known and Edge("python", after).known
+
+
+def test_an_edge_goes_on_where_another_ended():
+    """Of a text in two parts it says what it says of the whole."""
+    source, draw = OWN["javascript"], random.Random(0)
+    for _ in range(20):
+        at = draw.randrange(len(source) // 2)
+        stop = draw.randrange(at, len(source))
+        more = Edge("javascript", source[:at].encode()).behind(source[at:stop].encode())
+        whole = Edge("javascript", source[:stop].encode())
+        texts, after = [source[stop : stop + 5].encode(), b"x", b")", b"}", b"`", b"*/"], source[stop + 5 :].encode()
+        assert more.known == whole.known
+        assert more.alive_each(texts).tolist() == whole.alive_each(texts).tolist()
+        assert more.fits_each(texts, after).tolist() == whole.fits_each(texts, after).tolist()

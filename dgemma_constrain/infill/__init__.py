@@ -21,7 +21,10 @@ steering    what both, and a caller's constraint, allow
 search      the likeliest strings of a canvas
 tidy        what a model's text is tidied to
 looks       what the model is shown, and says
+renoised    the same of a model without masks
 completion  the call: looks, searches, judges, ranks
+joint       holes that may begin what a later one ends
+regions     several holes, filled together
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """`complete`: texts for the middle of a file, ranked; every one leaves the file as whole as it was.
 
-A masked model looks at the hole with several canvas lengths in one batch. On each canvas a beam finds the likeliest strings
+A model looks at the hole with several canvas lengths in one batch. On each canvas a beam finds the likeliest strings
 (`search`) that keep the file whole and satisfy the caller's constraint (`steering`), tidied and judged (`judge`) from the
 likeliest on. Then every canvas commits a part of its best string, and the model looks again, until the canvases are full or
 time is up. What is whole by then is ranked by the mean log-probability of its tokens, each at the moment it was committed.

@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import accumulate, chain
 
 from dgemma_constrain.errors import LanguageError
-from dgemma_constrain.infill.completion import Clock, CodeCompletion, Task, _Work
+from dgemma_constrain.infill.completion import LEAST_PARSING, Clock, CodeCompletion, Task, _Work
 from dgemma_constrain.infill.edge import READ, Edge
 from dgemma_constrain.infill.hole import Hole, find
 from dgemma_constrain.infill.judge import Judge, Verdict
@@ -42,7 +42,7 @@ class Joint:
         self, task: Task, source: str, places: list[tuple[int, int]], k: int, several: bool | None, end: float
     ) -> list[CodeCompletion]:
         """Texts for hole k of a source with all holes before it filled. end: by the monotonic clock; where nothing is found by then,
-        it goes on for as long as the task's patience allows. None where syntax isn't known, or the file takes too long to parse.
+        it goes on for as long as the task's patience allows. Nothing where syntax isn't known, or the file takes too long to parse.
         """
         if self._edge is None:
             return []
@@ -78,6 +78,7 @@ class Joint:
     def errors(self, source: str) -> int:
         """How many ERROR and MISSING nodes the file has with all holes filled; 0 where it takes too long to be parsed."""
         try:
+            self._judge.on_time = Clock(time.monotonic() + LEAST_PARSING / 1e3, None)
             return self._judge.verdict(self._middle(source)).errors
         except OutOfTime:
             return 0
