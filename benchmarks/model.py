@@ -26,6 +26,7 @@ from pathlib import Path
 import torch
 
 import dgemma_constrain as dc
+from benchmarks.infill_holes import errors as syntax_errors
 from dgemma_constrain.models.embedded import EmbeddedModel
 from dgemma_constrain.models.embedded.prompts import record_prompt
 
@@ -39,6 +40,7 @@ from values import Values  # noqa: E402
 
 KINDS = ("seen", "document", "unseen")
 MODES = ("none", "schema", "values")
+WAYS = ("true", "fixed", "auto", "tree-sitter", "5-gram")
 PERSON = json.loads((Path(__file__).resolve().parents[1] / "examples" / "person.schema.json").read_text())
 
 
@@ -252,43 +254,60 @@ class NGram:
 
 
 def measure_infill(args) -> None:
+    """The same holes filled by the model alone, at three lengths, by the model under tree-sitter's grammar, and by an n-gram model."""
     model = dc.load()
     encode, decode = model.denoiser.encode, model.vocabulary.decode
     everything = load_sources(args.sources)
-    for language in ("python", "javascript"):
+    for language in args.languages:
         held = [f for f in everything if f["test"] and f["language"] == language]
         some = [f for f in everything if not f["test"] and f["language"] == language][: args.ngram_files]
         ngram = NGram([encode(f["text"]) for f in some])
-        for lines in (1, 3):
-            examples = holes(held, lines, args.count, random.Random(args.seed))
-            ways = dict(true=lambda n: n, fixed=lambda n: 24 * lines) | ({"auto": lambda n: "auto"} if lines == 1 else {})
-            for way, length in ways.items():
-                results = []
-                for before, hole, after in examples:
-                    n = len(encode(hole))
-                    if n > 64:
-                        continue
-                    results.append((hole, model.infill(before, after, length=length(n), steps=args.steps[-1]).text))
-                _report_code(dict(what="infill", language=language, lines=lines, length=way), results)
-            results = [(h, decode(ngram.write(encode(b[-400:]), len(encode(h))))) for b, h, _ in examples if len(encode(h)) <= 64]
-            _report_code(dict(what="infill", language=language, lines=lines, length="true", mode="5-gram"), results)
+        for lines in args.lines:
+            drawn = holes(held, lines, args.count, random.Random(args.seed))
+            examples = [one for one in drawn if len(encode(one[1])) <= 64]
+
+            def alone(length):
+                return lambda b, h, a: model.infill(b, a, length=length(h), steps=args.steps[-1]).text
+
+            def constrained(before, hole, after):
+                place, asked = (before + after, len(before)), dict(steps=args.steps[-1], several=lines > 1)
+                found = dc.infill.complete(*place, language, model, args.budget, count=1, **asked)
+                return found[0].text if found else ""
+
+            ways = dict(true=alone(lambda h: len(encode(h))), fixed=alone(lambda h: 24 * lines), auto=alone(lambda h: "auto"))
+            ways["tree-sitter"] = constrained
+            ways["5-gram"] = lambda b, h, a: decode(ngram.write(encode(b[-400:]), len(encode(h))))
+            for way in args.ways:
+                began = time.process_time()
+                results = [ways[way](*one) for one in examples]
+                seconds = time.process_time() - began
+                _report_code(dict(what="infill", language=language, lines=lines, way=way), language, examples, results, seconds)
 
 
-def _report_code(about: dict, results: list[tuple[str, str]]) -> None:
-    exact = sum(wanted == got.rstrip() or wanted == got for wanted, got in results) / len(results)
-    near = statistics.mean(difflib.SequenceMatcher(None, wanted, got, autojunk=False).ratio() for wanted, got in results)
-    print(json.dumps(about | dict(exact=round(exact, 3), similar=round(near, 3), of=len(results))), flush=True)
+def _report_code(about: dict, language: str, examples: list[tuple[str, str, str]], results: list[str], seconds: float) -> None:
+    """`whole`: the file has no more syntax errors than with what stood in the hole."""
+    pairs = [(hole, got) for (_, hole, _), got in zip(examples, results)]
+    exact = statistics.mean(wanted == got.rstrip() or wanted == got for wanted, got in pairs)
+    near = statistics.mean(difflib.SequenceMatcher(None, wanted, got, autojunk=False).ratio() for wanted, got in pairs)
+    whole = statistics.mean(
+        syntax_errors(language, before + got + after) <= syntax_errors(language, before + hole + after)
+        for (before, hole, after), got in zip(examples, results)
+    )
+    about |= dict(exact=round(exact, 3), similar=round(near, 3), whole=round(whole, 3), of=len(results))
+    print(json.dumps(about | dict(cpu_ms=round(1e3 * seconds / len(results)))), flush=True)
 
 
 # -- speed
 
 
 def measure_speed(args) -> None:
-    """One forward pass over a prompt of 128 and a canvas of 64, ms: the least and the median of 40, taken in turns."""
+    """One forward pass over a prompt of 128 and a canvas of 64, over that canvas alone, and what code completion does instead: read what
+    stands around (192 and 192 tokens) once, and then look at the canvas. Milliseconds: the least and the median of 40, taken in turns."""
     model = dc.load().denoiser
     V = len(model.vocabulary)
+    mask = model.vocabulary.mask_id
     ids = torch.randint(5, V, (1, 192))
-    ids[:, 128:] = model.vocabulary.mask_id
+    ids[:, 128:] = mask
     wide = copy.deepcopy(model.network).float()
     wide.set_positions()
     quantised = torch.ao.quantization.quantize_dynamic(wide, {torch.nn.Linear}, dtype=torch.qint8)
@@ -302,14 +321,22 @@ def measure_speed(args) -> None:
     in_float = EmbeddedModel(wide, model.tokenizer)
     compiled = torch.compile(lambda: plain(model.network), dynamic=False)
     loaded = str(model.network.embed.weight.dtype).removeprefix("torch.")
+    before, after = torch.randint(5, V, (2, 192)).tolist()
+    around = {length: model.around(before, after, length) for length in (16, 64)}
     ways = {
         f"as loaded: {loaded}": lambda: model.logits(ids, 128, 192),
+        "as loaded, the canvas alone": lambda: model.logits(ids[:, 128:], 0, 64),
+        "as loaded, reading around a canvas of 64": lambda: model.around(before, after, 64),
+        "as loaded, a canvas of 64 where around is read": lambda: around[64].logits([[mask] * 64]),
+        "as loaded, a canvas of 16 where around is read": lambda: around[16].logits([[mask] * 16]),
         "float32": lambda: in_float.logits(ids, 128, 192),
         f"network.py, {loaded}": lambda: plain(model.network),
         "network.py, float32": lambda: plain(wide),
         "network.py, int8 (dynamic)": lambda: plain(quantised),
         f"network.py, {loaded}, compiled": compiled,
     }
+    if args.as_loaded:
+        ways = {name: call for name, call in ways.items() if name.startswith("as loaded")}
     first, times, used = {}, defaultdict(list), defaultdict(list)
     for name, call in ways.items():
         began = time.perf_counter()
@@ -337,6 +364,11 @@ def main() -> None:
     parser.add_argument("--modes", nargs="+", default=MODES, choices=MODES)
     parser.add_argument("--sources", type=Path, help="what examples/train_embedded/sources.py wrote")
     parser.add_argument("--ngram-files", type=int, default=1500, help="files that the 5-gram model is counted on")
+    parser.add_argument("--languages", nargs="+", default=["python", "javascript"], choices=["python", "javascript"])
+    parser.add_argument("--lines", type=int, nargs="+", default=[1, 3], help="of a hole")
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS, help="of filling a hole")
+    parser.add_argument("--budget", type=float, default=10_000, help="milliseconds for a hole under tree-sitter's grammar")
+    parser.add_argument("--as-loaded", action="store_true", help="speed: only of what is loaded by default")
     parser.add_argument("--show", action="store_true", help="print what is wrong")
     args = parser.parse_args()
     dict(records=measure_records, infill=measure_infill, speed=measure_speed, people=measure_people)[args.what](args)

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 DATA = Path(__file__).parent / "data"
-PREFIX_TOKENS, SUFFIX_TOKENS = 256, 128  # what an infill keeps around its hole; the rest of the context is the hole's
+PREFIX_TOKENS, SUFFIX_TOKENS = 192, 192  # what an infill keeps around its hole; the rest of the context is the hole's
 
 
 class Tokens:
