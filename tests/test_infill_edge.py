@@ -174,6 +174,36 @@ def test_a_candidate_fits_exactly_if_tree_sitter_finds_no_error(language):
     assert min(seen.values()) > 30
 
 
+@pytest.mark.parametrize("language", ["python", "javascript", "go", "rust"])
+def test_what_candidates_share_changes_no_answer(language):
+    """Read one after the other, in any order, for both questions in turn, or each by an edge that has read nothing else."""
+    rng = random.Random(2)
+    for before, middle, after in cuts(language, 8, seed=2):
+        edge, before, after = Edge(language, before.encode()), before.encode(), after.encode()
+        texts = [mutated(middle, rng) for _ in range(6)]
+        texts = [one.encode() for text in texts for one in (text, text[: len(text) // 2], text + rng.choice(PIECES))]
+        alone = [Edge(language, before) for _ in texts]
+        wanted = [(one.alive(text), one.fits(text, after)) for one, text in zip(alone, texts, strict=True)]
+        for size in (1, 5, len(texts)):
+            order = rng.sample(range(len(texts)), len(texts))
+            for some in (order[i : i + size] for i in range(0, len(texts), size)):
+                given = [texts[i] for i in some]
+                said = zip(edge.alive_each(given), edge.fits_each(given, after), strict=True)
+                assert [(bool(a), bool(b)) for a, b in said] == [wanted[i] for i in some], (before[-60:], given)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 200])
+def test_candidates_are_told_apart_and_sorted_by_their_bytes(count):
+    rng = random.Random(count)
+    texts = [bytes(rng.choices(b"ab\xc3", k=rng.randrange(6))) for _ in range(count)]
+    data = np.frombuffer(candidates.SEPARATOR.join((*texts, b"")) or b" ", np.uint8)
+    begins, order, todo = (np.empty(n, np.int32) for n in (count + 1, count, 2 * count + 3))
+    candidates._sorted(data, begins, order, todo)
+    assert sorted(order) == list(range(count))
+    assert [bytes(data[begins[i] : begins[i + 1] - 1]) for i in range(count)] == texts
+    assert [texts[i] + b"\xff" for i in order] == sorted(text + b"\xff" for text in texts)
+
+
 @pytest.mark.parametrize(
     "language, before, alive, dead",
     [
@@ -268,7 +298,10 @@ def test_a_keyword_that_is_not_named_as_it_is_spelled_may_be_half_written(langua
 def test_a_candidate_that_is_no_text_spoils_no_other():
     edge = Edge("python", b"x = f(")
     assert edge.alive_each([b"\x80", b"a", b")", b"a b", b"\xff"]).tolist() == [0, 1, 1, 0, 0]
-    assert edge.alive_each([b"\x80\x80", b"\xc1"]).tolist() == [0, 0] and edge.alive_each([b"\xc1", b"1"]).tolist() == [0, 1]
+    assert edge.alive_each([b"\x80\x80", b"\xc1"]).tolist() == [0, 0] and edge.alive_each([b"\xc1", b"1"]).tolist() == [
+        0,
+        1,
+    ]
 
 
 @pytest.mark.parametrize("before", ['f"{', 'x = f"{a} b', "f'{a["])

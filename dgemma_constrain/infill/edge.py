@@ -1,7 +1,7 @@
 """The text left of a hole, read once, and what candidates make of it: the recogniser, over many candidates in one call.
 
-For `complete`: one `Edge` a hole; `alive_each` for the strings of a beam, all at once, since a call costs some 10 us beside the
-1.5 to 2 us of a candidate; `fits_each` before tree-sitter is asked for the last word. Right of the hole it knows no errors that
+For `complete`: one `Edge` a hole; `alive_each` for the strings of a beam, all at once, since a call costs some 4 us beside the
+1 to 2 us of a candidate; `fits_each` before tree-sitter is asked for the last word. Right of the hole it knows no errors that
 are to be tolerated: where no placeholder fits, only `alive` is of use. tree-sitter's grammars are looser than the languages: in
 Python's a body may be missing, and lines may be indented as they like. Kernels are compiled when the first Edge is made.
 """

@@ -7,9 +7,10 @@ one (see `stacks`), and an item is three numbers. What an item leads to depends 
 - The text left of the cursor is read once. Items whose next token doesn't end before the cursor for certain are kept, and
   every candidate begins with them.
 - What an item left of the end led to holds for the next candidate, too, if the lexer saw the same characters: of candidates
-  that begin alike only the last token is read anew.
+  that begin alike only the last token is read anew. Where a parse was down to one item, the next one begins with it.
 - Items right of the hole that were found to reach the end of the file, or not to, are remembered for the next candidate.
-  It stops where its parse meets one that is known, mostly within a line or two.
+  It stops where its parse meets one that is known, mostly within a line or two. What token stands in a place there is
+  remembered, too: it depends on the place, on what the lexer is asked for, and on the scanner's state alone.
 - An LR automaton has the viable-prefix property: what was shifted is a prefix of a whole text. So a text is dead exactly
   when no item is left, apart from a last token that more text may still change. That token is judged by what the wheel's own
   lexer makes of it when characters are added, and where that is unknown, in favour of the text.
