@@ -2,6 +2,7 @@
 
 import pytest
 
+from dgemma_constrain.infill import parsing
 from dgemma_constrain.infill.judge import Judge
 
 
@@ -143,3 +144,15 @@ def test_an_error_on_the_holes_line_that_no_placeholder_mends_is_tolerated():
     judge = Judge("c", "FGAPI void FGAPIENTRY f( ", ", int );\nint x;\n")
     assert judge.verdict("int") == (True, 1) and judge.verdict("char *p") == (True, 1)
     assert not judge.verdict("+").clean and not judge.verdict("(").clean
+
+
+def test_what_follows_the_holes_line_is_kept(monkeypatch):
+    text = "".join(f"def f{k}(x):\n    if x:\n        return g(x)\n    return h(x)\n\n" for k in range(400))
+    at, asked = text.index("h(x)"), []
+    judge = Judge("python", text[:at], text[at + 4 :])
+    judge.on_time = lambda: asked.append(1) or True
+    assert judge.verdict("y").clean
+    again = len(asked)
+    monkeypatch.setattr(parsing, "_LAST", {})
+    Judge("python", text[:at] + "y", text[at + 4 :], on_time=judge.on_time)
+    assert 0 < 4 * again < len(asked)

@@ -7,7 +7,6 @@ tokens touch, so of the cheapest ways each is read by the recogniser, with what 
 from __future__ import annotations
 
 import re
-from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -172,7 +171,8 @@ class Closing:
         return [self._texts_of(one, found[i : i + 1], costs[i : i + 1], last) for i, one in enumerate(prefixes)]
 
     def _texts_of(self, prefix: bytes, found: np.ndarray, costs: np.ndarray, last: str = "") -> list[bytes]:
-        rows, last = found[0][costs[0] < DEAR - 1].tolist(), last or _last(prefix)
+        rows = [row for row, cost in zip(found[0].tolist(), costs[0].tolist()) if cost < DEAR - 1]
+        last = last or _last(prefix)
         return list(dict.fromkeys(text for row in rows for text in self._spelled(row, last)))
 
     def _ways(self, prefixes: list[bytes], begun: int) -> tuple[np.ndarray, np.ndarray]:
@@ -200,7 +200,7 @@ class Closing:
 
     def _spelled(self, row: list[int], last: str) -> list[bytes]:
         """A way as texts behind a character: one, or several where a terminal has several spellings, of which all take the same one."""
-        steps = *takewhile(lambda step: step >= 0, row), next(step for step in row if step < 0)
+        steps = tuple(row[: next(k for k, step in enumerate(row) if step < 0) + 1])
         if (steps, last) not in self._spellings:
             terminals = [terminal for step in steps[:-1] for terminal in self._terminals(step)]
             terminals += self._to_goal(-1 - steps[-1])
