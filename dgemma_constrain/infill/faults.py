@@ -11,7 +11,9 @@ least-error correction (Aho and Peterson 1972).
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 NEXT = 1  # lines that an error may move by
@@ -76,11 +78,13 @@ class Sides:
         new = faults.nodes - others.nodes
         if not new:
             return True
-        gone = [(self._near(start, -1), self._near(end, 1)) for _, start, end in others.nodes - faults.nodes]
-        return all(
-            any(first <= start and end <= last for first, last in gone)
-            for start, end in ((self._start(one), self._key(one[2])) for one in new)
-        )
+        gone = sorted((self._near(start, -1), self._near(end, 1)) for _, start, end in others.nodes - faults.nodes)
+        firsts, lasts = [first for first, _ in gone], list(accumulate((last for _, last in gone), max))
+        for one in new:
+            k = bisect_right(firsts, self._start(one))  # of those that begin before it, the one that reaches furthest
+            if not k or lasts[k - 1] < self._key(one[2]):
+                return False
+        return True
 
     def _place(self, position: int, length: int) -> Place:
         start = len(self._before)

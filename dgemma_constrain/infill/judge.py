@@ -138,11 +138,10 @@ class Judge:
                 in_code = self._code_is_next(tree, len(data))
             elif in_code and self._follows(tree, len(data)):
                 continue  # a quote that takes the errors right of it into a string mends nothing
-            elif self._mends(faults, first):
+            elif faults.cost <= best[0].cost and self._mends(faults, first):
                 if faults.cost < best[0].cost:
                     best, chosen = [], (text, tree)
-                if not best or faults.cost == best[0].cost:
-                    best.append(faults)
+                best.append(faults)
             if not faults.nodes or thread_time() - began > PATIENCE:
                 break
         return first, best, *chosen
