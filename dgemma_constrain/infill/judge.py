@@ -4,7 +4,7 @@ A file may have errors elsewhere, and while it is written it usually has some. S
 another text in its hole: a placeholder, or one with the brackets that are missing, or what stands there now. The first of these,
 which is natural where the hole is, tells which errors lie elsewhere; the best, which lets the parser leave out and put in the
 least, tells what the hole can mend. A filled hole must keep to the first (`faults`: no ERROR or MISSING node but its, or in place
-of one of its) and cost no more than the best. An error on the hole's line is tolerated only if it lies beside the hole and the
+of one of its), have no more of them, and cost no more than the best. An error on the hole's line is tolerated only if it lies beside the hole and the
 best placeholders don't mend it; and in an error that spans the hole no more of its tokens may lie bare than of the first's. Nor
 may a text take code right of the hole into a comment or a string, unless what ends that is there and ends nothing else.
 """
@@ -111,7 +111,9 @@ class Judge:
         return Verdict(clean, faults.nodes.total())
 
     def _no_worse(self, faults: Faults) -> bool:
-        """Whether they keep to the first placeholder's and cost no more than the best's, or are some of a best one's."""
+        """Whether they keep to the first placeholder's, are no more, and cost no more than the best's, or are some of a best one's."""
+        if faults.nodes.total() > self._first.nodes.total():
+            return False
         if faults.cost > self._best[0].cost and not any(faults.nodes <= one.nodes for one in self._best):
             return False
         if self._strict and not self._sides.on_the_line(faults) <= self._unmended:
