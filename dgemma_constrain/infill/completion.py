@@ -28,7 +28,7 @@ from dgemma_constrain.infill.hole import Hole, find, nearby
 from dgemma_constrain.infill.judge import Judge
 from dgemma_constrain.infill.looks import Looks
 from dgemma_constrain.infill.names import Unknown
-from dgemma_constrain.infill.parsing import OutOfTime
+from dgemma_constrain.infill.parsing import Clock, OutOfTime
 from dgemma_constrain.infill.renoised import Renoised
 from dgemma_constrain.infill.search import Spelling, String, strings
 from dgemma_constrain.infill.steering import Steering
@@ -107,8 +107,8 @@ def complete(
     cancel    an event that ends it as the budget does
     patience  where nothing is whole when the budget is over, it goes on until something is, up to so many times the budget
 
-    Raises VocabularyError if the model's tokens don't spell what code is made of, LanguageError if the language isn't known or its grammar isn't installed, EmptyConstraint, and ConstraintError for a
-    place outside the source and a number out of range.
+    Raises VocabularyError if the model's tokens don't spell what code is made of, LanguageError if the language isn't known or its
+    grammar isn't installed, EmptyConstraint, and ConstraintError for a place outside the source and a number out of range.
     """
     if (cursor_or_span is None) == (spans is None):
         raise ConstraintError("say where to write: give a cursor, a span, or spans=[…] for several at once")
@@ -195,16 +195,6 @@ def one_hole(
         rest = task._replace(several=True, budget=1e3 * (work.end - time.monotonic()))
         return one_hole(rest, source, where, unwritten) if rest.budget > 0 else []
     return [replace(one, near=True) for one in found] if near else found
-
-
-class Clock(NamedTuple):
-    """Whether there is time left, when called."""
-
-    end: float
-    cancel: threading.Event | None
-
-    def __call__(self) -> bool:
-        return time.monotonic() < self.end and not (self.cancel is not None and self.cancel.is_set())
 
 
 class _Work:

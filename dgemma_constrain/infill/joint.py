@@ -15,11 +15,11 @@ from functools import cached_property
 from itertools import accumulate, chain
 
 from dgemma_constrain.errors import LanguageError
-from dgemma_constrain.infill.completion import LEAST_PARSING, Clock, CodeCompletion, Task, _Work
+from dgemma_constrain.infill.completion import LEAST_PARSING, CodeCompletion, Task, _Work
 from dgemma_constrain.infill.edge import READ, Edge
 from dgemma_constrain.infill.hole import Hole, find
 from dgemma_constrain.infill.judge import Judge, Verdict
-from dgemma_constrain.infill.parsing import OutOfTime
+from dgemma_constrain.infill.parsing import Clock, OutOfTime
 from dgemma_constrain.infill.steering import Steering
 from dgemma_constrain.infill.yields import yields
 

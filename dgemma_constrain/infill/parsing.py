@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +18,16 @@ _BLANK = re.compile(rb"\s*")
 
 class OutOfTime(Exception):
     """Parsing was stopped."""
+
+
+class Clock(NamedTuple):
+    """Whether there is time left, when called."""
+
+    end: float
+    cancel: threading.Event | None
+
+    def __call__(self) -> bool:
+        return time.monotonic() < self.end and not (self.cancel is not None and self.cancel.is_set())
 
 
 def parse(parser: Any, source: bytes, on_time: Callable[[], bool], old: Any = None) -> Any:

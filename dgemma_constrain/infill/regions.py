@@ -21,11 +21,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from dgemma_constrain.errors import ConstraintError
-from dgemma_constrain.infill.completion import BUDGET, PARSING, Clock, CodeCompletion, Task, one_hole
+from dgemma_constrain.infill.completion import BUDGET, PARSING, CodeCompletion, Task, one_hole
 from dgemma_constrain.infill.hole import find
 from dgemma_constrain.infill.joint import Joint
 from dgemma_constrain.infill.judge import IDENTIFIER, OF_LANGUAGE, Judge
-from dgemma_constrain.infill.parsing import OutOfTime
+from dgemma_constrain.infill.parsing import Clock, OutOfTime
 
 AGAIN = 8  # completions of a hole that what stands in it is looked for among
 
