@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
 
 import jsonschema  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
+from safetensors.torch import load_file, save, save_file  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
 from dgemma_constrain.models.embedded import DATA, Tokens  # noqa: E402
@@ -25,6 +25,7 @@ from dgemma_constrain.models.embedded.network import BOS, EOS, MASK, PAD, SEP, D
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "examples" / "train_embedded"))
 
+import further  # noqa: E402
 import sources  # noqa: E402
 from documents import story, wider  # noqa: E402
 from families import MORE  # noqa: E402
@@ -331,6 +332,21 @@ def test_training_further_goes_on_where_it_stopped(tokens, tmp_path):
     for name, p in first.optimizer.master.items():
         assert torch.equal(p, second.optimizer.master[name]) and torch.equal(first.average[name], second.average[name])
     assert any(not torch.equal(p, first.average[name]) for name, p in first.optimizer.master.items())
+
+
+def test_what_is_installed_lies_between_the_weights_begun_with_and_the_average(tmp_path, monkeypatch):
+    out, data = tmp_path / "out", tmp_path / "data"
+    out.mkdir(), data.mkdir()
+    save_file({"w": torch.tensor([0.0, 8.0]).bfloat16()}, out / "start.safetensors")
+    whole = save({"w": torch.tensor([8.0, 0.0]).bfloat16()})
+    (out / "model.safetensors.0").write_bytes(whole[:50]), (out / "model.safetensors.1").write_bytes(whole[50:])
+    (out / "loss.jsonl").write_text('{"step": 1, "tokens": 5}\n{"saved": "model"}\n')
+    (data / "loss.jsonl").write_text('{"step": 9}\n')
+    monkeypatch.setattr(further, "DATA", data)
+    further.install(out, 0.75)
+    assert load_file(data / "model.safetensors")["w"].tolist() == [6.0, 2.0]
+    lines = [json.loads(line) for line in (data / "loss.jsonl").read_text().splitlines()]
+    assert lines == [{"step": 9}, {"further": True, "step": 1, "tokens": 5}]
 
 
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb")

@@ -6,8 +6,8 @@
 
 Another call of the second line goes on where the last one stopped (Ctrl-C saves, and so does every few minutes). On a CPU attention
 over packed rows costs more than it brings, so texts of one length make a batch, without padding; a few such batches, of some 8,000
-tokens in all, make a step. The rate is constant, and falls to zero over the last half of the time. What is installed is the
-average of the weights (EMA), which at a low rate is better than the last ones. Processes of one thread that add up their gradients
+tokens in all, make a step. The rate is constant, and falls to zero over the last half of the time. What is
+installed lies between the weights begun with and the average of the new ones (EMA). Processes of one thread that add up their gradients
 once a step keep a busy machine busier than threads that wait for each other in every operation.
 """
 
@@ -16,6 +16,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import tempfile
 import time
@@ -24,12 +25,13 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import safetensors.torch
 import torch
 import torch.multiprocessing
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import distributed
-from train import DATA, install_weights, note, write
+from train import DATA, note, write
 
 from muon import Optimizer
 from noise import choose_scored, draw_masks
@@ -155,6 +157,8 @@ class Run:
                 mine.data.copy_(stored)
             self.optimizer.adam.load_state_dict(saved["adam"])
             self.show(self.optimizer.master)
+        elif rank() == 0:
+            shutil.copy(args.start / "model.safetensors", args.out / "start.safetensors")
         self.parameters = list(self.network.parameters())
         self.start_clock()
 
@@ -257,9 +261,15 @@ def train(number: int, args: argparse.Namespace, meeting: str) -> None:
     worker.terminate()
 
 
-def install(out: Path) -> None:
-    """The average's weights into the package; the log's lines after those of the first run."""
-    install_weights(out)
+def install(out: Path, share: float) -> None:
+    """Weights between those begun with and the average into the package; the log's lines after those of the first run.
+
+    A point on that line keeps what was known before nearly whole and has nearly all that is new (Wortsman et al. 2022).
+    """
+    before = load_file(out / "start.safetensors")
+    after = safetensors.torch.load(b"".join(piece.read_bytes() for piece in sorted(out.glob("model.safetensors.*"))))
+    mixed = {name: ((1 - share) * p.float() + share * after[name].float()).bfloat16() for name, p in before.items()}
+    (DATA / "model.safetensors").write_bytes(safetensors.torch.save(mixed))
     lines = [line for line in (out / "loss.jsonl").read_text().splitlines() if '"tokens"' in line]
     with (DATA / "loss.jsonl").open("a") as file:
         file.writelines(json.dumps(dict(further=True) | json.loads(line)) + "\n" for line in lines)
@@ -281,12 +291,13 @@ def main() -> None:
     parser.add_argument("--held", type=int, default=48, help="held-out texts of each kind")
     parser.add_argument("--every", type=int, default=10, help="steps between two lines of the log")
     parser.add_argument("--save-seconds", type=float, default=300)
+    parser.add_argument("--share", type=float, default=0.6, help="of the way from the first weights to the average, for --install")
     parser.add_argument("--install", action="store_true", help="copy the latest weights into the package and stop")
     args = parser.parse_args()
     args.sources = args.sources or args.out / "sources.json.xz"
     args.out.mkdir(parents=True, exist_ok=True)
     if args.install:
-        install(args.out)
+        install(args.out, args.share)
         return
     with tempfile.TemporaryDirectory() as folder:
         torch.multiprocessing.spawn(train, (args, f"{folder}/meeting"), args.processes)

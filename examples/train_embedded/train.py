@@ -194,13 +194,9 @@ def write(out: Path, name: str, master: dict, state: dict) -> None:
     note(out, dict(saved=name, step=state["step"], bytes=len(whole)))
 
 
-def install_weights(out: Path) -> None:
+def install(out: Path) -> None:
     pieces = sorted(out.glob("model.safetensors.*"))
     (DATA / "model.safetensors").write_bytes(b"".join(piece.read_bytes() for piece in pieces))
-
-
-def install(out: Path) -> None:
-    install_weights(out)
     for name in ("tokenizer.json", "config.json"):
         shutil.copy(out / name, DATA / name)
     lines = [line for line in (out / "loss.jsonl").read_text().splitlines() if '"tokens"' in line]
