@@ -70,7 +70,7 @@ class Joint:
                 not last,
             )
             steering.hopes = HOPES
-            found = _Work(hole, judge, steering, task, (end, latest), masked).run(task.count, task.steps)
+            found = _Work(hole, judge, steering, task, (end, latest), masked).run(task.steps)
             if found or hole.several or several is not None:
                 return found
             hole = replace(hole, several=True)
