@@ -291,7 +291,7 @@ def main() -> None:
     parser.add_argument("--held", type=int, default=48, help="held-out texts of each kind")
     parser.add_argument("--every", type=int, default=10, help="steps between two lines of the log")
     parser.add_argument("--save-seconds", type=float, default=300)
-    parser.add_argument("--share", type=float, default=0.6, help="of the way from the first weights to the average, for --install")
+    parser.add_argument("--share", type=float, default=0.3, help="of the way from the first weights to the average, for --install")
     parser.add_argument("--install", action="store_true", help="copy the latest weights into the package and stop")
     args = parser.parse_args()
     args.sources = args.sources or args.out / "sources.json.xz"
