@@ -323,3 +323,11 @@ def test_an_edge_goes_on_where_another_ended():
         assert more.known == whole.known
         assert more.alive_each(texts).tolist() == whole.alive_each(texts).tolist()
         assert more.fits_each(texts, after).tolist() == whole.fits_each(texts, after).tolist()
+
+
+def test_a_text_that_is_longer_than_the_room_there_is_has_room_again_with_another_text_right_of_the_hole():
+    long = b"x + " * 3000 + b"y"  # `alive` makes room for it, and what is right of the hole is new to `fits`
+    for after in (b"\n", b")\n", b" + 1\n"):
+        edge = Edge("python", b"a = ")
+        assert edge.alive(long) and edge.fits(long, after) == (after != b")\n")
+        assert len(edge._changed) - len(edge._left) >= len(long)

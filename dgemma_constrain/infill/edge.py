@@ -118,10 +118,12 @@ class Edge:
         if data.count(SEPARATOR) != len(candidates):  # one has it itself, so that it is no text
             return self._checked([one.replace(SEPARATOR, b"\xfe") for one in candidates], goal, after)
         room = len(self._changed) - len(self._left)
-        longest = 0 if len(data) <= room else max(map(len, candidates))
-        if longest > room or after is not self._after and after != self._after:
-            self._make_room(longest, after)
-            room = len(self._changed) - len(self._left)
+        other = after is not self._after and after != self._after
+        if other or len(data) > room:
+            longest = max(map(len, candidates), default=0)
+            if other or longest > room:
+                self._make_room(longest, after)
+                room = len(self._changed) - len(self._left)
         data = np.frombuffer(data, np.uint8)
         answers, done, moved = np.empty(len(candidates), np.int8), 0, True
         while done < len(candidates):
