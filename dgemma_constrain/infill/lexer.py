@@ -164,10 +164,10 @@ def token(tables, block, text, state, at, saved, size, room):
     """The next token in an LR state, as tree-sitter's parser asks for it: (symbol or -1, its end, size of the scanner's state).
 
     text int32[N], at: a place in it; saved uint8[STATE], size: the scanner's state before the token; room uint8[STATE]: its
-    state after it. block[TOUCHED] says whether the end of the text was looked at, block[FAR] the last place that was, block[START] where the token begins,
-    block[KEYWORD] whether it is one that the word token could be, too, block[ASKED] whether what stands left of it on its line matters, and
-    block[SCANNED] what the external scanner did: 0 it didn't look at the end of the text, 1 it did and found nothing, 2 it did and found the token.
-    What stands from block[GAP] up to block[BEHIND] isn't there; -1 where all is.
+    state after it. block[TOUCHED] says whether the end of the text was looked at, block[FAR] the last place that was, block[START]
+    where the token begins, block[KEYWORD] whether it is one that the word token could be, too, block[ASKED] whether what stands left
+    of it on its line matters, and block[SCANNED] what the external scanner did: 0 it didn't look at the end of the text, 1 it did
+    and found nothing, 2 it did and found the token. What stands from block[GAP] up to block[BEHIND] isn't there; -1 where all is.
     """
     mode, outer = tables.modes[state, 0], tables.modes[state, 1]
     if mode == 0xFFFF:

@@ -26,10 +26,12 @@ class Work(NamedTuple):
 
     mark int32, as long as the heap's items; known int32, as long: where in `kept` it stands what an item led to, 0 nowhere; kept
     int32[K]: of an item the run, the place behind the last character that was looked at, how many items it led to, and those; of
-    (stack, terminal), which heap.keys knows, how many stacks there are behind it, and those; kept[0] is how much there is; order, parent, todo int32[M]: the items of a run, what each came from, and which
-    are left; opened int32[K]: items that the end of the text leaves open; fed int32[2, F]: stacks behind a terminal, and on
-    the way to it; saved, room uint8: the scanner's state before and after a token; row, probe int32; trail int32[2 + 2T]: how many items the last text's parse was down to one after the other, each
-    alone, the place behind the last character that must be the same for the next text to begin with the last of them, and for each the item and that place.
+    (stack, terminal), which heap.keys knows, how many stacks there are behind it, and those; kept[0] is how much there is; order,
+    parent, todo int32[M]: the items of a run, what each came from, and which are left; opened int32[K]: items that the end of the
+    text leaves open; fed int32[2, F]: stacks behind a terminal, and on the way to it; saved, room uint8: the scanner's state before
+    and after a token; row, probe int32; trail int32[2 + 2T]: how many items the last text's parse was down to one after the other,
+    each alone, the place behind the last character that must be the same for the next text to begin with the last of them, and for
+    each the item and that place.
     """
 
     heap: Heap
