@@ -63,6 +63,7 @@ def no_bars(quiet: bool) -> None:
 
 
 def load(name: str, trust_remote_code: bool, quiet: bool) -> Model:
+    """As `dc.load`; quiet: without the bars that transformers draws."""
     no_bars(quiet)
     return dc.load(name, **({"trust_remote_code": True} if trust_remote_code else {}))
 

@@ -14,9 +14,9 @@ from dgemma_constrain.automata.kernels import bare, kernel
 
 # Words of the array. NOW: the next character, and above it the symbol that was found; then the functions.
 (
-    NOW, ADVANCE, MARK, COLUMN, BEGIN, ENDED, LOG, TEXT, LENGTH, AT, FAR, END, START, TOUCHED, SCANNED, KEYWORD, WORD,
+    NOW, ADVANCE, MARK, COLUMN, BEGIN, ENDED, LOG, TEXT, LENGTH, AT, FAR, END, START, TOUCHED, SCANNED, WORD,
     ASKED, GAP, BEHIND, WORDS,
-) = range(21)  # fmt: skip
+) = range(20)  # fmt: skip
 STATE = 1024  # bytes, the most that a scanner's state takes (TREE_SITTER_SERIALIZATION_BUFFER_SIZE)
 _block = types.CPointer(types.int64)
 
@@ -165,21 +165,19 @@ def token(tables, block, text, state, at, saved, size, room):
 
     text int32[N], at: a place in it; saved uint8[STATE], size: the scanner's state before the token; room uint8[STATE]: its
     state after it. block[TOUCHED] says whether the end of the text was looked at, block[FAR] the last place that was, block[START]
-    where the token begins, block[KEYWORD] whether it is one that the word token could be, too, block[ASKED] whether what stands left
-    of it on its line matters, and block[SCANNED] what the external scanner did: 0 it didn't look at the end of the text, 1 it did
+    where the token begins, block[ASKED] whether what stands left of it on its line matters, and block[SCANNED] what the external scanner did: 0 it didn't look at the end of the text, 1 it did
     and found nothing, 2 it did and found the token. What stands from block[GAP] up to block[BEHIND] isn't there; -1 where all is.
     """
     mode, outer = tables.modes[state, 0], tables.modes[state, 1]
     if mode == 0xFFFF:
         for i in range(size):
             room[i] = saved[i]
-        block[TOUCHED] = block[SCANNED] = block[KEYWORD] = block[FAR] = 0
+        block[TOUCHED] = block[SCANNED] = block[FAR] = 0
         return np.int64(0), at, size
     symbol, end, size = lexed(tables, block, text, mode, outer, at, saved, size, room)
     word = block[WORD]
     if word and is_keyword(tables, state, word):
         symbol = word
-        block[KEYWORD] = 1
     return symbol, end, size
 
 
@@ -195,7 +193,7 @@ def lexed(tables, block, text, mode, outer, at, saved, size, room):
     calls = tables.calls
     block[TEXT] = text.ctypes.data
     block[LENGTH] = len(text)
-    block[TOUCHED] = block[SCANNED] = block[KEYWORD] = block[WORD] = block[ASKED] = 0
+    block[TOUCHED] = block[SCANNED] = block[WORD] = block[ASKED] = 0
     block[FAR] = -1
     for i in range(size):
         room[i] = saved[i]
